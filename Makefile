@@ -1,0 +1,125 @@
+# Gnatter. `make help` lists what there is to make.
+.DEFAULT_GOAL := all
+.SUFFIXES:
+.DELETE_ON_ERROR:
+
+BUILD ?= build
+PREFIX ?= /usr/local
+DESTDIR ?=
+CC ?= cc
+SAN ?=
+WERROR ?=
+
+ifneq ($(SAN),)
+BUILD := $(BUILD)/san
+SAN_FLAGS := -fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-recover=all
+else
+HARDEN := -D_FORTIFY_SOURCE=2
+endif
+
+WARN := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wformat=2 -Wswitch-enum -Wvla \
+        $(if $(WERROR),-Werror)
+CFLAGS ?= -O2 -g
+ALL_CFLAGS = -std=gnu11 $(CFLAGS) $(WARN) $(HARDEN) $(SAN_FLAGS) -fstack-protector-strong -fvisibility=hidden -fPIC -pthread \
+             -I. -Iclients/protocol -I$(BUILD)/gen -MMD -MP
+ALL_LDFLAGS = $(LDFLAGS) $(SAN_FLAGS) -Wl,-z,relro,-z,now -pthread
+
+# ---- what is made of what ----
+PROTOCOL_SRC := $(wildcard clients/protocol/*.c)
+PLUGIN_SRC   := $(wildcard broker-plugin/*.c)
+CORE_SRC     := $(wildcard sync-service/core/*.c)
+SERVICE_SRC  := $(wildcard sync-service/*.c sync-service/*/*.c)
+CTL_SRC      := $(wildcard clients/gnatterctl/*.c)
+LOAD_SRC     := $(wildcard tests/load/*.c)
+SIM_SRC      := $(wildcard tests/sim/*.c)
+UNIT_SRC     := $(wildcard tests/unit/*_test.c)
+FUZZ_SRC     := $(wildcard tests/fuzz/*_fuzz.c)
+SCHEMA_SQL   := $(wildcard schema/*.sql schema/migrations/*.sql schema/functions/*.sql)
+
+obj = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
+
+PROTOCOL_LIB := $(BUILD)/lib/libprotocol.a
+PLUGIN  := $(if $(PLUGIN_SRC),$(BUILD)/lib/gnatter_plugin.so)
+SERVICE := $(if $(filter sync-service/main.c,$(SERVICE_SRC)),$(BUILD)/bin/gnatter-syncd)
+CTL     := $(if $(CTL_SRC),$(BUILD)/bin/gnatterctl)
+LOAD    := $(if $(LOAD_SRC),$(BUILD)/bin/gnatter-load)
+SIM     := $(if $(SIM_SRC),$(BUILD)/tests/sim)
+UNIT    := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(UNIT_SRC))
+FUZZ    := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(FUZZ_SRC))
+
+.PHONY: all
+all: dependencies $(PLUGIN) $(SERVICE) $(CTL)
+
+# ---- dependencies: a missing one is named with its Debian package ----
+PKG_LIBS := libsodium:libsodium-dev libcjson:libcjson-dev libpq:libpq-dev libcurl:libcurl4-openssl-dev
+.PHONY: dependencies install-packages
+dependencies: $(BUILD)/dependencies.ok
+$(BUILD)/dependencies.ok: tools/dependencies.sh packages.txt
+	@mkdir -p $(@D)
+	@sh tools/dependencies.sh check
+	@touch $@
+install-packages:
+	@sh tools/dependencies.sh install
+
+# ---- objects ----
+$(BUILD)/obj/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -c -o $@ $<
+
+$(PROTOCOL_LIB): $(call obj,$(PROTOCOL_SRC))
+	@mkdir -p $(@D)
+	@rm -f $@
+	$(AR) rcs $@ $^
+
+$(BUILD)/lib/gnatter_plugin.so: $(call obj,$(PLUGIN_SRC)) $(PROTOCOL_LIB)
+	$(CC) $(ALL_LDFLAGS) -shared -o $@ $^ -lsodium -lcjson
+
+$(BUILD)/bin/gnatter-syncd: $(call obj,$(SERVICE_SRC)) $(PROTOCOL_LIB)
+	@mkdir -p $(@D)
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ -lpaho-mqtt3as -lpq -lsodium -lcjson -linih -lcurl
+
+$(BUILD)/bin/gnatterctl: $(call obj,$(CTL_SRC)) $(BUILD)/obj/schema.o $(PROTOCOL_LIB)
+	@mkdir -p $(@D)
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ -lpq -lsodium -lcjson -linih
+
+$(BUILD)/bin/gnatter-load: $(call obj,$(LOAD_SRC)) $(PROTOCOL_LIB)
+	@mkdir -p $(@D)
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ -lsodium -lcjson -lm
+
+# The schema travels inside gnatterctl: one file to install, and always the version it was built with.
+$(BUILD)/gen/schema.c: tools/embed-schema.sh $(SCHEMA_SQL)
+	@mkdir -p $(@D)
+	sh tools/embed-schema.sh $(SCHEMA_SQL) >$@
+$(BUILD)/obj/schema.o: $(BUILD)/gen/schema.c
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -Iclients/gnatterctl -c -o $@ $<
+
+# ---- tests ----
+.SECONDEXPANSION:
+# A unit test names the further sources it needs in a line "link: a.c b.c".
+$(BUILD)/tests/%_test: $(BUILD)/obj/tests/unit/%_test.o $(call obj,$(CORE_SRC)) $(PROTOCOL_LIB) $$(call extra,$$*)
+	@mkdir -p $(@D)
+	$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) $(PROTOCOL_LIB) -lcmocka -lsodium -lcjson -linih -lpq -lm
+extra = $(call obj,$(shell sed -n 's|^.*link: *\([^*]*\).*|\1|p' tests/unit/$(1)_test.c))
+$(BUILD)/tests/sim: $(call obj,$(SIM_SRC)) $(call obj,$(CORE_SRC)) $(PROTOCOL_LIB)
+	@mkdir -p $(@D)
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ -lsodium -lcjson -lm
+
+# Fuzzers are clang's libFuzzer with the sanitizers, built from the sources themselves.
+$(BUILD)/fuzz/%_fuzz: tests/fuzz/%_fuzz.c $(PROTOCOL_SRC) $(wildcard clients/protocol/*.h)
+	@mkdir -p $(@D)
+	clang -std=gnu11 -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -I. -Iclients/protocol \
+	    -o $@ $< $(PROTOCOL_SRC) $$(sed -n 's|^.*link: *\([^*]*\).*|\1|p' $<) -lsodium -lcjson
+
+.PHONY: test-programs test clean help
+test-programs: all $(LOAD) $(SIM) $(UNIT)
+test: install-packages
+	$(MAKE) --no-print-directory test-programs fuzz-programs
+	/usr/bin/python3 tests/run.py
+.PHONY: fuzz-programs
+fuzz-programs: $(FUZZ)
+
+clean:
+	rm -rf $(BUILD)
+
+-include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)

@@ -1,0 +1,59 @@
+#!/bin/sh
+# dependencies.sh check    names what building needs and is missing, with its Debian package; exit 1 when something is
+# dependencies.sh install  installs what packages.txt lists and is not there (needs root or sudo)
+set -eu
+cd "$(dirname "$0")/.."
+
+check() {
+    missing=
+    probe() { # header, package
+        printf '#include <%s>\n' "$1" | ${CC:-cc} -E - >/dev/null 2>&1 || missing="$missing $2"
+    }
+    command -v "${CC:-cc}" >/dev/null 2>&1 || { echo "no C compiler: apt-get install build-essential" >&2; exit 1; }
+    probe sodium.h libsodium-dev
+    probe cjson/cJSON.h libcjson-dev
+    probe ini.h libinih-dev
+    probe uthash.h uthash-dev
+    probe mosquitto_plugin.h mosquitto-dev
+    probe mosquitto.h libmosquitto-dev
+    probe MQTTAsync.h libpaho-mqtt-dev
+    probe curl/curl.h libcurl4-openssl-dev
+    probe postgresql/libpq-fe.h libpq-dev
+    [ -z "$missing" ] && return 0
+    echo "missing to build: apt-get install$missing   (or: make install-packages, for all of packages.txt)" >&2
+    exit 1
+}
+
+install() {
+    wanted=$(sed 's/#.*//' packages.txt)
+    absent=
+    for package in $wanted; do
+        case $package in # a node that came another way serves as well
+        nodejs | npm) command -v "${package%js}" >/dev/null 2>&1 && continue ;;
+        esac
+        dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || absent="$absent $package"
+    done
+    [ -z "$absent" ] && return 0
+    sudo=
+    if [ "$(id -u)" != 0 ]; then
+        command -v sudo >/dev/null || { echo "missing:$absent (install them as root: apt-get install$absent)" >&2; exit 1; }
+        sudo=sudo
+    fi
+    echo "installing:$absent" >&2
+    # A broker or database that Debian would start on its standard port is not wanted here.
+    policy=/usr/sbin/policy-rc.d
+    made_policy=
+    if [ ! -e $policy ]; then
+        printf '#!/bin/sh\nexit 101\n' | $sudo tee $policy >/dev/null && $sudo chmod 755 $policy && made_policy=1
+    fi
+    trap '[ -z "$made_policy" ] || $sudo rm -f $policy' EXIT
+    $sudo apt-get update -qq
+    # shellcheck disable=SC2086
+    DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq --no-install-recommends $absent >/dev/null
+}
+
+case ${1:-} in
+check) check ;;
+install) install ;;
+*) echo "usage: dependencies.sh check|install" >&2; exit 2 ;;
+esac
