@@ -21,7 +21,7 @@ WARN := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-protot
         $(if $(WERROR),-Werror)
 CFLAGS ?= -O2 -g
 ALL_CFLAGS = -std=gnu11 $(CFLAGS) $(WARN) $(HARDEN) $(SAN_FLAGS) -fstack-protector-strong -fvisibility=hidden -fPIC -pthread \
-             -I. -Iclients/protocol -I$(BUILD)/gen -MMD -MP
+             -I. -Iclients/protocol -I$(BUILD)/gen -isystem /usr/include/postgresql -MMD -MP
 ALL_LDFLAGS = $(LDFLAGS) $(SAN_FLAGS) -Wl,-z,relro,-z,now -pthread
 
 # ---- what is made of what ----
