@@ -83,9 +83,12 @@ struct frame_writer {
     unsigned char *buf;
     size_t size, len;
     uint32_t ops;
+    bool has_payload; /* a DELIVER is in it, so that DELIVER_SAME_PAYLOAD means something */
 };
 void frame_begin(struct frame_writer *writer, unsigned char *buf, size_t size);
-/* STATUS_FULL: this op does not fit any more; the frame is unchanged: finish it and start another. */
+/* STATUS_FULL: this op does not fit any more; the frame is unchanged: finish it and start another. STATUS_TOO_LARGE: it
+ * would not fit an empty frame of this size either, or a string is longer than 65,535 bytes. STATUS_MALFORMED:
+ * DELIVER_SAME_PAYLOAD without a DELIVER before it in this frame. */
 MUST_CHECK enum status frame_put(struct frame_writer *writer, const struct frame_op *op);
 /* Fills in the header; returns the frame's length. An empty frame (no op) is legal. */
 size_t frame_finish(struct frame_writer *writer, char direction, uint64_t boot, uint64_t number);
@@ -98,6 +101,8 @@ struct frame_reader {
     const unsigned char *at, *end;
     struct frame_header header;
     uint32_t ops_left;
+    bool has_payload;
+    struct slice payload; /* of the last DELIVER; an op with DELIVER_SAME_PAYLOAD is given with it filled in */
 };
 MUST_CHECK enum status frame_open(struct frame_reader *reader, const void *frame, size_t frame_len);
 MUST_CHECK enum status frame_next(struct frame_reader *reader, struct frame_op *ret_op);
