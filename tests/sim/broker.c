@@ -213,6 +213,8 @@ static void feed_lines(struct world *world, int record)
               name.at, (long)line.seq);
         if (r->kind == RECORD_SYNC) {
             rewound(world, r->device, line.conversation);
+            int64_t *fed_ack = &world->devices[r->device].fed_ack[line.conversation];
+            *fed_ack = *fed_ack > line.seq ? *fed_ack : line.seq; /* it says that it holds that */
             core_on_rewind(world->core, world->now_ms, token, &identity, name, line.seq);
             continue;
         }
