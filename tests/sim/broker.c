@@ -19,7 +19,8 @@ static void up_add(struct world *world, struct up up)
     if (!world->is_link_up)
         return;
     if (world->up_first + world->up_len == world->up_size) {
-        memmove(world->up, world->up + world->up_first, (size_t)world->up_len * sizeof world->up[0]);
+        if (world->up_len)
+            memmove(world->up, world->up + world->up_first, (size_t)world->up_len * sizeof world->up[0]);
         world->up_first = 0;
         if (world->up_len * 2 >= world->up_size) {
             world->up_size = world->up_size ? 2 * world->up_size : 64;
@@ -56,6 +57,15 @@ void device_drop_packets(struct device *device)
     }
 }
 
+/* The end of the session that was taken over may be told before or after the new one is ready. */
+static void tell_taken_over(struct world *world, int device)
+{
+    struct device *d = &world->devices[device];
+    if (d->taken_over)
+        up_add(world, (struct up){UP_GONE_SESSION, d->taken_over, device, 0});
+    d->taken_over = 0;
+}
+
 bool device_connect_only(struct world *world, int device)
 {
     struct device *d = &world->devices[device];
@@ -67,9 +77,10 @@ bool device_connect_only(struct world *world, int device)
     d->session = ++world->last_session;
     world->owners[d->session] = device;
     d->connection++;
+    d->taken_over = old;
     trace(world, "device %d connects, session %u", device, d->session);
-    if (old) /* taken over */
-        up_add(world, (struct up){UP_GONE_SESSION, old, device, 0});
+    if (rng_one_in(&world->rng, 2))
+        tell_taken_over(world, device);
     return true;
 }
 
@@ -77,6 +88,7 @@ void device_subscribe(struct world *world, int device)
 {
     world->devices[device].is_subscribed = true;
     up_add(world, (struct up){UP_READY_SESSION, world->devices[device].session, device, 0});
+    tell_taken_over(world, device);
 }
 
 void device_connect(struct world *world, int device)
@@ -438,6 +450,7 @@ void service_crash(struct world *world)
         database_drop_questions(world);
     core_free(world->core);
     world->core = NULL;
+    world->has_barrier = false;
     world->core_first_feed = world->feeds_len;
 }
 

@@ -561,6 +561,7 @@ bool database_answer(struct world *world)
         break;
     }
     question_free(q);
+    check_barrier(world);
     return true;
 }
 

@@ -239,6 +239,8 @@ static void step_device(struct world *world)
     else if (!world->devices[device].session || rng_one_in(rng, 10))
         device_connect(world, device);
 #undef CHOOSE
+    if (rng_one_in(rng, 30))
+        set_barrier(world);
     if (rng_one_in(rng, 200))
         world->devices[device].mute_until_ms = world->now_ms + 500;
 }
