@@ -27,6 +27,12 @@ void bucket_return(struct bucket *bucket, struct rate rate, uint32_t tokens)
     bucket->thousandths = limit_to(bucket->thousandths + (uint64_t)tokens * 1000, rate);
 }
 
+bool bucket_is_full(struct bucket *bucket, struct rate rate, uint32_t now_ms)
+{
+    (void)bucket_take(bucket, rate, now_ms, 0); /* lets what has come in the meantime in */
+    return bucket->thousandths >= rate.burst * 1000;
+}
+
 uint32_t bucket_wait_ms(const struct bucket *bucket, struct rate rate)
 {
     if (bucket->thousandths >= 1000)

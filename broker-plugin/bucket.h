@@ -22,6 +22,7 @@ void bucket_fill(struct bucket *bucket, struct rate rate, uint32_t now_ms);
 bool bucket_take(struct bucket *bucket, struct rate rate, uint32_t now_ms, uint32_t tokens);
 /* Gives back what was taken in vain. */
 void bucket_return(struct bucket *bucket, struct rate rate, uint32_t tokens);
+bool bucket_is_full(struct bucket *bucket, struct rate rate, uint32_t now_ms);
 /* When one token will be there, from the last take on. */
 uint32_t bucket_wait_ms(const struct bucket *bucket, struct rate rate);
 

@@ -25,13 +25,14 @@ struct rates_session {
 };
 
 void rates_make(struct rates *ret_rates, uint32_t messages_per_second, uint32_t messages_burst, bool is_off);
-void rates_session_start(struct rates_session *session, const struct rates *rates, uint32_t now_ms);
+/* What the user has sent of late, also over connections that ended, is missing from the new one's burst. */
+void rates_session_start(struct rates_session *session, const struct rates *rates, struct bucket *user,
+                         uint32_t now_ms);
 
 /* One message by this session of this user. False: *ret_retry_after_ms is when one will be let through. */
-bool rates_take_chat(const struct rates *rates, struct rates_session *session, struct bucket *user,
-                      uint32_t now_ms, uint32_t *ret_retry_after_ms);
+bool rates_take_chat(const struct rates *rates, struct rates_session *session, struct bucket *user, uint32_t now_ms,
+                     uint32_t *ret_retry_after_ms);
 /* From one of the others; true when rates are off. */
-bool rates_take(const struct rates *rates, struct bucket *bucket, struct rate rate, uint32_t now_ms,
-                 uint32_t tokens);
+bool rates_take(const struct rates *rates, struct bucket *bucket, struct rate rate, uint32_t now_ms, uint32_t tokens);
 
 #endif
