@@ -22,7 +22,7 @@
 #define LIMIT_MESSAGE_BYTES_MAX (192 * 1024) /* a record must fit a frame */
 #define LIMIT_FRAME_BYTES (256 * 1024)       /* measured: Paho's throughput collapses with larger packets */
 #define LIMIT_FRAME_CREDIT 8                 /* frames to the service that it has not confirmed yet */
-#define LIMIT_LIST_LINES 1000                /* lines in a bulk ack, read or sync; 1000 x 88 bytes fits a message */
+#define LIMIT_LIST_LINES 1000                /* lines in a bulk ack, read or sync; up to 65 bytes each fit a message */
 #define LIMIT_GROUP_MEMBERS 1024
 #define LIMIT_TITLE_BYTES 256
 #define LIMIT_RPC_BYTES (64 * 1024) /* the longest is group.create with 1,024 members: 36 KiB */

@@ -204,6 +204,17 @@ comment on column gnatter.message.event_type is 'null for a message; what happen
 comment on column gnatter.message.payload is 'the message as it was sent, or the event''s JSON';
 comment on index gnatter.message_event is 'the events of a conversation; costs a message nothing';
 
+create table gnatter.rpc_method (
+    name text collate "C" not null,
+    function_name text not null,
+    is_mutating boolean not null,
+    constraint rpc_method_pk primary key (name)
+);
+comment on table gnatter.rpc_method is 'what devices can ask for: each method is a function (user_id, device_id, params) -> result';
+comment on column gnatter.rpc_method.name is 'as in rpc/<method>/<request id>';
+comment on column gnatter.rpc_method.function_name is 'the function in this schema';
+comment on column gnatter.rpc_method.is_mutating is 'true: the answer is kept, so that the same request is not done twice';
+
 create table gnatter.rpc_answer (
     device_id bigint not null,
     request_id text collate "C" not null,
@@ -212,6 +223,8 @@ create table gnatter.rpc_answer (
     at timestamptz not null default now(),
     constraint rpc_answer_pk primary key (device_id, request_id)
 );
+create index rpc_answer_age on gnatter.rpc_answer (at);
+comment on index gnatter.rpc_answer_age is 'which answers are old enough to be forgotten';
 comment on table gnatter.rpc_answer is 'answers of requests that changed something: asked again, the same answer';
 comment on column gnatter.rpc_answer.device_id is 'who asked';
 comment on column gnatter.rpc_answer.request_id is 'the device''s id of the request';
