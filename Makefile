@@ -116,8 +116,18 @@ test-programs: all $(LOAD) $(SIM) $(UNIT)
 test: install-packages
 	$(MAKE) --no-print-directory test-programs fuzz-programs
 	/usr/bin/python3 tests/run.py
-.PHONY: fuzz-programs
+.PHONY: fuzz-programs fuzz
 fuzz-programs: $(FUZZ)
+# Each fuzzer for FUZZ_SECONDS from the seeds in the tree; what it finds stays in build/fuzz.
+FUZZ_SECONDS ?= 60
+fuzz: fuzz-programs
+	@for fuzzer in $(FUZZ:$(BUILD)/fuzz/%_fuzz=%); do \
+	    mkdir -p $(BUILD)/fuzz/corpus/$$fuzzer tests/fuzz/corpus/$$fuzzer; printf '%s: ' "$$fuzzer"; \
+	    $(BUILD)/fuzz/$${fuzzer}_fuzz -max_total_time=$(FUZZ_SECONDS) -timeout=10 -print_final_stats=1 \
+	        -artifact_prefix=$(BUILD)/fuzz/$$fuzzer- $(BUILD)/fuzz/corpus/$$fuzzer tests/fuzz/corpus/$$fuzzer \
+	        >$(BUILD)/fuzz/$$fuzzer.log 2>&1 || { tail -n 60 $(BUILD)/fuzz/$$fuzzer.log; exit 1; }; \
+	    sed -n 's/^stat::number_of_executed_units: */inputs /p' $(BUILD)/fuzz/$$fuzzer.log; \
+	done
 
 clean:
 	rm -rf $(BUILD)

@@ -18,6 +18,9 @@
 
 #define FRAME_TOPIC_UP "gnatter/v1/up"
 #define FRAME_TOPIC_DOWN "$CONTROL/gnatter/v1"
+/* A service link subscribes to this. What a device published is turned into it once it is taken, nothing is ever delivered
+ * on it, and a publish with no subscriber at all would be answered 0x10 instead of 0 to an MQTT 5 device. */
+#define FRAME_TOPIC_TAKEN "$q"
 #define FRAME_SERVICE_USER "$gnatter" /* MQTT user name of a service link; password: the hex of the link secret */
 #define FRAME_HEADER_BYTES 24
 #define FRAME_OP_HEADER_BYTES 8
@@ -83,9 +86,12 @@ struct frame_writer {
     unsigned char *buf;
     size_t size, len;
     uint32_t ops;
+    bool has_payload; /* a DELIVER is in it, so that DELIVER_SAME_PAYLOAD means something */
 };
 void frame_begin(struct frame_writer *writer, unsigned char *buf, size_t size);
-/* STATUS_FULL: this op does not fit any more; the frame is unchanged: finish it and start another. */
+/* STATUS_FULL: this op does not fit any more; the frame is unchanged: finish it and start another. STATUS_TOO_LARGE: it
+ * would not fit an empty frame of this size either, or a string is longer than 65,535 bytes. STATUS_MALFORMED:
+ * DELIVER_SAME_PAYLOAD without a DELIVER before it in this frame. */
 MUST_CHECK enum status frame_put(struct frame_writer *writer, const struct frame_op *op);
 /* Fills in the header; returns the frame's length. An empty frame (no op) is legal. */
 size_t frame_finish(struct frame_writer *writer, char direction, uint64_t boot, uint64_t number);
@@ -98,6 +104,8 @@ struct frame_reader {
     const unsigned char *at, *end;
     struct frame_header header;
     uint32_t ops_left;
+    bool has_payload;
+    struct slice payload; /* of the last DELIVER; an op with DELIVER_SAME_PAYLOAD is given with it filled in */
 };
 MUST_CHECK enum status frame_open(struct frame_reader *reader, const void *frame, size_t frame_len);
 MUST_CHECK enum status frame_next(struct frame_reader *reader, struct frame_op *ret_op);

@@ -22,10 +22,14 @@
 #define LIMIT_MESSAGE_BYTES_MAX (192 * 1024) /* a record must fit a frame */
 #define LIMIT_FRAME_BYTES (256 * 1024)       /* measured: Paho's throughput collapses with larger packets */
 #define LIMIT_FRAME_CREDIT 8                 /* frames to the service that it has not confirmed yet */
-#define LIMIT_LIST_LINES 1000                /* lines in a bulk ack, read or sync; 1000 x 88 bytes fits a message */
+#define LIMIT_LIST_LINES 1000                /* lines in a bulk ack, read or sync; up to 65 bytes each fit a message */
 #define LIMIT_GROUP_MEMBERS 1024
 #define LIMIT_TITLE_BYTES 256
 #define LIMIT_RPC_BYTES (64 * 1024) /* the longest is group.create with 1,024 members: 36 KiB */
+#define LIMIT_CORRELATION_BYTES 1024        /* of an MQTT 5 rpc; a UUID takes 16 to 36 */
+#define LIMIT_JSON_DEPTH 16                  /* objects and arrays within each other; no method needs more than 4 */
+#define LIMIT_JSON_MEMBERS 64                /* of one object: looking for duplicates is quadratic */
+#define LIMIT_JSON_NUMBER_LEN 32             /* cJSON cuts numbers at 63 */
 #define LIMIT_HISTORY_ITEMS 200
 #define LIMIT_HISTORY_BYTES (1024 * 1024)    /* one answer; the broker queues it whole */
 #define LIMIT_TOKEN_LEN 2048                 /* a JWT; four claims and a kid need about 300 */
