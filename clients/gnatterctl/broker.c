@@ -4,7 +4,6 @@
 #include "ports.h"
 #include "text.h"
 #include <errno.h>
-#include <limits.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +12,7 @@
 
 const char *sibling_path(const char *variable, const char *beside, const char *installed)
 {
-    char self[PATH_MAX];
+    char self[4096];
     const char *given = getenv(variable);
     if (given && *given)
         return given;
@@ -125,28 +124,32 @@ bool broker_start(const struct node *node, int log_fd, struct process *ret_proce
     return process_start(&launch, ret_process);
 }
 
-static enum result port_check(const char *address, int64_t port, const char *option)
+static enum result port_check(const char *address, int64_t port, const char *option, pid_t except)
 {
     if (port_is_free(address, (int)port))
         return DONE;
-    if (errno == EACCES)
+    int error = errno;
+    pid_t owner = port_owner((int)port);
+    if (owner && owner == except)
+        return DONE;
+    if (error == EACCES)
         return fail("port %lld may be used by root only: choose another with %s", (long long)port, option);
-    if (errno == EADDRNOTAVAIL)
+    if (error == EADDRNOTAVAIL)
         return fail("%s is not an address of this machine", address);
     return fail("port %lld is taken by %s: stop that, or choose another with %s N (0: any free one)", (long long)port,
-                process_describe(port_owner((int)port)), option);
+                process_describe(owner), option);
 }
 
-enum result broker_ports_check(const struct node *node)
+enum result broker_ports_check(const struct node *node, pid_t except)
 {
     const struct node_conf *conf = &node->conf;
-    enum result result = port_check(conf->listen, conf->mqtt_port, "--mqtt-port");
+    enum result result = port_check(conf->listen, conf->mqtt_port, "--mqtt-port", except);
     if (result == DONE)
-        result = port_check(conf->listen, conf->ws_port, "--ws-port");
+        result = port_check(conf->listen, conf->ws_port, "--ws-port", except);
     if (result == DONE && conf->tls_cert[0])
-        result = port_check(conf->tls_listen, conf->mqtts_port, "--mqtts-port");
+        result = port_check(conf->tls_listen, conf->mqtts_port, "--mqtts-port", except);
     if (result == DONE && conf->tls_cert[0])
-        result = port_check(conf->tls_listen, conf->wss_port, "--wss-port");
+        result = port_check(conf->tls_listen, conf->wss_port, "--wss-port", except);
     return result;
 }
 

@@ -8,8 +8,8 @@
 MUST_CHECK enum result broker_conf_write(const struct node *node, bool limits, bool *ret_changed);
 /* False with errno. */
 bool broker_start(const struct node *node, int log_fd, struct process *ret_process);
-/* Are its ports free? Says who has them. */
-MUST_CHECK enum result broker_ports_check(const struct node *node);
+/* Are its ports free, or held by `except` (0: nobody)? Says who has them. */
+MUST_CHECK enum result broker_ports_check(const struct node *node, pid_t except);
 /* Does it answer MQTT? Waits at most that long. */
 bool broker_answers(const struct node *node, int timeout_ms);
 /* Mosquitto and the plugin, NULL when they are not there: said what to do. */

@@ -34,7 +34,7 @@ const struct command commands[] = {
     {"keys list", "", 0, 0, "", command_keys_list, "the keys that tokens may be signed with"},
     {"keys add", "", 0, 0, "", command_keys_add, "make a new key; new tokens are signed with it, old ones stay good"},
     {"keys retire", "KID", 1, 1, "", command_keys_retire, "forget a key: what it signed is invalid from now on"},
-    {"purge", "", 0, 0, "conversation older-than", command_purge, "erase old messages for ever (retention)"},
+    {"purge", "", 0, 0, "conversation older-than delivered", command_purge, "erase old messages for ever (retention)"},
     {"verify", "", 0, 0, "", command_verify, "check the stored state against the design's invariants"},
     {"psql", "[ARG ...]", 0, -1, "", command_psql, "psql on the node's database"},
     {NULL, NULL, 0, 0, NULL, NULL, NULL},

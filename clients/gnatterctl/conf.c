@@ -60,7 +60,7 @@ char *conf_set(const char *text, const char *section, const char *key, const cha
             inside = is_section(at, section);
         if (inside && is_key(at, key))
             return text_format("%.*s%s = %s\n%s", (int)(line - text), text, key, value, next);
-        if (inside && at < next && *at != '\n')
+        if (inside && (*at == '[' || (at < next && *at != '\n')))
             add_at = next;
         line = next;
     }

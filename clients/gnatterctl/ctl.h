@@ -30,7 +30,8 @@ struct args {
     const char *members[LIMIT_GROUP_MEMBERS];
     int members_len;
     const char *conversation;
-    int64_t before_s;
+    int64_t older_than_s;
+    bool delivered;
 };
 
 struct command {

@@ -4,13 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static char last_code[6];
-
-const char *database_last_code(void)
-{
-    return last_code;
-}
-
 /* Notices of "create ... if not exists" and the like are of no use to who runs a command. */
 static void ignore_notice(void *ctx, const PGresult *result)
 {
@@ -55,14 +48,13 @@ enum result database_fail(PGconn *conn, const PGresult *result)
 {
     const char *primary = result ? PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY) : NULL;
     const char *code = result ? PQresultErrorField(result, PG_DIAG_SQLSTATE) : NULL;
-    (void)strncpy(last_code, code ? code : "", sizeof(last_code) - 1);
-    if (!primary)
+    if (!primary || !code)
         return fail("the database went away: %s", PQerrorMessage(conn));
-    if (!strncmp(last_code, "GN", 2))
+    if (!strncmp(code, "GN", 2))
         return fail("%s", primary);
-    if (!strcmp(last_code, "3F000") || !strcmp(last_code, "42P01") || !strcmp(last_code, "42883"))
+    if (!strcmp(code, "3F000") || !strcmp(code, "42P01") || !strcmp(code, "42883"))
         return fail("%s: the database has not this version's schema (gnatterctl migrate)", primary);
-    return fail("the database refused: %s (%s)", primary, last_code);
+    return fail("the database refused: %s (%s)", primary, code);
 }
 
 PGresult *database_query(PGconn *conn, const char *sql, int params_len, const char *const params[])
@@ -74,6 +66,18 @@ PGresult *database_query(PGconn *conn, const char *sql, int params_len, const ch
     (void)database_fail(conn, result);
     PQclear(result);
     return NULL;
+}
+
+enum result database_call(const struct args *args, const char *sql, int params_len, const char *const params[])
+{
+    struct node node;
+    PGconn *conn;
+    enum result result = database_begin(args, &node, &conn);
+    if (result != DONE)
+        return result;
+    result = database_do(conn, sql, params_len, params);
+    database_end(&node, conn);
+    return result;
 }
 
 enum result database_do(PGconn *conn, const char *sql, int params_len, const char *const params[])
@@ -88,7 +92,7 @@ const char *database_array(const char *const texts[], int texts_len)
     size_t size = 3;
     for (int i = 0; i < texts_len; i++)
         size += 2 * strlen(texts[i]) + 3;
-    char *array = text_format("%*s", (int)size, "");
+    char *array = text_room(size);
     char *at = array;
     *at++ = '{';
     for (int i = 0; i < texts_len; i++) {

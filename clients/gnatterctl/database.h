@@ -13,10 +13,10 @@ void database_end(struct node *node, PGconn *conn);
 PGresult *database_query(PGconn *conn, const char *sql, int params_len, const char *const params[]);
 /* The same, for its effect. */
 MUST_CHECK enum result database_do(PGconn *conn, const char *sql, int params_len, const char *const params[]);
+/* Opens node and database, runs one statement for its effect, closes both. */
+MUST_CHECK enum result database_call(const struct args *args, const char *sql, int params_len, const char *const params[]);
 /* Says an error of a result (or of the connection) in one line. */
 enum result database_fail(PGconn *conn, const PGresult *result);
-/* The five-letter code of the last database_query that gave NULL on this process, "" when it was none of the server's. */
-const char *database_last_code(void);
 /* An array of texts as PostgreSQL writes it. NULL elements are not allowed. */
 const char *database_array(const char *const texts[], int texts_len);
 /* What libpq and psql need in their environment to connect as the administrator. */

@@ -24,7 +24,7 @@ enum status file_read(int at_fd, const char *path, char **ret_text, size_t *ret_
     char *text = text_copy(NULL, 0);
     size_t len = 0;
     if (about.st_size > 0) {
-        char *buf = text_format("%*s", (int)about.st_size, "");
+        char *buf = text_room((size_t)about.st_size + 1);
         while (len < (size_t)about.st_size) {
             ssize_t got = read(fd, buf + len, (size_t)about.st_size - len);
             if (got < 0)

@@ -4,6 +4,7 @@
  * The keys that sign tokens: the only place of the project that can. keys/tokens.pub lists the public ones, oldest first;
  * keys/<kid>.key holds an Ed25519 seed as base64url. New tokens are signed with the newest key.
  */
+#include <stddef.h>
 #include "node.h"
 
 #define KEY_TOKEN_BYTES_MAX 512

@@ -73,7 +73,7 @@ const char *node_conf_text(const struct node_conf *conf)
                        "\n[node]\n";
     for (int i = 0; i < CONF_ROWS; i++)
         text = text_format("%s# %s\n%s = %s\n", text, conf_rows[i].help, conf_rows[i].key, conf_value(conf, &conf_rows[i]));
-    return text;
+    return text_format("%s\n[service]\n", text);
 }
 
 static const char *take_pair(struct node_conf *conf, const struct conf_pair *pair)

@@ -31,7 +31,8 @@ const struct option_row option_rows[] = {
     {"title", OPTION_TEXT, AT(title), "TEXT", "what people see as the group's name"},
     {"member", OPTION_MEMBERS, AT(members), "USER", "a member; may be repeated"},
     {"conversation", OPTION_TEXT, AT(conversation), "NAME", "only this one: g/<group> or d/<user>/<user>"},
-    {"older-than", OPTION_DURATION, AT(before_s), "TIME", "what is older than this: 12h, 365d"},
+    {"older-than", OPTION_DURATION, AT(older_than_s), "TIME", "what is older than this: 12h, 365d"},
+    {"delivered", OPTION_FLAG, AT(delivered), NULL, "what every device of everybody concerned has acknowledged"},
     {NULL, OPTION_FLAG, 0, NULL, NULL},
 };
 

@@ -1,6 +1,7 @@
 #ifndef GNATTER_CTL_SECRET_H
 #define GNATTER_CTL_SECRET_H
 /* Random secrets and the files that keep them. */
+#include <sys/types.h>
 #include "node.h"
 
 #define SECRET_TEXT_SIZE 65 /* 256 bits as hex, NUL */

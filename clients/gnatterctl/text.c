@@ -32,7 +32,7 @@ static void texts_free(void)
     text_release(NULL);
 }
 
-static char *text_new(size_t size)
+char *text_room(size_t size)
 {
     struct text *text = malloc(sizeof(*text) + size);
     if (!text) {
@@ -55,7 +55,7 @@ char *text_format(const char *format, ...)
     va_copy(again, list);
     int len = vsnprintf(NULL, 0, format, list);
     va_end(list);
-    char *text = text_new(len < 0 ? 1 : (size_t)len + 1);
+    char *text = text_room(len < 0 ? 1 : (size_t)len + 1);
     text[0] = '\0';
     if (len >= 0)
         (void)vsnprintf(text, (size_t)len + 1, format, again);
@@ -65,7 +65,7 @@ char *text_format(const char *format, ...)
 
 char *text_copy(const char *at, size_t len)
 {
-    char *text = text_new(len + 1);
+    char *text = text_room(len + 1);
     if (len)
         memcpy(text, at, len);
     text[len] = '\0';

@@ -10,6 +10,7 @@ const void *text_mark(void);
 void text_release(const void *mark);
 char *text_format(const char *format, ...) __attribute__((format(printf, 1, 2)));
 char *text_copy(const char *at, size_t len); /* NUL-terminated copy */
+char *text_room(size_t size);                /* to be filled by the caller */
 /* Without leading and trailing white space; changes `text` in place and returns a pointer into it. */
 char *text_trim(char *text);
 /* A whole decimal number of min..max, nothing around it. */
