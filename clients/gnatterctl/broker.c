@@ -80,7 +80,7 @@ enum result broker_conf_write(const struct node *node, bool limits, bool *ret_ch
         "max_queued_messages 100000\n"
         "max_packet_size %lld\n"
         "sys_interval 10\n"
-        "log_dest stdout\n"
+        "log_dest stderr\n" /* standard output would reach a file late */
         "log_timestamp_format %%Y-%%m-%%dT%%H:%%M:%%S\n"
         "log_type error\nlog_type warning\nlog_type notice\nlog_type information\n"
         "connection_messages false\n"

@@ -147,7 +147,8 @@ int64_t process_since_unix_s(struct process process)
     struct timespec boot, real;
     (void)clock_gettime(CLOCK_BOOTTIME, &boot); /* cannot fail */
     (void)clock_gettime(CLOCK_REALTIME, &real);
-    return real.tv_sec - boot.tv_sec + (int64_t)process.start_ticks / sysconf(_SC_CLK_TCK);
+    int64_t booted_ms = (real.tv_sec - boot.tv_sec) * 1000 + (real.tv_nsec - boot.tv_nsec) / 1000000;
+    return (booted_ms + (int64_t)process.start_ticks * 1000 / sysconf(_SC_CLK_TCK)) / 1000;
 }
 
 int process_watch(struct process process)

@@ -71,12 +71,13 @@ static void print_up(const struct args *args, const struct node *node, bool was_
 static enum result wait_up(const struct node *node, int report_fd, int64_t until_ms)
 {
     char words[1024];
-    const char *why = "";
     for (;;) {
         struct node_state state;
         const void *mark = text_mark();
         node_state_look(node, &state);
         node_state_done(&state);
+        if (!state.why && !state.parts.supervisor.pid)
+            state.why = "its supervisor has not begun"; /* what runs may be what the last one left */
         if (!state.why)
             return DONE;
         struct pollfd waiting = {.fd = report_fd, .events = POLLIN};
@@ -87,10 +88,9 @@ static enum result wait_up(const struct node *node, int report_fd, int64_t until
                 return fail("the node does not come up: %s", text_trim(words));
             return fail("the node does not come up: its supervisor ended; see %s", node_path(node, "log/supervisor.log"));
         }
-        if (clock_ms() >= until_ms) {
-            why = state.why;
-            return fail("the node did not come up in %d s: %s; see the logs in %s", UP_MS / 1000, why, node_path(node, "log"));
-        }
+        if (clock_ms() >= until_ms)
+            return fail("the node did not come up in %d s: %s; see the logs in %s", UP_MS / 1000, state.why,
+                        node_path(node, "log"));
         text_release(mark);
     }
 }
