@@ -58,7 +58,9 @@ to gnatter_service;
 -- ---- for administrators ----
 grant execute on function
     gnatter.create_user(text),
+    gnatter.create_users(text[], text),
     gnatter.remove_user(text),
+    gnatter.revoke_user(text),
     gnatter.add_device(text, text, text),
     gnatter.revoke_device(text, text),
     gnatter.create_group(text, text, text[], text),
