@@ -221,7 +221,7 @@ static void report_load(struct bench *bench, cJSON *to, const struct load *load)
 {
     const struct stats *stats = &load->stats;
     double seconds = bench->to_ns > bench->from_ns ? (double)(bench->to_ns - bench->from_ns) / 1e9 : 0;
-    if (!seconds || !stats->published)
+    if (seconds <= 0 || !stats->published)
         return;
     cJSON *item = cJSON_CreateObject();
     cJSON_AddItemToArray(to, item);

@@ -37,7 +37,7 @@ struct device {
     uint64_t due_ns;
     unsigned failures, subscriptions; /* subscriptions: SUBACKs still to come */
     bool keep_session;                /* raw: a persistent session, so that the broker queues for it */
-    bool never_acks;
+    bool never_acks, absent;          /* absent: registered, and not there */
     bool retrying;                    /* something in the outbox was refused for now */
     long window;
     struct outbox outbox;

@@ -14,8 +14,7 @@ static unsigned bucket_of(uint64_t value)
     if (value < HISTOGRAM_SUB)
         return (unsigned)value;
     unsigned shift = 63u - (unsigned)__builtin_clzll(value) - HISTOGRAM_SUB_BITS;
-    unsigned bucket = (shift << HISTOGRAM_SUB_BITS) + (unsigned)(value >> shift);
-    return bucket < HISTOGRAM_BUCKETS ? bucket : HISTOGRAM_BUCKETS - 1;
+    return (shift << HISTOGRAM_SUB_BITS) + (unsigned)(value >> shift);
 }
 
 /* The highest value that falls into a bucket. */

@@ -28,6 +28,7 @@ static const struct option_row ROWS[] = {
     {"groups", OPTION_LONG, AT(groups), "1", 1, 10000, "how many groups (group, mixed)"},
     {"members", OPTION_LONG, AT(members), "100", 2, 1024, "members of each group"},
     {"senders", OPTION_LONG, AT(senders), "1", 1, 1024, "senders of each group; of the backlog (drain, storm)"},
+    {"absent", OPTION_FLAG, AT(absent), "", 0, 0, "group: only the senders are connected"},
     {"window", OPTION_LONG, AT(window), "8", 1, 30000, "messages a sender has without `sent` (raw: without PUBACK)"},
     {"rate", OPTION_DOUBLE, AT(rate), "0", 0, 1e7, "messages/s of all senders, open loop; 0: closed windows"},
     {"group-rate", OPTION_DOUBLE, AT(group_rate), "0", 0, 1e7, "messages/s into the groups in mixed; 0: closed"},

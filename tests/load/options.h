@@ -8,7 +8,7 @@
 
 struct options {
     const char *scenario, *host, *devices_file, *label, *disturb;
-    bool raw, both_ways, marks_read, help;
+    bool raw, both_ways, marks_read, absent, help;
     long port, pairs, groups, members, senders, window, payload_bytes, connects_at_once, ack_every, ack_delay_ms,
         waiting, count, idle, resend_ms, keep_alive_s, pause_us, seed;
     double rate, group_rate, seconds, warmup_s, settle_s;

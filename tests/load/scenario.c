@@ -7,13 +7,17 @@
 
 static bool all_live(struct bench *bench)
 {
-    return bench->live == bench->devices_used;
+    uint32_t wanted = 0;
+    for (uint32_t i = 0; i < bench->devices_used; i++)
+        wanted += !bench->devices[i].absent;
+    return bench->live == wanted;
 }
 
 bool scenario_connect(struct bench *bench, double seconds)
 {
     for (uint32_t i = 0; i < bench->devices_used; i++)
-        device_connect(bench, &bench->devices[i]);
+        if (!bench->devices[i].absent)
+            device_connect(bench, &bench->devices[i]);
     if (bench_until(bench, all_live, seconds))
         return true;
     fprintf(stderr, "gnatter-load: only %u of %u devices became live; %s\n", bench->live, bench->devices_used,
@@ -77,6 +81,12 @@ struct talk *scenario_group(struct bench *bench, struct load *load, struct devic
     struct talk *talk = talk_new(bench, members, members_len, slice_of(name), senders, !bench->options.raw);
     for (uint32_t i = 0; i < senders && i < members_len; i++)
         load_add(load, &talk->seats[i]);
+    if (bench->options.absent) {
+        load->lossy = true;
+        talk->receivers = 0;
+        for (uint32_t i = senders; i < members_len; i++)
+            members[i]->absent = true;
+    }
     return talk;
 }
 

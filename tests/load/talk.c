@@ -175,7 +175,7 @@ void seat_sent(struct bench *bench, struct seat *seat, int64_t seq, uint64_t int
     talk->sent++;
     talk->sent_seqs += (uint64_t)seq;
     seat->own++;
-    bench->expected += talk->receivers - seat->receives;
+    bench->expected += talk->receivers ? talk->receivers - seat->receives : 0;
     if (talk->load) {
         if (bench_in_window(bench, bench->loop.now_ns))
             talk->load->stats.sent++;
