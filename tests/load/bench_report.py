@@ -14,6 +14,7 @@ import figures
 HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.join(HERE, "../..")
 RAW, GNATTER = "#7f8c8d", "#1f77b4"
+LONGEST_BAR = 5
 STYLE = """\
 set terminal svg size {width},{height} background "white" font "sans-serif,12"
 set output "{output}"
@@ -38,16 +39,20 @@ def quoted(text):
 def plot_targets(result, directory):
     rows = []
     for row in result["figures"]:
-        if row["target"] and row["value"] > 0:
-            reached = row["value"] / row["target"] if row["better"] == "more" else row["target"] / row["value"]
-            rows.append((quoted(row["name"]), min(reached, 10), RAW if reached < 1 else GNATTER))
+        if not row["target"]:
+            continue
+        if row["better"] == "more":
+            reached = row["value"] / row["target"]
+        else:
+            reached = row["target"] / row["value"] if row["value"] > 0 else LONGEST_BAR
+        rows.append((quoted(row["name"]), min(reached, LONGEST_BAR), RAW if reached < 1 else GNATTER))
     rows = [(*row, len(rows) - number) for number, row in enumerate(rows)]
     colored = [(name, value, color.replace("#", "0x"), y) for name, value, color, y in rows]
     gnuplot(os.path.join(directory, "targets.svg"), f"""\
 unset key
 set xrange [0:*]
 set yrange [0.3:{len(rows) + 0.7}]
-set xlabel "in units of the target (bars end at 10)"
+set xlabel "in units of the target (bars end at {LONGEST_BAR})"
 set grid xtics
 set lmargin 62
 set arrow from 1, graph 0 to 1, graph 1 nohead dt 2 lc rgb "black" front
@@ -96,7 +101,7 @@ def plot_latency(result, directory):
         return
     gnuplot(os.path.join(directory, "latency.svg"), """\
 set logscale xy
-set xtics ("50 %" 2, "90 %" 10, "99 %" 100, "99.9 %" 1000, "99.99 %" 10000)
+set xtics ("50 %%" 2, "90 %%" 10, "99 %%" 100, "99.9 %%" 1000, "99.99 %%" 10000)
 set ylabel "ms"
 set xlabel "percentile"
 set key outside right
