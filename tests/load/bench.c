@@ -57,6 +57,7 @@ enum status bench_init(struct bench *bench, const struct options *options)
     histogram_reset(&bench->to_live);
     bench->random = (unsigned)options->seed;
     bench->result = cJSON_CreateObject();
+    bench->series = cJSON_AddArrayToObject(bench->result, "series");
     uint32_t wanted = devices_wanted(options);
     limits_raise(wanted);
     enum status status = loop_init(&bench->loop, options->host, (int)options->port, &DEVICE_EVENTS);
@@ -119,6 +120,20 @@ static void bench_tick(struct bench *bench)
     }
 }
 
+/* A stall shows here, whatever the averages say. */
+static void bench_series(struct bench *bench)
+{
+    if (bench->loop.now_ns < bench->second_ns)
+        return;
+    const double second[] = {(double)(bench->sent - bench->second_sent), (double)(bench->taken - bench->second_taken),
+                             (double)bench->live};
+    if (bench->second_ns)
+        cJSON_AddItemToArray(bench->series, cJSON_CreateDoubleArray(second, 3));
+    bench->second_ns = bench->loop.now_ns + 1000000000ull;
+    bench->second_sent = bench->sent;
+    bench->second_taken = bench->taken;
+}
+
 static void bench_ack(struct bench *bench)
 {
     while (bench->ack_first && bench->ack_first->ack_wake_ns <= bench->loop.now_ns) {
@@ -145,6 +160,7 @@ void bench_turn(struct bench *bench)
     loop_wait(&bench->loop, until_ns);
     bench_tick(bench);
     bench_ack(bench);
+    bench_series(bench);
     devices_connect_next(bench);
     loop_flush(&bench->loop);
 }

@@ -107,6 +107,9 @@ struct bench {
     struct histogram to_live; /* from from_ns until a device was live */
     uint64_t expected, taken; /* deliveries: owed for what was `sent`, and had */
     uint64_t outstanding;     /* messages in outboxes */
+    uint64_t sent;            /* messages answered with `sent` */
+    uint64_t second_ns, second_sent, second_taken; /* where the last second of the series ended */
+    struct cJSON *series;                          /* per second: sent, taken, live devices */
     uint64_t duplicates, foreign, errors, resent, reconnects, acks, receipts, events;
     uint64_t violations[VIOLATION_KINDS];
     char last_error[64];

@@ -172,6 +172,7 @@ static void seat_wait_mark(struct seat *seat, int64_t seq, uint64_t intended_ns)
 void seat_sent(struct bench *bench, struct seat *seat, int64_t seq, uint64_t intended_ns)
 {
     struct talk *talk = seat->talk;
+    bench->sent++;
     talk->sent++;
     talk->sent_seqs += (uint64_t)seq;
     seat->own++;
