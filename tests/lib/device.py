@@ -299,6 +299,7 @@ class Device:
         answer = self.wait_for("rpc", since=since, id=request)
         body = json.loads(answer.payload)
         assert set(body) in ({"result"}, {"error"}), body
+        assert body.get("error", {}).get("code") != "internal", body
         if correlation is not None:
             assert answer.properties.get("correlation") == correlation
         return body

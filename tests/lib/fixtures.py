@@ -1,7 +1,7 @@
 """What the pytest suites share; each conftest.py takes what it needs."""
 import pytest
 
-from .node import Node
+from .node import PARTS, Node
 
 
 def started(name, *up_options):
@@ -9,6 +9,7 @@ def started(name, *up_options):
     node = Node(name)
     try:
         node.up(*up_options)
+        node.first_pids = {part: node.pid(part) for part in PARTS}
         yield node
     except BaseException:
         node.save_logs()

@@ -81,4 +81,6 @@ def complaint(item):
         return "typing is neither 0 nor 1"
     if item.kind in ("error", "refusal") and item.word not in ERROR_CODES:
         return "unknown error code"
+    if item.word == "internal":
+        return "an internal error"
     return None
