@@ -62,21 +62,17 @@ def test_online_offline(cast):
     assert alice.wait_for("presence", since=since).payload == b"online"
 
 
-def test_state_at_once_on_subscribing(cast):
+def test_state_at_once_on_each_subscribing(cast):
     alice, bob = cast(2, acks=True)
     alice.say(bob.address)
-    bob.wait_for("chat")
+    alice.subscribe(f"presence/{bob.user}")
+    alice.wait_for("presence", payload=b"online")
     bob.stop()
-    began = time.time()
-
-    def told():
-        since = alice.here()
-        alice.subscribe(f"presence/{bob.user}")
-        return alice.wait_for("presence", since=since).payload
-    while told() == b"online":
-        assert time.time() - began < 30
-        alice.wait_for("presence")
-    assert told().startswith(b"offline ")
+    alice.until(lambda: [i for i in alice.all_of("presence") if i.payload.startswith(b"offline ")], "offline", 30)
+    alice.unsubscribe(f"presence/{bob.user}")
+    since = alice.here()
+    alice.subscribe(f"presence/{bob.user}")
+    assert alice.wait_for("presence", since=since).payload.startswith(b"offline ")
 
 
 def test_hidden_from_strangers(cast):
