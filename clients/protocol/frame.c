@@ -463,7 +463,10 @@ enum status frame_open(struct frame_reader *reader, const void *frame, size_t fr
     *reader = (struct frame_reader){
         .at = at + FRAME_HEADER_BYTES,
         .end = at + frame_len,
-        .header = {.direction = (char)at[1], .ops = u32_get(at + 4), .boot = u64_get(at + 8), .number = u64_get(at + 16)},
+        .header = {.direction = (char)at[1],
+                   .ops = u32_get(at + 4),
+                   .boot = u64_get(at + 8),
+                   .number = u64_get(at + 16)},
         .ops_left = u32_get(at + 4),
     };
     return STATUS_OK;

@@ -44,7 +44,8 @@ static const cJSON *member(const cJSON *object, const char *name)
     return cJSON_GetObjectItemCaseSensitive(object, name);
 }
 
-/* The header says how it is signed. "crit" names what must be understood (RFC 7515, 4.1.11): we understand nothing more. */
+/* The header says how it is signed. "crit" names what must be understood (RFC 7515, 4.1.11): we understand nothing
+ * more. */
 static enum status header_read(struct slice text, struct token_jws *jws)
 {
     cJSON *header;
@@ -93,8 +94,8 @@ enum status token_jws_open(struct slice token, struct token_jws *ret_jws)
 
 bool token_jws_is_signed(const struct token_jws *jws, const unsigned char public_key[TOKEN_PUBLIC_KEY_BYTES])
 {
-    return crypto_sign_verify_detached(jws->signature, (const unsigned char *)jws->signed_text.at,
-                                       jws->signed_text.len, public_key) == 0;
+    return crypto_sign_verify_detached(jws->signature, (const unsigned char *)jws->signed_text.at, jws->signed_text.len,
+                                       public_key) == 0;
 }
 
 static bool is_signed_by_known(const struct token_jws *jws, const struct token_key keys[], size_t keys_len)

@@ -23,8 +23,9 @@ struct token_claims {
 /*
  * With a kid in the header exactly the key of that kid must have signed; without one any known key may have.
  * STATUS_MALFORMED: not such a token. STATUS_DENIED: no known key signed it. STATUS_EXPIRED: exp <= now_s. A token
- * from the future (iat > now_s + LIMIT_CLOCK_SKEW_S) is STATUS_DENIED. Other algorithms, "crit", duplicate members,
- * non-integer times, padding and whitespace in the base64url parts are STATUS_MALFORMED.
+ * from the future (iat, or nbf if there is one, > now_s + LIMIT_CLOCK_SKEW_S) is STATUS_DENIED. Other algorithms,
+ * "crit", duplicate members, numbers that are not spelled as integers, padding and whitespace in the base64url parts are
+ * STATUS_MALFORMED. STATUS_NO_MEMORY.
  */
 MUST_CHECK enum status token_verify(struct slice token, const struct token_key keys[], size_t keys_len, int64_t now_s,
                                     struct token_claims *ret_claims);

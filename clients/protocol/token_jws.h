@@ -5,7 +5,7 @@
  */
 #include "token.h"
 
-#define TOKEN_PART_BYTES (LIMIT_TOKEN_LEN / 4 * 3)
+#define TOKEN_PART_BYTES      (LIMIT_TOKEN_LEN / 4 * 3)
 #define TOKEN_SIGNATURE_BYTES 64
 
 struct token_jws {

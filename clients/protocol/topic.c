@@ -53,9 +53,9 @@ enum status topic_parse(struct slice text, struct topic *ret_topic)
 size_t topic_format(const struct topic *topic, char *buf, size_t buf_size)
 {
     static const struct slice words[] = {
-        [TOPIC_CHAT] = SLICE("chat"),     [TOPIC_ACK] = SLICE("ack"),        [TOPIC_READ] = SLICE("read"),
-        [TOPIC_ACK_LIST] = SLICE("ack"),  [TOPIC_READ_LIST] = SLICE("read"), [TOPIC_TYPING] = SLICE("typing"),
-        [TOPIC_SYNC] = SLICE("sync"),     [TOPIC_RPC] = SLICE("rpc"),
+        [TOPIC_CHAT] = SLICE("chat"),    [TOPIC_ACK] = SLICE("ack"),        [TOPIC_READ] = SLICE("read"),
+        [TOPIC_ACK_LIST] = SLICE("ack"), [TOPIC_READ_LIST] = SLICE("read"), [TOPIC_TYPING] = SLICE("typing"),
+        [TOPIC_SYNC] = SLICE("sync"),    [TOPIC_RPC] = SLICE("rpc"),
     };
     struct text text = text_in(buf, buf_size);
     text_add(&text, words[topic->kind]);

@@ -10,7 +10,7 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerInitialize(int *argc, char ***argv);
 
-#define NOW_S 1770000000
+#define NOW_S     1770000000
 #define BASE64URL sodium_base64_VARIANT_URLSAFE_NO_PADDING
 
 static unsigned char secret_key[crypto_sign_SECRETKEYBYTES];

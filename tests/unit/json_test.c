@@ -31,7 +31,8 @@ static void values(void **state)
 {
     (void)state;
     struct cJSON *root;
-    assert_int_equal(json_parse(SLICE("{\"n\":999999999999999,\"s\":\"\\u00e9\\ud83e\\udd9f\"}"), true, &root), STATUS_OK);
+    assert_int_equal(json_parse(SLICE("{\"n\":999999999999999,\"s\":\"\\u00e9\\ud83e\\udd9f\"}"), true, &root),
+                     STATUS_OK);
     assert_true(cJSON_GetObjectItemCaseSensitive(root, "n")->valuedouble == 999999999999999.0);
     assert_string_equal(cJSON_GetObjectItemCaseSensitive(root, "s")->valuestring, "\xc3\xa9\xf0\x9f\xa6\x9f");
     cJSON_Delete(root);

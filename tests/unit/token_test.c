@@ -9,10 +9,10 @@
 #include "clients/protocol/token_jws.h"
 
 /* RFC 8037, A.1 and A.2 */
-#define RFC_D "nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A"
-#define RFC_X "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"
+#define RFC_D     "nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A"
+#define RFC_X     "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"
 #define BASE64URL sodium_base64_VARIANT_URLSAFE_NO_PADDING
-#define NOW_S 1770000000
+#define NOW_S     1770000000
 
 static unsigned char rfc_secret[crypto_sign_SECRETKEYBYTES], other_secret[crypto_sign_SECRETKEYBYTES];
 /* "other" is another key; without a kid the one that counts comes second */
@@ -67,8 +67,8 @@ static void rfc8037_a(void **state)
     struct token_jws jws;
     assert_int_equal(token_jws_open(SLICE(jws_text), &jws), STATUS_OK);
     assert_false(jws.has_kid);
-    assert_true(slice_equal((struct slice){(const char *)jws.payload, jws.payload_len},
-                            SLICE("Example of Ed25519 signing")));
+    assert_true(
+        slice_equal((struct slice){(const char *)jws.payload, jws.payload_len}, SLICE("Example of Ed25519 signing")));
     assert_true(token_jws_is_signed(&jws, keys[1].public_key));
     assert_false(token_jws_is_signed(&jws, keys[0].public_key));
     /* and as a token it is none: it claims nothing */
@@ -121,9 +121,9 @@ static void claim_values(void **state)
     (void)state;
     char text[512];
     struct token_claims claims;
-    struct slice token = token_sign(SLICE("{\"alg\":\"EdDSA\"}"),
-                                    SLICE("{\"sub\":\"alice\",\"dev\":\"phone\",\"iat\":1769999999,\"exp\":999999999999999}"),
-                                    text, sizeof text);
+    struct slice token = token_sign(
+        SLICE("{\"alg\":\"EdDSA\"}"),
+        SLICE("{\"sub\":\"alice\",\"dev\":\"phone\",\"iat\":1769999999,\"exp\":999999999999999}"), text, sizeof text);
     assert_int_equal(token_verify(token, keys, 2, NOW_S, &claims), STATUS_OK);
     assert_string_equal(claims.user, "alice");
     assert_string_equal(claims.device, "phone");
@@ -211,8 +211,8 @@ static void keys_are_limited(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(rfc8037_a),    cmocka_unit_test(signed_tokens),     cmocka_unit_test(token_texts),
-        cmocka_unit_test(claim_values), cmocka_unit_test(length_is_limited), cmocka_unit_test(key_files),
+        cmocka_unit_test(rfc8037_a),        cmocka_unit_test(signed_tokens),     cmocka_unit_test(token_texts),
+        cmocka_unit_test(claim_values),     cmocka_unit_test(length_is_limited), cmocka_unit_test(key_files),
         cmocka_unit_test(keys_are_limited),
     };
     if (sodium_init() < 0)

@@ -10,7 +10,7 @@
 #include <string.h>
 #include "clients/protocol/topic.h"
 
-#define VECTORS_COLUMNS 6
+#define VECTORS_COLUMNS      6
 #define VECTORS_COLUMN_BYTES 8192
 
 struct vectors {
