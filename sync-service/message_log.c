@@ -26,8 +26,7 @@ const char *const query_statements[QUERY_KINDS] = {
                          " is_group_counts, counts_seq, delivered_count, read_count"
                          " from gnatter.device_scan_marks($1, $2, $3)",
     [QUERY_MARKS] = "select gnatter.marks_flush($1, $2, $3, $4, $5, $6, $7)",
-    [QUERY_CURSOR_SET] = "select gnatter.cursor_set(c.device_id, c.name, c.acked)"
-                         " from unnest($1::bigint[], $2::text[], $3::bigint[]) as c (device_id, name, acked)",
+    [QUERY_CURSORS_SET] = "select gnatter.cursors_set($1, $2, $3)",
 };
 
 struct message_log *message_log_new(const struct message_log_options *options)

@@ -109,11 +109,28 @@ static size_t intervals_max(const PGresult *members)
     return max;
 }
 
-/* Rows of both come ordered by conversation; `load` names them in any order. */
+/* The first row of a conversation; rows come ordered by it. */
+static int first_row(const PGresult *result, int64_t conversation_id)
+{
+    int from = 0, to = PQntuples(result);
+    while (from < to) {
+        int middle = from + (to - from) / 2;
+        if (bigint_of(result, middle, 0) < conversation_id)
+            from = middle + 1;
+        else
+            to = middle;
+    }
+    return from;
+}
+
+static bool is_row_of(const PGresult *result, int row, int64_t conversation_id)
+{
+    return row < PQntuples(result) && bigint_of(result, row, 0) == conversation_id;
+}
+
 static void tell_loaded(struct message_log *log, const struct query *load, const PGresult *loaded,
                         const PGresult *members, const PGresult *cursors, struct load_room *room)
 {
-    size_t interval_at = 0;
     for (int row = 0; row < PQntuples(loaded); row++) {
         struct slice state = text_of(loaded, row, 1);
         struct core_conversation conversation = {.name = load->names[ord_of(loaded, row)], .state = CORE_LOAD_OK};
@@ -130,10 +147,9 @@ static void tell_loaded(struct message_log *log, const struct query *load, const
         conversation.first_seq = bigint_of(loaded, row, 4);
         conversation.membership_version = bigint_of(loaded, row, 5);
         conversation.is_group = boolean_of(loaded, row, 6);
-        size_t members_len = 0, cursors_len = 0;
-        for (int m = 0; m < PQntuples(members); m++) {
-            if (bigint_of(members, m, 0) != conversation.conversation_id)
-                continue;
+        int64_t id = conversation.conversation_id;
+        size_t interval_at = 0, members_len = 0, cursors_len = 0;
+        for (int m = first_row(members, id); is_row_of(members, m, id); m++) {
             struct core_interval *intervals = room->intervals + interval_at;
             size_t len = intervals_read(members, m, intervals);
             interval_at += len;
@@ -141,10 +157,9 @@ static void tell_loaded(struct message_log *log, const struct query *load, const
                 (struct core_member){bigint_of(members, m, 1), text_of(members, m, 2), intervals, len,
                                      bigint_of(members, m, 5), bigint_of(members, m, 6)};
         }
-        for (int c = 0; c < PQntuples(cursors); c++)
-            if (bigint_of(cursors, c, 0) == conversation.conversation_id)
-                room->cursors[cursors_len++] = (struct core_cursor){bigint_of(cursors, c, 2), bigint_of(cursors, c, 1),
-                                                                    bigint_of(cursors, c, 3)};
+        for (int c = first_row(cursors, id); is_row_of(cursors, c, id); c++)
+            room->cursors[cursors_len++] =
+                (struct core_cursor){bigint_of(cursors, c, 2), bigint_of(cursors, c, 1), bigint_of(cursors, c, 3)};
         conversation.members = room->members;
         conversation.members_len = members_len;
         conversation.cursors = room->cursors;
@@ -355,9 +370,7 @@ void message_log_answer(struct message_log *log, struct query *query)
     case QUERY_MARKS:
         core_on_flushed(log->core, log->now_ms, query->tag, status);
         break;
-    case QUERY_CURSOR_SET:
-        log->options.on_cursors_set(log->options.ctx, query->tag);
-        break;
+    case QUERY_CURSORS_SET: /* its marks follow */
     case QUERY_PREPARE:
         break;
     }

@@ -216,25 +216,24 @@ void message_log_scan(struct message_log *log, uint64_t scan, const int64_t devi
     query_send(log, marks);
 }
 
-void message_log_marks(struct message_log *log, const struct core_mark_batch *batch)
+static void put_cursors(struct pg_params *params, const struct core_mark_batch *batch, bool is_set)
 {
-    if (!message_log_is_up(log))
-        return;
-    struct query *query = query_new(log, QUERY_MARKS, 0, 0);
-    if (query == NULL)
-        return;
-    query->tag = batch->batch;
-    struct pg_params *params = &log->params;
-    pg_params_begin(params);
     pg_bigints(params);
     for (size_t i = 0; i < batch->cursors_len; i++)
-        pg_put_bigint(params, batch->cursors[i].device_id);
+        if (batch->cursors[i].is_set == is_set)
+            pg_put_bigint(params, batch->cursors[i].device_id);
     pg_bigints(params);
     for (size_t i = 0; i < batch->cursors_len; i++)
-        pg_put_bigint(params, batch->cursors[i].conversation_id);
+        if (batch->cursors[i].is_set == is_set)
+            pg_put_bigint(params, batch->cursors[i].conversation_id);
     pg_bigints(params);
     for (size_t i = 0; i < batch->cursors_len; i++)
-        pg_put_bigint(params, batch->cursors[i].acked_seq);
+        if (batch->cursors[i].is_set == is_set)
+            pg_put_bigint(params, batch->cursors[i].acked_seq);
+}
+
+static void put_members(struct pg_params *params, const struct core_mark_batch *batch)
+{
     pg_bigints(params);
     for (size_t i = 0; i < batch->members_len; i++)
         pg_put_bigint(params, batch->members[i].user_id);
@@ -247,28 +246,36 @@ void message_log_marks(struct message_log *log, const struct core_mark_batch *ba
     pg_bigints(params);
     for (size_t i = 0; i < batch->members_len; i++)
         pg_put_bigint(params, batch->members[i].read_seq);
-    query_send(log, query);
 }
 
-void message_log_cursors_set(struct message_log *log, uint64_t tag, const struct message_log_cursor cursors[],
-                             size_t len)
+static bool has_rewinds(const struct core_mark_batch *batch)
+{
+    for (size_t i = 0; i < batch->cursors_len; i++)
+        if (batch->cursors[i].is_set)
+            return true;
+    return false;
+}
+
+void message_log_marks(struct message_log *log, const struct core_mark_batch *batch)
 {
     if (!message_log_is_up(log))
         return;
-    struct query *query = query_new(log, QUERY_CURSOR_SET, 0, 0);
-    if (query == NULL)
+    bool rewinds = has_rewinds(batch);
+    struct query *set = rewinds ? query_new(log, QUERY_CURSORS_SET, 0, 0) : NULL;
+    struct query *raise = query_new(log, QUERY_MARKS, 0, 0);
+    if (raise == NULL || (rewinds && set == NULL)) {
+        query_free(set);
+        query_free(raise);
         return;
-    query->tag = tag;
-    struct pg_params *params = &log->params;
-    pg_params_begin(params);
-    pg_bigints(params);
-    for (size_t i = 0; i < len; i++)
-        pg_put_bigint(params, cursors[i].device_id);
-    pg_texts(params);
-    for (size_t i = 0; i < len; i++)
-        pg_put_bytes(params, cursors[i].conversation_name);
-    pg_bigints(params);
-    for (size_t i = 0; i < len; i++)
-        pg_put_bigint(params, cursors[i].acked_seq);
-    query_send(log, query);
+    }
+    if (rewinds) { /* a mark is set or raised, never both: their order does not matter */
+        pg_params_begin(&log->params);
+        put_cursors(&log->params, batch, true);
+        query_send(log, set);
+    }
+    raise->tag = batch->batch;
+    pg_params_begin(&log->params);
+    put_cursors(&log->params, batch, false);
+    put_members(&log->params, batch);
+    query_send(log, raise);
 }

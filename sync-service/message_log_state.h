@@ -20,7 +20,7 @@ enum query_kind {
     QUERY_SCAN,
     QUERY_SCAN_MARKS,
     QUERY_MARKS,
-    QUERY_CURSOR_SET,
+    QUERY_CURSORS_SET,
     QUERY_KINDS,
     QUERY_PREPARE = QUERY_KINDS, /* one of the above is being prepared */
 };
@@ -35,7 +35,7 @@ struct gathered {
 struct query {
     struct query *next;
     enum query_kind kind;
-    uint64_t tag; /* batch, scan or cursor_set's; PREPARE: the statement */
+    uint64_t tag; /* batch or scan; PREPARE: the statement */
     struct gathered *gathered;
     PGresult *result; /* as far as it has come */
     size_t len;       /* of what was asked; the same in `what` */
