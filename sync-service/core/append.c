@@ -28,6 +28,13 @@ static struct slice message_payload(const struct message *message)
                           message->payload_len};
 }
 
+static char *put(char *at, struct slice text)
+{
+    if (text.len)
+        memcpy(at, text.at, text.len);
+    return at + text.len;
+}
+
 static struct message *message_new(struct core_token token, const struct core_device *device, struct slice id,
                                    struct slice payload)
 {
@@ -40,12 +47,10 @@ static struct message *message_new(struct core_token token, const struct core_de
     message->device_len = (uint8_t)device->device.len;
     message->id_len = (uint8_t)id.len;
     message->payload_len = (uint32_t)payload.len;
-    char *at = message->bytes;
-    at = mempcpy(at, device->user.at, device->user.len);
-    at = mempcpy(at, device->device.at, device->device.len);
-    at = mempcpy(at, id.at, id.len);
-    if (payload.len)
-        memcpy(at, payload.at, payload.len);
+    char *end = put(message->bytes, device->user);
+    end = put(end, device->device);
+    end = put(end, id);
+    (void)put(end, payload);
     return message;
 }
 

@@ -159,18 +159,20 @@ void core_free(struct core *core); /* NULL is allowed */
 
 /* ---- events: devices ---- */
 /* The device is subscribed to its inbox on this connection (again: replay again). Every shard hears of every session.
- * `ready_number` comes back in caught_up. */
+ * `ready_number` comes back in caught_up, once; where another core_on_ready came before that, only the newest does. */
 void core_on_ready(struct core *core, int64_t now_ms, session_ref session, uint64_t ready_number, const struct core_device *device);
 void core_on_gone(struct core *core, int64_t now_ms, session_ref session);
-/* `session` is the device's live one, or 0. */
+/* The answer (`sent` or an error) goes to the session the device then has, if it has one. */
 void core_on_chat(struct core *core, int64_t now_ms, struct core_token token, const struct core_device *device,
                   struct slice conversation_name, struct slice message_id, struct slice payload);
-/* done is called for a READ when it is flushed, for an ACK at once */
+/* done is called for a READ when it is flushed, for an ACK at once; for a line of a list once per line */
 void core_on_mark(struct core *core, int64_t now_ms, struct core_token token, enum core_mark mark,
                   const struct core_device *device, struct slice conversation_name, int64_t seq);
 void core_on_typing(struct core *core, int64_t now_ms, const struct core_device *device, struct slice conversation_name, bool is_typing);
-/* `sync`: the cursor of this conversation becomes seq; then the owner calls core_on_ready again for the session */
-void core_on_rewind(struct core *core, int64_t now_ms, const struct core_device *device, struct slice conversation_name, int64_t seq);
+/* A line of a `sync`: the cursor of this conversation becomes seq; done is called when that is flushed, once per line.
+ * After the last line the owner calls core_on_ready again for the session. */
+void core_on_rewind(struct core *core, int64_t now_ms, struct core_token token, const struct core_device *device,
+                    struct slice conversation_name, int64_t seq);
 
 /* ---- events: database ---- */
 /* A change by SQL was committed to this conversation (membership, an event, retention). */

@@ -198,20 +198,22 @@ void flush_lost(struct core *core, int64_t now_ms)
 
 uint64_t core_flush_now(struct core *core, int64_t now_ms)
 {
-    uint64_t flush = core->dirty ? core->last_flush + 1 : core->flight ? core->last_flush : core->flushed;
+    uint64_t flush = core->last_flush + (core->dirty || core->waiting_marks ? 1 : 0);
     core->is_flush_wanted = core->dirty;
     flush_turn(core, now_ms);
     return flush;
 }
 
-bool core_is_flushed_to(const struct core *core, uint64_t flush)
-{
-    return core->flushed >= flush && core->waiting_marks == 0;
-}
-
 bool core_is_flushed(const struct core *core)
 {
     return !core->dirty && !core->flight && core->waiting_marks == 0;
+}
+
+bool core_is_flushed_to(const struct core *core, uint64_t flush)
+{
+    if (core_is_flushed(core))
+        return true;
+    return core->waiting_marks == 0 && core->flushed >= flush && core->flushed >= core->late_flush;
 }
 
 void marks_free(struct core *core)

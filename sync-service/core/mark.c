@@ -103,6 +103,8 @@ static void wait_for_load(struct core *core, struct conversation *conversation, 
 
 void marks_apply_waiting(struct core *core, struct conversation *conversation, int64_t now_ms)
 {
+    if (conversation->waiting_marks)
+        core->late_flush = core->last_flush + 1;
     while (conversation->waiting_marks) {
         struct waiting_mark *mark = conversation->waiting_marks;
         conversation->waiting_marks = mark->next;
@@ -141,6 +143,14 @@ static struct conversation *marked(struct core *core, struct slice conversation_
     return conversation;
 }
 
+static void done_when_flushed(struct core *core, struct conversation *conversation, struct core_token token)
+{
+    if (conversation_is_known(conversation))
+        mark_wait(core, token);
+    else
+        token_list_add(&conversation->waiting_tokens, token);
+}
+
 void core_on_mark(struct core *core, int64_t now_ms, struct core_token token, enum core_mark kind,
                   const struct core_device *device, struct slice conversation_name, int64_t seq)
 {
@@ -153,13 +163,11 @@ void core_on_mark(struct core *core, int64_t now_ms, struct core_token token, en
     struct conversation *conversation = marked(core, conversation_name, &mark, now_ms);
     if (kind == CORE_MARK_ACK)
         core->port.done(core->port.ctx, token);
-    else if (conversation_is_known(conversation))
-        mark_wait(core, token);
     else
-        token_list_add(&conversation->waiting_tokens, token);
+        done_when_flushed(core, conversation, token);
 }
 
-void core_on_rewind(struct core *core, int64_t now_ms, const struct core_device *device,
+void core_on_rewind(struct core *core, int64_t now_ms, struct core_token token, const struct core_device *device,
                     struct slice conversation_name, int64_t seq)
 {
     struct waiting_mark mark = {.device_id = device->device_id, .user_id = device->user_id, .rewind_seq = seq};
@@ -167,6 +175,7 @@ void core_on_rewind(struct core *core, int64_t now_ms, const struct core_device 
     struct session *session = session_find(core, device->device_id);
     if (session && !conversation_is_known(conversation))
         sub_wait_for_load(session, conversation);
+    done_when_flushed(core, conversation, token);
 }
 
 void core_on_device_removed(struct core *core, int64_t now_ms, int64_t device_id)

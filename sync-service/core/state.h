@@ -269,7 +269,8 @@ struct core {
     struct mark *dirty, *flight;
     struct token_list dirty_tokens, flight_tokens;
     int64_t flush_due_ms;
-    uint64_t flushed; /* the last flush that was committed */
+    uint64_t flushed;    /* the last flush that was committed */
+    uint64_t late_flush; /* the first that holds what has waited for a load */
     bool is_flush_wanted;
     uint32_t waiting_marks;
     /* scratch */
