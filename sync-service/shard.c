@@ -167,7 +167,7 @@ static void event_do(struct shard *shard, const struct shard_event *event)
         core_on_typing(core, now_ms, &event->device, event->conversation, event->is_on);
         break;
     case SHARD_REWIND:
-        core_on_rewind(core, now_ms, &event->device, event->conversation, event->seq);
+        core_on_rewind(core, now_ms, event->token, &event->device, event->conversation, event->seq);
         break;
     case SHARD_CHANGED:
         core_on_changed(core, now_ms, event->conversation);
@@ -242,6 +242,8 @@ static void turn(struct shard *shard)
     message_log_step(shard->log, shard->now_ms, shard->now_ms);
     take_events(shard);
     shard->due_ms = core_turn(shard->core, shard->now_ms);
+    if (!message_log_is_up(shard->log)) /* what is due has to wait for the database */
+        shard->due_ms = INT64_MAX;
     message_log_flush(shard->log);
     courier_flush(&shard->courier);
     tell_done(shard);

@@ -41,7 +41,7 @@ enum shard_event_kind {
     SHARD_ACK,     /* token, device, conversation, seq */
     SHARD_READ,    /* as ACK */
     SHARD_TYPING,  /* device, conversation, is_on */
-    SHARD_REWIND,  /* device, conversation, seq */
+    SHARD_REWIND,  /* token, device, conversation, seq */
     SHARD_CHANGED, /* conversation */
     SHARD_REMOVED, /* device */
     SHARD_BARRIER, /* barrier, number: reached when every mark that moved before is in the database */

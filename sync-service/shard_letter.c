@@ -30,8 +30,10 @@ bool shard_letter_write(struct mailbox *box, const struct shard_event *event)
     bool is_dropable = event->kind == SHARD_TYPING;
     if (is_dropable && mailbox_waiting_bytes(box) > RUNTIME_TYPING_MAILBOX_BYTES)
         return false;
-    struct shard_letter *letter = mailbox_write(box, event->kind, sizeof *letter + len,
-                                                is_dropable ? MAILBOX_TRY : MAILBOX_WAIT);
+    enum mailbox_patience patience = is_dropable                ? MAILBOX_TRY
+                                     : event->kind == SHARD_STOP ? MAILBOX_FORCE
+                                                                 : MAILBOX_WAIT;
+    struct shard_letter *letter = mailbox_write(box, event->kind, sizeof *letter + len, patience);
     if (letter == NULL)
         return false;
     letter->session = event->session;
