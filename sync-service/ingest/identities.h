@@ -1,0 +1,36 @@
+#ifndef GNATTER_IDENTITIES_H
+#define GNATTER_IDENTITIES_H
+/*
+ * What the database says about client ids, remembered while a session needs it and some time longer. The hub's thread.
+ */
+#include <uthash.h>
+#include "../../clients/protocol/topic.h"
+#include "../core/core.h"
+
+struct identity {
+    UT_hash_handle hh;
+    struct core_device device; /* its names borrow from client_id */
+    uint32_t sessions;         /* that refer to it: it stays */
+    bool is_removed;           /* by notification: it is forgotten with its last session */
+    uint8_t client_id_len;
+    char client_id[LIMIT_CLIENT_ID_LEN + 1];
+};
+struct identities {
+    struct identity *by_client_id;
+    size_t max; /* unused ones above this are forgotten, oldest first */
+};
+
+/* NULL: not known (here). */
+struct identity *identities_find(struct identities *identities, struct slice client_id);
+/* NULL: not the form of a client id, or no memory. */
+struct identity *identities_add(struct identities *identities, struct slice client_id, int64_t device_id,
+                                int64_t user_id, bool ack_auto);
+/* One more or one less session refers to it. */
+void identity_hold(struct identity *identity);
+void identity_release(struct identity *identity);
+void identities_remove(struct identities *identities, struct identity *identity);
+/* Forgets those without a session. */
+void identities_forget_unused(struct identities *identities);
+void identities_done(struct identities *identities);
+
+#endif
