@@ -8,11 +8,11 @@ select gnatter.add_device('alice', 'laptop') \g /dev/null
 select gnatter.create_group('kitchen', 'alice', '{bob,carol}', 'The kitchen') \g /dev/null
 
 create function pg_temp.u(user_name text) returns bigint language sql stable
-as $$ select user_id from gnatter.user_account where name = user_name $$;
+as $$ select u.user_id from gnatter.user_account u where u.name = user_name $$;
 create function pg_temp.d(client_id text) returns bigint language sql stable
 as $$ select device_id from gnatter.device_open(array[client_id]) $$;
 create function pg_temp.c(conversation text) returns bigint language sql stable
-as $$ select conversation_id from gnatter.conversation where name = conversation $$;
+as $$ select c.conversation_id from gnatter.conversation c where c.name = conversation $$;
 -- One message from a device, as a service sends it; its seq, or what was said instead.
 create function pg_temp.say(client_id text, conversation text, id text, body text default 'hello') returns text
 language plpgsql as $$
