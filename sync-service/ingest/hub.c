@@ -125,7 +125,7 @@ static void link_down(struct hub *hub, uint32_t index, uint64_t life)
 /* What was heard by notification may be incomplete: forget it, and hear all of it again. */
 static void resync(struct hub *hub)
 {
-    identities_forget_unused(&hub->identities);
+    identities_forget_all(&hub->identities);
     struct shard_event event = {.kind = SHARD_RESYNC};
     hub_post_all(hub, &event);
     revoked_ask(hub);

@@ -69,12 +69,11 @@ void identities_remove(struct identities *identities, struct identity *identity)
         free(identity);
 }
 
-void identities_forget_unused(struct identities *identities)
+void identities_forget_all(struct identities *identities)
 {
     struct identity *identity, *next;
     HASH_ITER (hh, identities->by_client_id, identity, next)
-        if (identity->sessions == NULL)
-            forget(identities, identity);
+        identities_remove(identities, identity);
 }
 
 void identities_done(struct identities *identities)
