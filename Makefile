@@ -129,7 +129,38 @@ fuzz: fuzz-programs
 	    sed -n 's/^stat::number_of_executed_units: */inputs /p' $(BUILD)/fuzz/$$fuzzer.log; \
 	done
 
+# ---- reading the code for mistakes ----
+C_FILES := $(PROTOCOL_SRC) $(PLUGIN_SRC) $(SERVICE_SRC) $(CTL_SRC) $(LOAD_SRC) $(SIM_SRC) $(UNIT_SRC) $(FUZZ_SRC)
+SH_FILES := $(wildcard tools/*.sh tests/*.sh tests/*/*.sh .ci/run)
+.PHONY: lint
+lint: install-packages dependencies
+	sh tools/dependencies.sh install clang-format clang-tidy cppcheck shellcheck
+	clang-format --dry-run -Werror $(C_FILES)
+	cppcheck --quiet --error-exitcode=1 --inline-suppr --enable=warning,performance,portability \
+	    --suppress=missingIncludeSystem -j2 -I. -Iclients/protocol $(C_FILES)
+	clang-tidy --quiet --warnings-as-errors='*' $(C_FILES) -- -std=gnu11 -I. -Iclients/protocol -Iclients/gnatterctl \
+	    -isystem /usr/include/postgresql
+	shellcheck $(SH_FILES)
+
+# ---- measuring: ratios to a stock broker, side by side on this machine; BENCH_ROUNDS, BENCH_SECONDS, BENCH_FULL=1 ----
+.PHONY: bench bench-report
+bench: all $(LOAD)
+	/usr/bin/python3 -B tests/load/bench.py
+bench-report:
+	/usr/bin/python3 -B tests/load/bench_report.py
+
 clean:
 	rm -rf $(BUILD)
+
+help:
+	@echo 'make                 build into build/'
+	@echo 'make run | stop      a private node in ./run, with a first conversation'
+	@echo 'make test            install what is missing, build, run every test'
+	@echo 'make bench           ratios against the raw broker; bench-report: plots and docs/performance.md'
+	@echo 'make soak            faults and simulation, DURATION=1h'
+	@echo 'make fuzz            each fuzzer for FUZZ_SECONDS'
+	@echo 'make lint            clang-format, clang-tidy, cppcheck, shellcheck'
+	@echo 'make install         DESTDIR= PREFIX=$(PREFIX)'
+	@echo 'SAN=address,undefined builds beside, in build/san; WERROR=1 makes warnings errors'
 
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)

@@ -47,7 +47,6 @@ grant execute on function
     gnatter.device_live(bigint[]),
     gnatter.device_gone(bigint[], bigint[]),
     gnatter.devices_reset(),
-    gnatter.cursor_set(bigint, text, bigint),
     gnatter.cursors_set(bigint[], bigint[], bigint[]),
     gnatter.presence_state(bigint[], text[]),
     gnatter.revocations(interval),
@@ -59,7 +58,9 @@ to gnatter_service;
 -- ---- for administrators ----
 grant execute on function
     gnatter.create_user(text),
+    gnatter.create_users(text[], text),
     gnatter.remove_user(text),
+    gnatter.revoke_user(text),
     gnatter.add_device(text, text, text),
     gnatter.revoke_device(text, text),
     gnatter.create_group(text, text, text[], text),

@@ -1,6 +1,6 @@
 #!/bin/sh
 # dependencies.sh check    names what building needs and is missing, with its Debian package; exit 1 when something is
-# dependencies.sh install  installs what packages.txt lists and is not there (needs root or sudo)
+# dependencies.sh install [package ...]  installs these, or what packages.txt lists, where it is not there (root or sudo)
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -25,7 +25,7 @@ check() {
 }
 
 install() {
-    wanted=$(sed 's/#.*//' packages.txt)
+    wanted=${*:-$(sed 's/#.*//' packages.txt)}
     absent=
     for package in $wanted; do
         case $package in # a node that came another way serves as well
@@ -54,6 +54,6 @@ install() {
 
 case ${1:-} in
 check) check ;;
-install) install ;;
+install) shift; install "$@" ;;
 *) echo "usage: dependencies.sh check|install" >&2; exit 2 ;;
 esac

@@ -1,5 +1,6 @@
 """A sync service that is none: it speaks frames, remembers all it hears, and does what the test says."""
 import random
+import threading
 
 import paho.mqtt.client as mqtt
 
@@ -12,6 +13,7 @@ class Service:
         self.broker, self.name = broker, name
         self.client_id = f"$gnatter:{name}"
         self.client = None
+        self.sending = threading.RLock()
         self.acks = True   # confirm frames as they come
         self.done = True   # and say that their records are done
         self.stop()
@@ -70,8 +72,9 @@ class Service:
         self.send({"op": "hello", "service": self.name})
 
     def send(self, *ops, qos=1):
-        self.number += 1
-        return self.client.publish(frames.TOPIC_DOWN, frames.encode("D", self.boot, self.number, ops), qos)
+        with self.sending:  # acks come from paho's thread
+            self.number += 1
+            return self.client.publish(frames.TOPIC_DOWN, frames.encode("D", self.boot, self.number, ops), qos)
 
     def send_raw(self, payload):
         self.client.publish(frames.TOPIC_DOWN, payload, 1)

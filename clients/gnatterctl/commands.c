@@ -1,0 +1,41 @@
+#include "ctl.h"
+#include <stddef.h>
+
+#define INIT "database mqtt-port ws-port listen plain-exposed tls-cert tls-key tls-listen mqtts-port wss-port"
+
+const struct command commands[] = {
+    {"init", "", 0, 0, INIT, command_init, "make a node in DIR"},
+    {"up", "", 0, 0, INIT " limits foreground", command_up, "start the node and keep it running (init when DIR is new)"},
+    {"down", "", 0, 0, "", command_down, "stop all parts in order; nothing accepted is lost"},
+    {"status", "", 0, 0, "", command_status, "each part of the node; exit 1 when a device could not chat now"},
+    {"reload", "", 0, 0, "", command_reload, "let broker and service read keys and configuration again"},
+    {"migrate", "", 0, 0, "", command_migrate, "bring the database to this version's schema (up does it too)"},
+    {"user add", "USER", 1, 1, "if-missing", command_user_add, "make a user"},
+    {"user list", "", 0, 0, "", command_user_list, "all users"},
+    {"user show", "USER", 1, 1, "", command_user_show, "one user, with devices and groups"},
+    {"user remove", "USER", 1, 1, "", command_user_remove,
+     "revoke the devices, leave the groups; messages stay, the name is never free again"},
+    {"user revoke", "USER", 1, 1, "", command_user_revoke, "make all tokens of a user's devices invalid and end their connections"},
+    {"device add", "USER DEVICE", 2, 2, "ack if-missing", command_device_add, "register a device"},
+    {"device list", "USER", 1, 1, "", command_device_list, "a user's devices"},
+    {"device revoke", "USER DEVICE", 2, 2, "", command_device_revoke,
+     "end its connection now and unregister it; its tokens stay invalid for ever"},
+    {"token", "USER DEVICE", 2, 2, "ttl", command_token, "print a token for a device, registering the device if it is new"},
+    {"bulk-add", "", 0, 0, "count prefix device ttl out", command_bulk_add,
+     "many users with a device each; writes client id, user name and token, separated by tabs"},
+    {"group create", "GROUP", 1, 1, "owner member title", command_group_create, "make a group"},
+    {"group add", "GROUP USER", 2, 2, "", command_group_add, "add a member"},
+    {"group remove", "GROUP USER", 2, 2, "", command_group_remove, "remove a member"},
+    {"group role", "GROUP USER ROLE", 3, 3, "", command_group_role, "set a member's role: owner, admin or member"},
+    {"group rename", "GROUP TITLE", 2, 2, "", command_group_rename, "set a group's title"},
+    {"group show", "GROUP", 1, 1, "", command_group_show, "one group, with its members"},
+    {"group list", "", 0, 0, "", command_group_list, "all groups"},
+    {"group delete", "GROUP", 1, 1, "", command_group_delete, "delete a group; the name is never free again"},
+    {"keys list", "", 0, 0, "", command_keys_list, "the keys that tokens may be signed with"},
+    {"keys add", "", 0, 0, "", command_keys_add, "make a new key; new tokens are signed with it, old ones stay good"},
+    {"keys retire", "KID", 1, 1, "", command_keys_retire, "forget a key: what it signed is invalid from now on"},
+    {"purge", "", 0, 0, "conversation older-than delivered", command_purge, "erase old messages for ever (retention)"},
+    {"verify", "", 0, 0, "", command_verify, "check the stored state against the design's invariants"},
+    {"psql", "[ARG ...]", 0, -1, "", command_psql, "psql on the node's database"},
+    {NULL, NULL, 0, 0, NULL, NULL, NULL},
+};
