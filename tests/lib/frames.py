@@ -30,7 +30,7 @@ def string(value):
     return struct.pack("<H", len(value)) + value
 
 
-def encode_op(name, **op):
+def encode_op(name, /, **op):
     flags = op.get("flags", 0)
     body = b""
     if name == "welcome":

@@ -39,7 +39,7 @@ class Broker:
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="gnatter-plugin-"))
         self.dir.chmod(0o755)
         self.keys = [Key("k1"), Key("k2")]
-        self.port, self.ws_port, self.tls_port = free_port(), free_port(), free_port()
+        self.port, self.ws_port = free_port(), free_port()
         self.options = {
             "keys_file": self.dir / "tokens.pub",
             "link_secret_file": self.dir / "link.secret",
@@ -92,8 +92,10 @@ class Broker:
         assert self.process.poll() is None, f"the broker ended:\n{self.log()}"
 
     def listens(self):
-        with socket.socket() as probe:
-            return probe.connect_ex(("127.0.0.1", self.port)) == 0
+        def answers(port):
+            with socket.socket() as probe:
+                return probe.connect_ex(("127.0.0.1", port)) == 0
+        return answers(self.port) and answers(self.ws_port)
 
     def start_failing(self):
         """The log of a start that is refused."""

@@ -178,8 +178,9 @@ def test_will_is_never_published(service, cast):
         for will in [("inbox/bob/x", b"will", 1, False), ("chat/u/bob/will", b"will", 1, False),
                      ("inbox/bob/x", b"will", 1, True)]:
             alice = cast("alice:phone", version=version).online(will=will)
+            gone = len(service.of("gone"))
             alice.drop()
-            service.wait_for("gone", 1 + len(service.of("gone")))
+            service.wait_for("gone", gone + 1)
             old = cast("alice:phone", version=version).online(will=will)
             cast("alice:phone", version=version).online().close()
             old.wait_ended()
