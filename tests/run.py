@@ -96,7 +96,7 @@ def read_tap(text, status, what, result):
         planned = re.match(r"1\.\.(\d+)", line)
         if planned:
             plan = (plan or 0) + int(planned.group(1))
-        point = re.match(r"(not )?ok\b(.*)", line)
+        point = re.match(r"(not )?ok\b(?!\s*$)(.*)", line)  # a bare "ok" is prove, summing up
         if not point:
             if line.startswith("Bail out!"):
                 result.fail(f"{what}: {line}")

@@ -20,7 +20,8 @@ bool account_find(enum account_role role, struct account *ret_account)
     for (int i = 0; names[role][i]; i++) {
         const struct passwd *entry = getpwnam(names[role][i]);
         if (entry && entry->pw_uid != 0) {
-            *ret_account = (struct account){text_copy(entry->pw_name, strlen(entry->pw_name)), entry->pw_uid, entry->pw_gid};
+            *ret_account =
+                (struct account){text_copy(entry->pw_name, strlen(entry->pw_name)), entry->pw_uid, entry->pw_gid};
             return true;
         }
     }

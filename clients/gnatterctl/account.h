@@ -1,6 +1,7 @@
 #ifndef GNATTER_CTL_ACCOUNT_H
 #define GNATTER_CTL_ACCOUNT_H
-/* Who a part runs as. Started by root, each gets an account without rights of its own; else everything is the caller's. */
+/* Who a part runs as. Started by root, each gets an account without rights of its own; else everything is the caller's.
+ */
 #include <stdbool.h>
 #include <sys/types.h>
 

@@ -55,7 +55,8 @@ static const char *listener(const char *address, int64_t port, bool is_websocket
 {
     const char *text = text_format("\nlistener %lld %s\nprotocol %s\n", (long long)port, address,
                                    is_websocket ? "websockets" : "mqtt");
-    return tls ? text_format("%scertfile %s\nkeyfile %s\ntls_version tlsv1.2\n", text, tls->tls_cert, tls->tls_key) : text;
+    return tls ? text_format("%scertfile %s\nkeyfile %s\ntls_version tlsv1.2\n", text, tls->tls_cert, tls->tls_key)
+               : text;
 }
 
 /* Paths are relative: the broker is started in DIR, and finds them also when it is no longer root. */
@@ -85,27 +86,28 @@ enum result broker_conf_write(const struct node *node, bool limits, bool *ret_ch
         "log_type error\nlog_type warning\nlog_type notice\nlog_type information\n"
         "connection_messages false\n"
         "%s%s%s",
-        (long long)packet_bytes, account.name ? "user " : "", account.name ? account.name : "", account.name ? "\n" : "");
+        (long long)packet_bytes, account.name ? "user " : "", account.name ? account.name : "",
+        account.name ? "\n" : "");
     text = text_format("%s%s%s", text, listener(conf->listen, conf->mqtt_port, false, NULL),
                        listener(conf->listen, conf->ws_port, true, NULL));
     if (conf->tls_cert[0])
         text = text_format("%s%s%s", text, listener(conf->tls_listen, conf->mqtts_port, false, conf),
                            listener(conf->tls_listen, conf->wss_port, true, conf));
-    text = text_format(
-        "%s\nplugin %s\n"
-        "plugin_opt_keys_file " NODE_PUBLIC_KEYS "\n"
-        "plugin_opt_link_secret_file " NODE_BROKER_LINK_SECRET "\n"
-        "plugin_opt_journal_file broker/journal.ring\n"
-        "plugin_opt_journal_bytes %lld\n"
-        "plugin_opt_revocations_file broker/revoked.tab\n"
-        "plugin_opt_max_message_bytes %lld\n"
-        "plugin_opt_messages_per_second %lld\n"
-        "plugin_opt_messages_burst %lld\n"
-        "plugin_opt_limits %s\n"
-        "plugin_opt_node %s\n"
-        "\ninclude_dir mosquitto.d\n",
-        text, plugin ? plugin : "gnatter_plugin.so", (long long)conf->journal_bytes, (long long)conf->max_message_bytes,
-        (long long)conf->messages_per_second, (long long)conf->messages_burst, limits ? "on" : "off", conf->name);
+    text = text_format("%s\nplugin %s\n"
+                       "plugin_opt_keys_file " NODE_PUBLIC_KEYS "\n"
+                       "plugin_opt_link_secret_file " NODE_BROKER_LINK_SECRET "\n"
+                       "plugin_opt_journal_file broker/journal.ring\n"
+                       "plugin_opt_journal_bytes %lld\n"
+                       "plugin_opt_revocations_file broker/revoked.tab\n"
+                       "plugin_opt_max_message_bytes %lld\n"
+                       "plugin_opt_messages_per_second %lld\n"
+                       "plugin_opt_messages_burst %lld\n"
+                       "plugin_opt_limits %s\n"
+                       "plugin_opt_node %s\n"
+                       "\ninclude_dir mosquitto.d\n",
+                       text, plugin ? plugin : "gnatter_plugin.so", (long long)conf->journal_bytes,
+                       (long long)conf->max_message_bytes, (long long)conf->messages_per_second,
+                       (long long)conf->messages_burst, limits ? "on" : "off", conf->name);
     if (file_update(node->dir_fd, NODE_BROKER_CONF, text, 0644, ret_changed) != STATUS_OK)
         return fail("cannot write %s: %s", node_path(node, NODE_BROKER_CONF), strerror(errno));
     return DONE;
@@ -119,8 +121,8 @@ bool broker_start(const struct node *node, int log_fd, struct process *ret_proce
         return false;
     }
     char *argv[] = {text_format("%s", program), "-c", NODE_BROKER_CONF, NULL};
-    struct launch launch = {.program = program, .argv = argv, .cwd_fd = node->dir_fd, .input_fd = -1, .log_fd = log_fd,
-                            .keep_fd = -1};
+    struct launch launch = {
+        .program = program, .argv = argv, .cwd_fd = node->dir_fd, .input_fd = -1, .log_fd = log_fd, .keep_fd = -1};
     return process_start(&launch, ret_process);
 }
 

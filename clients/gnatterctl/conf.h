@@ -6,13 +6,14 @@
 #include <stdbool.h>
 
 /* The next "key = value"; *at: the text at first. A line that starts with # or ; is a comment, and there are no others.
- * *line: 0 at first, then the line's number. pair->section: "" at first; texts live until the process ends. False at the
- * end, and with pair->key NULL at a line that has no such form. */
+ * *line: 0 at first, then the line's number. pair->section: "" at first; texts live until the process ends. False at
+ * the end, and with pair->key NULL at a line that has no such form. */
 struct conf_pair {
     const char *section, *key, *value;
 };
 bool conf_next(const char **at, int *line, struct conf_pair *pair);
-/* `text` with `key = value` in [section]: its line replaced, or one added to the section (made at the end if need be). */
+/* `text` with `key = value` in [section]: its line replaced, or one added to the section (made at the end if need be).
+ */
 char *conf_set(const char *text, const char *section, const char *key, const char *value);
 /* A value as libpq's conninfo strings want it. */
 const char *conf_quote(const char *value);

@@ -35,10 +35,10 @@ struct args {
 };
 
 struct command {
-    const char *name; /* one or two words */
-    const char *words; /* usage of the words after it */
+    const char *name;         /* one or two words */
+    const char *words;        /* usage of the words after it */
     int words_min, words_max; /* max -1: any number, handed over unparsed (psql) */
-    const char *options; /* names of option rows, separated by spaces */
+    const char *options;      /* names of option rows, separated by spaces */
     enum result (*run)(struct args *args);
     const char *help;
 };

@@ -13,15 +13,18 @@ static void ignore_notice(void *ctx, const PGresult *result)
 
 PGconn *database_open(const struct node *node)
 {
-    const char *const keys[] = {"dbname", "passfile", "application_name", "fallback_application_name", "connect_timeout", NULL};
-    const char *const values[] = {node->conf.database, node_path(node, NODE_PGPASS), "gnatterctl", "gnatterctl", "10", NULL};
+    const char *const keys[] = {"dbname",          "passfile", "application_name", "fallback_application_name",
+                                "connect_timeout", NULL};
+    const char *const values[] = {
+        node->conf.database, node_path(node, NODE_PGPASS), "gnatterctl", "gnatterctl", "10", NULL};
     PGconn *conn = PQconnectdbParams(keys, values, 1 /* dbname is a conninfo */);
     if (conn && PQstatus(conn) == CONNECTION_OK) {
         (void)PQsetNoticeReceiver(conn, ignore_notice, NULL);
         return conn;
     }
     (void)fail("the database does not answer: %s; is the node up? (gnatterctl --dir %s up)",
-               conn ? text_trim(text_copy(PQerrorMessage(conn), strlen(PQerrorMessage(conn)))) : "out of memory", node->dir);
+               conn ? text_trim(text_copy(PQerrorMessage(conn), strlen(PQerrorMessage(conn)))) : "out of memory",
+               node->dir);
     PQfinish(conn);
     return NULL;
 }

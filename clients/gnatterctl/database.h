@@ -1,6 +1,7 @@
 #ifndef GNATTER_CTL_DATABASE_H
 #define GNATTER_CTL_DATABASE_H
-/* The node's database, as its administrator. The SQL functions are the API; an error of theirs is said in their words. */
+/* The node's database, as its administrator. The SQL functions are the API; an error of theirs is said in their words.
+ */
 #include <libpq-fe.h>
 #include "node.h"
 
@@ -14,7 +15,8 @@ PGresult *database_query(PGconn *conn, const char *sql, int params_len, const ch
 /* The same, for its effect. */
 MUST_CHECK enum result database_do(PGconn *conn, const char *sql, int params_len, const char *const params[]);
 /* Opens node and database, runs one statement for its effect, closes both. */
-MUST_CHECK enum result database_call(const struct args *args, const char *sql, int params_len, const char *const params[]);
+MUST_CHECK enum result database_call(const struct args *args, const char *sql, int params_len,
+                                     const char *const params[]);
 /* Says an error of a result (or of the connection) in one line. */
 enum result database_fail(PGconn *conn, const PGresult *result);
 /* An array of texts as PostgreSQL writes it. NULL elements are not allowed. */

@@ -1,6 +1,7 @@
 #ifndef GNATTER_CTL_FILE_H
 #define GNATTER_CTL_FILE_H
-/* Files of a node: small, read whole, replaced whole. Paths are relative to `at_fd` (AT_FDCWD: the working directory). */
+/* Files of a node: small, read whole, replaced whole. Paths are relative to `at_fd` (AT_FDCWD: the working directory).
+ */
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
@@ -8,8 +9,8 @@
 
 #define FILE_BYTES_MAX (1024 * 1024)
 
-/* Gives NUL-terminated text that lives until the process ends; *ret_len may be NULL. STATUS_NOT_FOUND, STATUS_TOO_LARGE,
- * STATUS_UNAVAILABLE (errno says why). */
+/* Gives NUL-terminated text that lives until the process ends; *ret_len may be NULL. STATUS_NOT_FOUND,
+ * STATUS_TOO_LARGE, STATUS_UNAVAILABLE (errno says why). */
 MUST_CHECK enum status file_read(int at_fd, const char *path, char **ret_text, size_t *ret_len);
 /* Replaces the file in one step, flushed to disk; never readable by more than `mode` says, not even for a moment.
  * uid -1: ours. STATUS_UNAVAILABLE with errno. */

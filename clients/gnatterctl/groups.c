@@ -79,8 +79,9 @@ enum result command_group_delete(struct args *args)
 
 #define TIME(column) "to_char(" column " at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')"
 #define GROUPS                                                                                                         \
-    "select group_name as group, title, " TIME("created_at") " as created, " TIME("deleted_at") " as deleted, last_seq,"    \
-    " members from gnatter.groups"
+    "select group_name as group, title, " TIME("created_at") " as created, " TIME(                                     \
+        "deleted_at") " as deleted, last_seq,"                                                                         \
+                      " members from gnatter.groups"
 
 static void print_group(struct args *args, const PGresult *group, const PGresult *members)
 {
@@ -107,9 +108,12 @@ enum result command_group_show(struct args *args)
         return result;
     const char *params[] = {args->words[0]};
     PGresult *group = database_query(conn, GROUPS " where group_name = $1", 1, params);
-    PGresult *members = !group ? NULL : database_query(conn, "select user_name as user, role, joined_seq, delivered_seq, read_seq"
-                                                             " from gnatter.members where group_name = $1"
-                                                             " order by user_name collate \"C\"", 1, params);
+    PGresult *members = !group ? NULL
+                               : database_query(conn,
+                                                "select user_name as user, role, joined_seq, delivered_seq, read_seq"
+                                                " from gnatter.members where group_name = $1"
+                                                " order by user_name collate \"C\"",
+                                                1, params);
     if (!members)
         result = REFUSED;
     else if (!PQntuples(group))

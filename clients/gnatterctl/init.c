@@ -43,9 +43,13 @@ static enum result make_folders(const struct node *node)
         const char *name;
         mode_t mode;
         bool is_broker;
-    } folders[] = {{"keys", 0711, false}, {"run", 0755, false}, {"log", 0755, false}, {"broker", 0700, true},
+    } folders[] = {{"keys", 0711, false},
+                   {"run", 0755, false},
+                   {"log", 0755, false},
+                   {"broker", 0700, true},
                    {"mosquitto.d", 0755, false}};
-    if (fstat(node->dir_fd, &about) != 0 || (geteuid() == 0 && fchmod(node->dir_fd, (about.st_mode & 07777) | 0111) != 0))
+    if (fstat(node->dir_fd, &about) != 0 ||
+        (geteuid() == 0 && fchmod(node->dir_fd, (about.st_mode & 07777) | 0111) != 0))
         return fail("cannot prepare %s: %s", node->dir, strerror(errno));
     for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]); i++) {
         bool is_broker = folders[i].is_broker;
@@ -56,7 +60,8 @@ static enum result make_folders(const struct node *node)
     return DONE;
 }
 
-/* The secret that lets the service speak to the broker's plugin: a copy for each, so that neither account reads the other's. */
+/* The secret that lets the service speak to the broker's plugin: a copy for each, so that neither account reads the
+ * other's. */
 static enum result make_link_secret(const struct node *node, const struct account *service)
 {
     struct account broker;
@@ -66,7 +71,8 @@ static enum result make_link_secret(const struct node *node, const struct accoun
     const char *line = text_format("%s\n", secret);
     enum result result = DONE;
     if (file_write(node->dir_fd, NODE_LINK_SECRET, line, strlen(line), 0600, service->uid, service->gid) != STATUS_OK ||
-        file_write(node->dir_fd, NODE_BROKER_LINK_SECRET, line, strlen(line), 0600, broker.uid, broker.gid) != STATUS_OK)
+        file_write(node->dir_fd, NODE_BROKER_LINK_SECRET, line, strlen(line), 0600, broker.uid, broker.gid) !=
+            STATUS_OK)
         result = fail("cannot write the link secret below %s: %s", node->dir, strerror(errno));
     sodium_memzero(secret, sizeof(secret));
     return result;
@@ -75,8 +81,20 @@ static enum result make_link_secret(const struct node *node, const struct accoun
 /* What `conn` was opened with, without password. */
 static char *conninfo_of(PGconn *conn)
 {
-    static const char *const taken[] = {"host", "hostaddr", "port", "dbname", "user", "sslmode", "sslrootcert", "sslcert",
-                                        "sslkey", "gssencmode", "target_session_attrs", "channel_binding", "options", NULL};
+    static const char *const taken[] = {"host",
+                                        "hostaddr",
+                                        "port",
+                                        "dbname",
+                                        "user",
+                                        "sslmode",
+                                        "sslrootcert",
+                                        "sslcert",
+                                        "sslkey",
+                                        "gssencmode",
+                                        "target_session_attrs",
+                                        "channel_binding",
+                                        "options",
+                                        NULL};
     char *text = text_format("%s", "");
     PQconninfoOption *options = PQconninfo(conn);
     for (const PQconninfoOption *option = options; option && option->keyword; option++)
@@ -90,7 +108,8 @@ static char *conninfo_of(PGconn *conn)
     return text;
 }
 
-/* An existing server: can we get in, and with what? A server may serve several nodes: each service has a role of its own. */
+/* An existing server: can we get in, and with what? A server may serve several nodes: each service has a role of its
+ * own. */
 static enum result use_database(struct node *node, const char *uri)
 {
     PGconn *conn = PQconnectdb(uri);
@@ -152,7 +171,8 @@ static enum result fill(struct node *node, const struct args *args)
     if ((result = make_folders(node)) != DONE)
         return result;
     if (file_exists(node->dir_fd, "postgres/PG_VERSION"))
-        return fail("%s is left from an init that was interrupted: remove it and try again", node_path(node, "postgres"));
+        return fail("%s is left from an init that was interrupted: remove it and try again",
+                    node_path(node, "postgres"));
     result = args->database ? use_database(node, args->database) : postgres_make(node);
     if (result == DONE)
         result = make_secrets(node, &service);

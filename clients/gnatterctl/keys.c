@@ -1,6 +1,7 @@
 #include "keys.h"
 #include "file.h"
 #include "output.h"
+#include "parts.h"
 #include "text.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -11,7 +12,7 @@
 #include <unistd.h>
 
 #define BASE64 sodium_base64_VARIANT_URLSAFE_NO_PADDING
-#define HEAD "# Public keys that tokens may be signed with, oldest first: <kid> <base64url of an Ed25519 public key>\n"
+#define HEAD   "# Public keys that tokens may be signed with, oldest first: <kid> <base64url of an Ed25519 public key>\n"
 
 /* The next line "<kid> <key>" of the public keys file; moves *at on. */
 static bool next_key(char **at, char **ret_kid, char **ret_public)
@@ -66,7 +67,8 @@ enum result key_make(const struct node *node, const char **ret_kid)
     if (keys >= LIMIT_KEYS)
         return fail("there are %d keys already: retire an old one first (gnatterctl keys list)", keys);
 
-    unsigned char seed[crypto_sign_SEEDBYTES], public_key[crypto_sign_PUBLICKEYBYTES], secret[crypto_sign_SECRETKEYBYTES];
+    unsigned char seed[crypto_sign_SEEDBYTES], public_key[crypto_sign_PUBLICKEYBYTES],
+        secret[crypto_sign_SECRETKEYBYTES];
     char seed_text[64], public_text[64], date[32];
     randombytes_buf(seed, sizeof(seed));
     (void)crypto_sign_seed_keypair(public_key, secret, seed); /* cannot fail */
@@ -79,7 +81,8 @@ enum result key_make(const struct node *node, const char **ret_kid)
     gmtime_r(&now, &utc);
     (void)strftime(date, sizeof(date), "%Y%m%d", &utc);
     kid = text_format("%s-%08x", date, randombytes_random());
-    enum status status = file_write(node->dir_fd, key_file(kid), seed_text, strlen(seed_text), 0600, (uid_t)-1, (gid_t)-1);
+    enum status status =
+        file_write(node->dir_fd, key_file(kid), seed_text, strlen(seed_text), 0600, (uid_t)-1, (gid_t)-1);
     sodium_memzero(seed_text, sizeof(seed_text));
     if (status != STATUS_OK)
         return fail("cannot write %s: %s", node_path(node, key_file(kid)), strerror(errno));
@@ -148,8 +151,9 @@ size_t key_sign(const struct key *key, const struct claims *claims, char *buf, s
     /* Names have no character that JSON would escape. */
     char header[160], body[256];
     int header_len = snprintf(header, sizeof(header), "{\"alg\":\"EdDSA\",\"typ\":\"JWT\",\"kid\":\"%s\"}", key->kid);
-    int body_len = snprintf(body, sizeof(body), "{\"sub\":\"%s\",\"dev\":\"%s\",\"iat\":%lld,\"exp\":%lld}", claims->user,
-                            claims->device, (long long)claims->issued_at_s, (long long)claims->expires_at_s);
+    int body_len =
+        snprintf(body, sizeof(body), "{\"sub\":\"%s\",\"dev\":\"%s\",\"iat\":%lld,\"exp\":%lld}", claims->user,
+                 claims->device, (long long)claims->issued_at_s, (long long)claims->expires_at_s);
     if (header_len < 0 || (size_t)header_len >= sizeof(header) || body_len < 0 || (size_t)body_len >= sizeof(body))
         return 0;
     size_t len = 0;
@@ -201,7 +205,8 @@ enum result command_keys_add(struct args *args)
     if (result == DONE) {
         cJSON *object = cJSON_CreateObject();
         (void)cJSON_AddStringToObject(object, "kid", kid);
-        output_done(args, object, "%s: signs new tokens from now on; a node that is up learns it with gnatterctl reload", kid);
+        output_done(args, object, "%s: signs new tokens from now on", kid);
+        (void)node_reload(&node); /* one that is down reads its keys when it starts */
     }
     node_close(&node);
     return result;
@@ -241,8 +246,10 @@ enum result command_keys_retire(struct args *args)
     if (result != DONE)
         return result;
     result = retire(&node, args->words[0]);
-    if (result == DONE)
-        output_done(args, NULL, "%s: forgotten; a node that is up refuses its tokens after gnatterctl reload", args->words[0]);
+    if (result == DONE) {
+        output_done(args, NULL, "%s: forgotten; what it signed is invalid", args->words[0]);
+        (void)node_reload(&node); /* one that is down reads its keys when it starts */
+    }
     node_close(&node);
     return result;
 }

@@ -1,8 +1,8 @@
 #ifndef GNATTER_CTL_KEYS_H
 #define GNATTER_CTL_KEYS_H
 /*
- * The keys that sign tokens: the only place of the project that can. keys/tokens.pub lists the public ones, oldest first;
- * keys/<kid>.key holds an Ed25519 seed as base64url. New tokens are signed with the newest key.
+ * The keys that sign tokens: the only place of the project that can. keys/tokens.pub lists the public ones, oldest
+ * first; keys/<kid>.key holds an Ed25519 seed as base64url. New tokens are signed with the newest key.
  */
 #include <stddef.h>
 #include "node.h"

@@ -44,8 +44,8 @@ static void print_commands(const char *first)
 
 static void print_command(const struct command *command)
 {
-    printf("usage: gnatterctl %s%s%s%s\n\n%s\n\noptions:\n", command->name, command->words[0] ? " " : "", command->words,
-           command->options[0] ? " [OPTION ...]" : "", command->help);
+    printf("usage: gnatterctl %s%s%s%s\n\n%s\n\noptions:\n", command->name, command->words[0] ? " " : "",
+           command->words, command->options[0] ? " [OPTION ...]" : "", command->help);
     for (const struct option_row *row = option_rows; row->name; row++)
         if (options_take(command->options, row->name))
             print_option(row);
@@ -121,8 +121,8 @@ static enum result run(struct args *args, int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-    struct args args = {.mqtt_port = -1, .ws_port = -1, .mqtts_port = -1, .wss_port = -1, .ttl_s = -1, .count = -1,
-                        .older_than_s = -1};
+    struct args args = {
+        .mqtt_port = -1, .ws_port = -1, .mqtts_port = -1, .wss_port = -1, .ttl_s = -1, .count = -1, .older_than_s = -1};
     const char *dir = getenv("GNATTER_DIR");
     args.dir = dir && *dir ? dir : "run";
     if (sodium_init() < 0)

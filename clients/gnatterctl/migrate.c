@@ -20,8 +20,9 @@ static enum result run_text(PGconn *conn, const char *what, const char *sql)
         const char *primary = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
         const char *context = PQresultErrorField(result, PG_DIAG_CONTEXT);
         const char *at = PQresultErrorField(result, PG_DIAG_STATEMENT_POSITION);
-        ret = fail("schema file %s was refused by the database: %s%s%s%s%s", what, primary ? primary : PQerrorMessage(conn),
-                   at ? " at character " : "", at ? at : "", context ? "; " : "", context ? context : "");
+        ret = fail("schema file %s was refused by the database: %s%s%s%s%s", what,
+                   primary ? primary : PQerrorMessage(conn), at ? " at character " : "", at ? at : "",
+                   context ? "; " : "", context ? context : "");
     }
     PQclear(result);
     return ret;
@@ -67,14 +68,13 @@ static enum result run_migration(PGconn *conn, const struct schema_file *file)
 }
 
 /* An administrator who is not a superuser owns nothing of gnatter_owner's unless a member of it. */
-static const char membership_sql[] =
-    "do $$ begin"
-    "  if not (select rolsuper from pg_catalog.pg_roles where rolname = current_user)"
-    "     and not (pg_has_role(current_user, 'gnatter_owner', 'member')"
-    "              and pg_has_role(current_user, 'gnatter_admin', 'member')) then"
-    "    execute format('grant gnatter_owner, gnatter_admin to %I', current_user);"
-    "  end if;"
-    "end $$";
+static const char membership_sql[] = "do $$ begin"
+                                     "  if not (select rolsuper from pg_catalog.pg_roles where rolname = current_user)"
+                                     "     and not (pg_has_role(current_user, 'gnatter_owner', 'member')"
+                                     "              and pg_has_role(current_user, 'gnatter_admin', 'member')) then"
+                                     "    execute format('grant gnatter_owner, gnatter_admin to %I', current_user);"
+                                     "  end if;"
+                                     "end $$";
 
 static enum result run_files(PGconn *conn, int *ret_migrations_done)
 {
@@ -85,7 +85,8 @@ static enum result run_files(PGconn *conn, int *ret_migrations_done)
         if (is_migration(file->name) && migration_version(file->name) > newest)
             newest = migration_version(file->name);
     if (version > newest)
-        return fail("the database has schema version %d, this program knows %d: use the newer gnatterctl", version, newest);
+        return fail("the database has schema version %d, this program knows %d: use the newer gnatterctl", version,
+                    newest);
     for (const struct schema_file *file = schema_files; file->name; file++) {
         enum result result = DONE;
         if (!is_migration(file->name)) {
@@ -105,8 +106,9 @@ static enum result run_files(PGconn *conn, int *ret_migrations_done)
 
 static enum result run_schema(PGconn *conn, int *ret_migrations_done)
 {
-    enum result result = run_text(conn, "(begin)", "begin; set local client_min_messages = warning;"
-                                                   "select pg_advisory_xact_lock(" LOCK_KEY ")");
+    enum result result = run_text(conn, "(begin)",
+                                  "begin; set local client_min_messages = warning;"
+                                  "select pg_advisory_xact_lock(" LOCK_KEY ")");
     if (result != DONE)
         return result;
     result = run_files(conn, ret_migrations_done);
@@ -136,8 +138,8 @@ static enum result make_database(const struct node *node)
 static bool service_can_log_in(const struct node *node)
 {
     const char *const keys[] = {"dbname", "user", "passfile", "application_name", "connect_timeout", NULL};
-    const char *const values[] = {node->conf.database, node->conf.service_user, node_path(node, NODE_SERVICE_PGPASS),
-                                  "gnatterctl", "10", NULL};
+    const char *const values[] = {
+        node->conf.database, node->conf.service_user, node_path(node, NODE_SERVICE_PGPASS), "gnatterctl", "10", NULL};
     PGconn *conn = PQconnectdbParams(keys, values, 1 /* dbname is a conninfo */);
     bool ok = conn && PQstatus(conn) == CONNECTION_OK;
     PQfinish(conn);
@@ -167,9 +169,11 @@ static enum result let_service_in(const struct node *node, PGconn *conn)
     there = database_query(conn, "select from pg_catalog.pg_roles where rolname = $1", 1, params);
     if (!there)
         goto out;
-    result = database_do(conn, text_format(PQntuples(there) ? "alter role %s login password '%s'"
-                                                            : "create role %s login in role gnatter_service password '%s'",
-                                           quoted_role, verifier), 0, NULL);
+    result = database_do(conn,
+                         text_format(PQntuples(there) ? "alter role %s login password '%s'"
+                                                      : "create role %s login in role gnatter_service password '%s'",
+                                     quoted_role, verifier),
+                         0, NULL);
     if (result == DONE && !service_can_log_in(node))
         result = fail("the database does not let role %s in with a password: see its pg_hba.conf", role);
 out:
@@ -207,7 +211,8 @@ enum result command_migrate(struct args *args)
     if (result == DONE) {
         cJSON *object = cJSON_CreateObject();
         (void)cJSON_AddNumberToObject(object, "migrations", done);
-        output_done(args, object, "the database has this version's schema (%d migration%s done)", done, done == 1 ? "" : "s");
+        output_done(args, object, "the database has this version's schema (%d migration%s done)", done,
+                    done == 1 ? "" : "s");
     }
     node_close(&node);
     return result;

@@ -3,8 +3,8 @@
 /* The schema in the database: the version built into this program. */
 #include "node.h"
 /*
- * Makes the database (private cluster), brings its schema to this version in one transaction, and lets the service's role
- * log in with the password of keys/service.pgpass. May be called as often as wanted, by several at once. Refuses a
+ * Makes the database (private cluster), brings its schema to this version in one transaction, and lets the service's
+ * role log in with the password of keys/service.pgpass. May be called as often as wanted, by several at once. Refuses a
  * database that is newer. Says what is wrong.
  */
 MUST_CHECK enum result migrate(const struct node *node, int *ret_migrations_done);

@@ -22,8 +22,14 @@ static const struct conf_row {
     int64_t min, max;
     const char *help;
 } conf_rows[] = {
-#define TEXT(key, standard, help) {#key, false, offsetof(struct node_conf, key), standard, 0, 0, help}
-#define NUMBER(key, standard, min, max, help) {#key, true, offsetof(struct node_conf, key), #standard, min, max, help}
+#define TEXT(key, standard, help)                                                                                      \
+    {                                                                                                                  \
+#key, false, offsetof(struct node_conf, key), standard, 0, 0, help                                             \
+    }
+#define NUMBER(key, standard, min, max, help)                                                                          \
+    {                                                                                                                  \
+#key, true, offsetof(struct node_conf, key), #standard, min, max, help                                         \
+    }
     TEXT(name, "gnatter", "the node's name, in logs and metrics"),
     TEXT(listen, "127.0.0.1", "address of the plain listeners; another than loopback on purpose only"),
     NUMBER(mqtt_port, 1883, 0, 65535, "MQTT over TCP"),
@@ -34,7 +40,8 @@ static const struct conf_row {
     NUMBER(mqtts_port, 8883, 0, 65535, "MQTT over TLS"),
     NUMBER(wss_port, 8084, 0, 65535, "MQTT over WebSocket over TLS"),
     NUMBER(max_message_bytes, 65536, 1024, LIMIT_MESSAGE_BYTES_MAX, "largest payload of a message"),
-    NUMBER(journal_bytes, 67108864, 1048576, 1099511627776, "the broker's journal of what the service has not yet taken"),
+    NUMBER(journal_bytes, 67108864, 1048576, 1099511627776,
+           "the broker's journal of what the service has not yet taken"),
     NUMBER(messages_per_second, 100, 1, 1000000, "what one device may send in the long run"),
     NUMBER(messages_burst, 2000, 1, 1000000, "and at once"),
     NUMBER(postgres_port, 0, 0, 65535, "of the private PostgreSQL; 0: an existing server"),
@@ -68,11 +75,13 @@ void node_conf_default(struct node_conf *ret_conf)
 
 const char *node_conf_text(const struct node_conf *conf)
 {
-    const char *text = "# A Gnatter node. [node] is read by gnatterctl (after a change: gnatterctl down, gnatterctl up),\n"
-                       "# [service] by gnatter-syncd; gnatter-syncd --help explains its keys, gnatterctl reload applies them.\n"
-                       "\n[node]\n";
+    const char *text =
+        "# A Gnatter node. [node] is read by gnatterctl (after a change: gnatterctl down, gnatterctl up),\n"
+        "# [service] by gnatter-syncd; gnatter-syncd --help explains its keys, gnatterctl reload applies them.\n"
+        "\n[node]\n";
     for (int i = 0; i < CONF_ROWS; i++)
-        text = text_format("%s# %s\n%s = %s\n", text, conf_rows[i].help, conf_rows[i].key, conf_value(conf, &conf_rows[i]));
+        text = text_format("%s# %s\n%s = %s\n", text, conf_rows[i].help, conf_rows[i].key,
+                           conf_value(conf, &conf_rows[i]));
     return text_format("%s\n[service]\n", text);
 }
 
@@ -119,8 +128,9 @@ enum result node_open(const struct args *args, struct node *ret_node)
     *ret_node = (struct node){.dir_fd = -1};
     char *real = realpath(args->dir, NULL);
     if (!real)
-        return errno == ENOENT ? fail("no node in %s: make one with gnatterctl --dir %s init (or up)", args->dir, args->dir)
-                               : fail("cannot open %s: %s", args->dir, strerror(errno));
+        return errno == ENOENT
+                   ? fail("no node in %s: make one with gnatterctl --dir %s init (or up)", args->dir, args->dir)
+                   : fail("cannot open %s: %s", args->dir, strerror(errno));
     ret_node->dir = text_copy(real, strlen(real));
     free(real);
     ret_node->dir_fd = open(ret_node->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -191,12 +201,15 @@ enum result node_apply_listeners(struct node *node, const struct args *args, boo
         return fail_usage("--listen and --tls-listen take a numeric address such as 127.0.0.1, not \"%s\"",
                           address_is_valid(conf->listen) ? conf->tls_listen : conf->listen);
     if (args->listen && !address_is_loopback(conf->listen) && !args->plain_exposed)
-        return fail("%s can be reached from outside and tokens would travel unencrypted: use --tls-cert and --tls-key, or "
-                    "--plain-exposed behind something that adds TLS", conf->listen);
+        return fail(
+            "%s can be reached from outside and tokens would travel unencrypted: use --tls-cert and --tls-key, or "
+            "--plain-exposed behind something that adds TLS",
+            conf->listen);
     if (!conf->tls_cert[0] != !conf->tls_key[0])
         return fail_usage("--tls-cert and --tls-key go together");
     if (conf->tls_cert[0] && (access(conf->tls_cert, R_OK) != 0 || access(conf->tls_key, R_OK) != 0))
-        return fail("cannot read %s: %s", access(conf->tls_cert, R_OK) != 0 ? conf->tls_cert : conf->tls_key, strerror(errno));
+        return fail("cannot read %s: %s", access(conf->tls_cert, R_OK) != 0 ? conf->tls_cert : conf->tls_key,
+                    strerror(errno));
     if (!set_port(&conf->mqtt_port, args->mqtt_port, conf->listen, &changed) ||
         !set_port(&conf->ws_port, args->ws_port, conf->listen, &changed) ||
         !set_port(&conf->mqtts_port, args->mqtts_port, conf->tls_listen, &changed) ||
@@ -229,8 +242,8 @@ enum result node_save(const struct node *node, bool *ret_changed)
     for (int i = 0; i < CONF_ROWS; i++)
         text = conf_set(text, "node", conf_rows[i].key, conf_value(conf, &conf_rows[i]));
     text = conf_set(text, "service", "database", service_database(conf));
-    text = conf_set(text, "service", "links", text_format("mqtt://%s:%lld", address_to_reach(conf->listen),
-                                                          (long long)conf->mqtt_port));
+    text = conf_set(text, "service", "links",
+                    text_format("mqtt://%s:%lld", address_to_reach(conf->listen), (long long)conf->mqtt_port));
     if (file_update(node->dir_fd, NODE_CONF, text, 0644, ret_changed) != STATUS_OK)
         return fail("cannot write %s/%s: %s", node->dir, NODE_CONF, strerror(errno));
     return DONE;

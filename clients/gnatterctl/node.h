@@ -7,14 +7,14 @@
 #include "ctl.h"
 #include "../protocol/status.h"
 
-#define NODE_CONF "gnatter.conf"
-#define NODE_BROKER_CONF "mosquitto.conf"
-#define NODE_PUBLIC_KEYS "keys/tokens.pub"
-#define NODE_LINK_SECRET "keys/link.secret"           /* the service's copy */
+#define NODE_CONF               "gnatter.conf"
+#define NODE_BROKER_CONF        "mosquitto.conf"
+#define NODE_PUBLIC_KEYS        "keys/tokens.pub"
+#define NODE_LINK_SECRET        "keys/link.secret"    /* the service's copy */
 #define NODE_BROKER_LINK_SECRET "broker/link.secret"  /* the broker's: each account reads only its own */
-#define NODE_PGPASS "keys/pgpass"                     /* the administrator's password */
-#define NODE_SERVICE_PGPASS "keys/service.pgpass"     /* the service's */
-#define NODE_SYNCD_SOCKET "run/syncd.sock"
+#define NODE_PGPASS             "keys/pgpass"         /* the administrator's password */
+#define NODE_SERVICE_PGPASS     "keys/service.pgpass" /* the service's */
+#define NODE_SYNCD_SOCKET       "run/syncd.sock"
 
 /* [node]; text is never NULL. */
 struct node_conf {
@@ -24,9 +24,9 @@ struct node_conf {
     char *tls_cert, *tls_key, *tls_listen; /* empty: no TLS */
     int64_t mqtts_port, wss_port;
     int64_t max_message_bytes, journal_bytes, messages_per_second, messages_burst;
-    char *database;         /* libpq conninfo of the administrator, without password */
-    int64_t postgres_port;  /* of the private cluster; 0: --database */
-    char *service_user;     /* the database role the service logs in as */
+    char *database;        /* libpq conninfo of the administrator, without password */
+    int64_t postgres_port; /* of the private cluster; 0: --database */
+    char *service_user;    /* the database role the service logs in as */
 };
 struct node {
     const char *dir; /* absolute */

@@ -1,6 +1,7 @@
 #ifndef GNATTER_CTL_OPTIONS_H
 #define GNATTER_CTL_OPTIONS_H
-/* The command line: one table of options; a command names those it takes. --dir, --json and --help are taken everywhere. */
+/* The command line: one table of options; a command names those it takes. --dir, --json and --help are taken
+ * everywhere. */
 #include <stddef.h>
 #include "ctl.h"
 
@@ -15,7 +16,7 @@ enum option_kind {
 struct option_row {
     const char *name; /* without -- */
     enum option_kind kind;
-    size_t offset; /* in struct args */
+    size_t offset;     /* in struct args */
     const char *value; /* its name in help; NULL for a flag */
     const char *help;
 };

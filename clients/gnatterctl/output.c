@@ -103,7 +103,6 @@ cJSON *output_row_json(const PGresult *rows, int row)
     return object;
 }
 
-
 /* Widths first: a list of 20,000 users is measured once, not once a line. */
 static void print_table(const PGresult *rows)
 {

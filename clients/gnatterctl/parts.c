@@ -87,8 +87,8 @@ static bool syncd_start(const struct node *node, int log_fd, struct process *ret
         return false;
     }
     char *argv[] = {text_format("%s", program), "--config", NODE_CONF, NULL};
-    struct launch launch = {.program = program, .argv = argv, .cwd_fd = node->dir_fd, .input_fd = -1, .log_fd = log_fd,
-                            .keep_fd = -1};
+    struct launch launch = {
+        .program = program, .argv = argv, .cwd_fd = node->dir_fd, .input_fd = -1, .log_fd = log_fd, .keep_fd = -1};
     return process_start(&launch, ret_process);
 }
 
@@ -130,6 +130,19 @@ bool part_stop(enum part_id id, struct process process)
     }
     (void)waitpid(process.pid, NULL, WNOHANG); /* when it is a child of ours */
     return in_time;
+}
+
+/* Through the supervisor, or past one that was killed. */
+bool node_reload(const struct node *node)
+{
+    struct parts parts;
+    parts_read(node, &parts);
+    if (parts.supervisor.pid)
+        return kill(parts.supervisor.pid, SIGHUP) == 0;
+    bool told = false;
+    for (int id = 0; id < PARTS; id++)
+        told = (parts.part[id].pid && kill(parts.part[id].pid, SIGHUP) == 0) || told;
+    return told;
 }
 
 const char *part_last_words(const struct node *node, const char *log_file)

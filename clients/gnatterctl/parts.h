@@ -1,9 +1,9 @@
 #ifndef GNATTER_CTL_PARTS_H
 #define GNATTER_CTL_PARTS_H
 /*
- * The parts of a node, in the order they are started; they are stopped in the reverse one. DIR/run/<name>.pid holds each
- * one's process id for people and tools; DIR/run/parts also their start times, so that a later gnatterctl never takes
- * another process for one of ours.
+ * The parts of a node, in the order they are started; they are stopped in the reverse one. DIR/run/<name>.pid holds
+ * each one's process id for people and tools; DIR/run/parts also their start times, so that a later gnatterctl never
+ * takes another process for one of ours.
  */
 #include "node.h"
 #include "process.h"
@@ -30,6 +30,8 @@ bool part_is_ours(const struct node *node, enum part_id id);
 bool part_start(const struct node *node, enum part_id id, struct process *ret_process); /* false with errno */
 /* Orderly, and if that takes too long not. False: it was killed. */
 bool part_stop(enum part_id id, struct process process);
+/* Lets the parts read keys and configuration again. False: none is up. */
+bool node_reload(const struct node *node);
 /* The last line of its log, for messages. */
 const char *part_last_words(const struct node *node, const char *log_file);
 /* The programs and libraries a start needs. Says what is missing. */

@@ -113,7 +113,8 @@ static unsigned long listener_inode(const char *table, int port)
         return 0;
     while (!inode && fgets(line, sizeof(line), file))
         if (sscanf(line, " %*d: %*[0-9A-Fa-f]:%x %*[0-9A-Fa-f]:%*x %x %*s %*s %*s %*s %*s %lu", &local_port, &state,
-                   &number) == 3 && (int)local_port == port && state == 0x0a /* TCP_LISTEN */)
+                   &number) == 3 &&
+            (int)local_port == port && state == 0x0a /* TCP_LISTEN */)
             inode = number;
     (void)fclose(file); /* was only read */
     return inode;

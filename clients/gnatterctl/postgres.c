@@ -18,26 +18,26 @@
 
 #define SUPERUSER "postgres"
 
-/* Settings of ours; PostgreSQL's own defaults are good where nothing is said, above all fsync and synchronous_commit. */
-static const char settings[] =
-    "\n# ---- Gnatter ----\n"
-    "listen_addresses = '127.0.0.1'\n"
-    "unix_socket_directories = ''\n"
-    "password_encryption = 'scram-sha-256'\n"
-    "max_connections = 50\n"
-    "shared_buffers = '128MB'\n"
-    "fsync = on\n"
-    "synchronous_commit = on\n"
-    "full_page_writes = on\n"
-    "wal_compression = on\n"
-    "max_wal_size = '2GB'\n"
-    "checkpoint_completion_target = 0.9\n"
-    "timezone = 'UTC'\n"
-    "log_timezone = 'UTC'\n"
-    "logging_collector = off\n"
-    "log_line_prefix = '%m [%p] %q%u@%d %a '\n"
-    "log_min_duration_statement = '1s'\n"
-    "log_checkpoints = off\n";
+/* Settings of ours; PostgreSQL's own defaults are good where nothing is said, above all fsync and synchronous_commit.
+ */
+static const char settings[] = "\n# ---- Gnatter ----\n"
+                               "listen_addresses = '127.0.0.1'\n"
+                               "unix_socket_directories = ''\n"
+                               "password_encryption = 'scram-sha-256'\n"
+                               "max_connections = 50\n"
+                               "shared_buffers = '128MB'\n"
+                               "fsync = on\n"
+                               "synchronous_commit = on\n"
+                               "full_page_writes = on\n"
+                               "wal_compression = on\n"
+                               "max_wal_size = '2GB'\n"
+                               "checkpoint_completion_target = 0.9\n"
+                               "timezone = 'UTC'\n"
+                               "log_timezone = 'UTC'\n"
+                               "logging_collector = off\n"
+                               "log_line_prefix = '%m [%p] %q%u@%d %a '\n"
+                               "log_min_duration_statement = '1s'\n"
+                               "log_checkpoints = off\n";
 
 static const char *in_path(const char *name)
 {
@@ -106,10 +106,23 @@ static enum result run_initdb(const struct node *node, const char *password, con
     int password_fd = password_file(password, account);
     int data_fd = openat(node->dir_fd, "postgres", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     int log_fd = openat(node->dir_fd, "log/postgres.log", O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-    char *argv[] = {text_format("%s", program), "-D", PROCESS_KEPT_PATH, "-U", SUPERUSER, "--pwfile=/proc/self/fd/0",
-                    "--auth=scram-sha-256", "--encoding=UTF8", "--locale=C.UTF-8", NULL};
-    struct launch launch = {.program = program, .argv = argv, .account = account, .cwd_fd = -1, .input_fd = password_fd,
-                            .log_fd = log_fd, .keep_fd = data_fd};
+    char *argv[] = {text_format("%s", program),
+                    "-D",
+                    PROCESS_KEPT_PATH,
+                    "-U",
+                    SUPERUSER,
+                    "--pwfile=/proc/self/fd/0",
+                    "--auth=scram-sha-256",
+                    "--encoding=UTF8",
+                    "--locale=C.UTF-8",
+                    NULL};
+    struct launch launch = {.program = program,
+                            .argv = argv,
+                            .account = account,
+                            .cwd_fd = -1,
+                            .input_fd = password_fd,
+                            .log_fd = log_fd,
+                            .keep_fd = data_fd};
     if (password_fd < 0 || data_fd < 0 || log_fd < 0) {
         (void)fail("cannot make the database cluster in %s: %s", node_path(node, "postgres"), strerror(errno));
         goto out;
@@ -137,7 +150,8 @@ static enum result write_settings(const struct node *node, const struct account 
     if (file_read(node->dir_fd, "postgres/postgresql.conf", &text, NULL) != STATUS_OK)
         return fail("cannot read %s: %s", node_path(node, "postgres/postgresql.conf"), strerror(errno));
     text = text_format("%s%s", text, settings);
-    if (file_write(node->dir_fd, "postgres/postgresql.conf", text, strlen(text), 0600, account->uid, account->gid) != STATUS_OK)
+    if (file_write(node->dir_fd, "postgres/postgresql.conf", text, strlen(text), 0600, account->uid, account->gid) !=
+        STATUS_OK)
         return fail("cannot write %s: %s", node_path(node, "postgres/postgresql.conf"), strerror(errno));
     return DONE;
 }
@@ -191,10 +205,19 @@ bool postgres_start(const struct node *node, int log_fd, struct process *ret_pro
     int data_fd = openat(node->dir_fd, "postgres", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (data_fd < 0)
         return false;
-    char *argv[] = {text_format("%s", program), "-D", PROCESS_KEPT_PATH, "-p",
-                    text_format("%d", (int)node->conf.postgres_port), NULL};
-    struct launch launch = {.program = program, .argv = argv, .account = &account, .cwd_fd = -1, .input_fd = -1,
-                            .log_fd = log_fd, .keep_fd = data_fd};
+    char *argv[] = {text_format("%s", program),
+                    "-D",
+                    PROCESS_KEPT_PATH,
+                    "-p",
+                    text_format("%d", (int)node->conf.postgres_port),
+                    NULL};
+    struct launch launch = {.program = program,
+                            .argv = argv,
+                            .account = &account,
+                            .cwd_fd = -1,
+                            .input_fd = -1,
+                            .log_fd = log_fd,
+                            .keep_fd = data_fd};
     bool ok = process_start(&launch, ret_process);
     int error = errno;
     (void)close(data_fd); /* was only passed on */

@@ -1,8 +1,9 @@
 #ifndef GNATTER_CTL_POSTGRES_H
 #define GNATTER_CTL_POSTGRES_H
 /*
- * The private PostgreSQL cluster in DIR/postgres: 127.0.0.1 only, no socket file, scram. Its files belong to an account of
- * its own when root runs the node; it is then given its folder as an open descriptor, as it may not enter those above.
+ * The private PostgreSQL cluster in DIR/postgres: 127.0.0.1 only, no socket file, scram. Its files belong to an account
+ * of its own when root runs the node; it is then given its folder as an open descriptor, as it may not enter those
+ * above.
  */
 #include "node.h"
 #include "process.h"

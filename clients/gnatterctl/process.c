@@ -156,7 +156,8 @@ int process_watch(struct process process)
     int fd = (int)syscall(SYS_pidfd_open, process.pid, 0);
     if (fd < 0)
         return -1;
-    /* Between finding it alive and opening, another may have taken the number. A child of ours that has ended keeps it. */
+    /* Between finding it alive and opening, another may have taken the number. A child of ours that has ended keeps it.
+     */
     char state;
     uint64_t start_ticks;
     if (process.start_ticks && read_stat(process.pid, &state, &start_ticks) && start_ticks != process.start_ticks) {

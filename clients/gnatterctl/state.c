@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #define ANSWER_BYTES_MAX (256 * 1024)
-#define WAIT_MS 2000
+#define WAIT_MS          2000
 
 /* Through the node's descriptor: a socket's path is short, and DIR may be long. */
 static int connect_service(const struct node *node)
@@ -58,7 +58,8 @@ static cJSON *ask_service(const struct node *node)
 static bool has_link(const cJSON *service)
 {
     const cJSON *link;
-    cJSON_ArrayForEach(link, cJSON_GetObjectItem(service, "links")) if (cJSON_IsTrue(cJSON_GetObjectItem(link, "up"))) return true;
+    cJSON_ArrayForEach(
+        link, cJSON_GetObjectItem(service, "links")) if (cJSON_IsTrue(cJSON_GetObjectItem(link, "up"))) return true;
     return false;
 }
 

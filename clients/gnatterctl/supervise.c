@@ -18,12 +18,12 @@
 #include <time.h>
 #include <unistd.h>
 
-#define LOG_FILE "log/supervisor.log"
-#define DEATHS 5           /* so many ... */
-#define DEATHS_MS 10000    /* ... within so long are not an accident: */
-#define PAUSE_LONG_MS 1000 /* no faster than this from then on */
-#define PAUSE_SHORT_MS 100 /* after a life of less than a second: let go what its last life held */
-#define TURN_MS 50         /* between two looks at something that has no descriptor */
+#define LOG_FILE       "log/supervisor.log"
+#define DEATHS         5     /* so many ... */
+#define DEATHS_MS      10000 /* ... within so long are not an accident: */
+#define PAUSE_LONG_MS  1000  /* no faster than this from then on */
+#define PAUSE_SHORT_MS 100   /* after a life of less than a second: let go what its last life held */
+#define TURN_MS        50    /* between two looks at something that has no descriptor */
 
 enum phase {
     PHASE_DATABASE, /* PostgreSQL is starting */
@@ -144,7 +144,7 @@ static void start(struct supervisor *s, enum part_id id)
 static void on_death(struct supervisor *s, enum part_id id, int state, bool has_state)
 {
     struct life *life = &s->life[id];
-    const char *how = !has_state          ? "unknown"
+    const char *how = !has_state           ? "unknown"
                       : WIFSIGNALED(state) ? text_format("signal-%d", WTERMSIG(state))
                                            : text_format("exit-%d", WEXITSTATUS(state));
     say("warning", "died part=%s pid=%ld how=%s", part_rows[id].name, (long)life->process.pid, how);
@@ -217,7 +217,8 @@ static bool has_ended(const struct life *life)
     return life->process.pid && !process_alive(life->process);
 }
 
-/* Children first, with how they ended; then what an earlier supervisor started; grandchildren that came to us are let go. */
+/* Children first, with how they ended; then what an earlier supervisor started; grandchildren that came to us are let
+ * go. */
 static void reap(struct supervisor *s)
 {
     int state;
@@ -279,7 +280,8 @@ static void turn(struct supervisor *s)
     reap(s);
     int64_t now_ms = clock_ms();
     for (int id = 0; id < PARTS && s->phase != PHASE_STOP; id++)
-        if (s->life[id].start_at_ms >= 0 && s->life[id].start_at_ms <= now_ms && part_is_ours(s->node, (enum part_id)id))
+        if (s->life[id].start_at_ms >= 0 && s->life[id].start_at_ms <= now_ms &&
+            part_is_ours(s->node, (enum part_id)id))
             start(s, (enum part_id)id);
     if (s->phase == PHASE_DATABASE && (!s->node->conf.postgres_port || postgres_answers(s->node)))
         schema_start(s);
@@ -340,7 +342,8 @@ static bool open_log(const struct node *node, bool keep_stderr)
 
 enum result supervise(struct supervision *supervision)
 {
-    struct supervisor s = {.supervision = supervision, .node = supervision->node, .schema = {.watch_fd = -1, .start_at_ms = -1}};
+    struct supervisor s = {
+        .supervision = supervision, .node = supervision->node, .schema = {.watch_fd = -1, .start_at_ms = -1}};
     sigset_t handled;
     (void)sigemptyset(&handled);
     for (int i = 0; i < 4; i++)

@@ -1,8 +1,8 @@
 #ifndef GNATTER_CTL_SUPERVISE_H
 #define GNATTER_CTL_SUPERVISE_H
 /*
- * The supervisor: starts the parts in order, starts again what dies, stops them in reverse order on SIGTERM or SIGINT, and
- * passes SIGHUP on. One thread, one loop over pidfds and signals; it runs until it is told to stop.
+ * The supervisor: starts the parts in order, starts again what dies, stops them in reverse order on SIGTERM or SIGINT,
+ * and passes SIGHUP on. One thread, one loop over pidfds and signals; it runs until it is told to stop.
  *
  * When it is killed itself, the parts go on; the next one takes them over as they are.
  */
@@ -18,6 +18,7 @@ struct supervision {
 /* Until stopped. Not DONE: a part could not be started the first time (reported). */
 enum result supervise(struct supervision *supervision);
 
-/* The lock that says a supervisor is there: >= 0 the descriptor, now ours; -1: somebody has it; -2: said what is wrong. */
+/* The lock that says a supervisor is there: >= 0 the descriptor, now ours; -1: somebody has it; -2: said what is wrong.
+ */
 int supervise_lock(const struct node *node);
 #endif

@@ -1,7 +1,7 @@
 #ifndef GNATTER_CTL_TEXT_H
 #define GNATTER_CTL_TEXT_H
-/* Text that lives until the process ends: a command is short, and its paths and messages are few. What runs for ever gives
- * back in between what it made since a mark. */
+/* Text that lives until the process ends: a command is short, and its paths and messages are few. What runs for ever
+ * gives back in between what it made since a mark. */
 #include <stddef.h>
 #include <stdint.h>
 #include <stdbool.h>

@@ -42,7 +42,8 @@ static enum result find_device(PGconn *conn, const char *user, const char *devic
             return DONE;
         PGresult *added = PQexecParams(conn, "select gnatter.add_device($1, $2)", 2, NULL, params, NULL, NULL, 0);
         const char *code = PQresultErrorField(added, PG_DIAG_SQLSTATE);
-        bool goes_on = PQresultStatus(added) == PGRES_TUPLES_OK || (code && !strcmp(code, "GN004")); /* by another, just now */
+        bool goes_on =
+            PQresultStatus(added) == PGRES_TUPLES_OK || (code && !strcmp(code, "GN004")); /* by another, just now */
         enum result result = goes_on ? DONE : database_fail(conn, added);
         PQclear(added);
         if (result != DONE)
@@ -148,8 +149,8 @@ enum result command_bulk_add(struct args *args)
         cJSON *object = cJSON_CreateObject();
         (void)cJSON_AddNumberToObject(object, "count", count);
         (void)cJSON_AddStringToObject(object, "out", args->out);
-        output_done(args, object, "%d users, %s%d to %s%d, with a device %s each; their tokens are in %s", count, prefix, 0,
-                    prefix, count - 1, device, args->out);
+        output_done(args, object, "%d users, %s%d to %s%d, with a device %s each; their tokens are in %s", count,
+                    prefix, 0, prefix, count - 1, device, args->out);
     }
     PQclear(rows);
     free(names);

@@ -17,14 +17,15 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define UP_MS 60000    /* until a device can chat: a crashed cluster may have much to recover */
+#define UP_MS   60000  /* until a device can chat: a crashed cluster may have much to recover */
 #define DOWN_MS 110000 /* all the parts' own times together, and some more */
 #define LOOK_MS 50
 
 static bool limits_are_off(const struct node *node)
 {
     char *text;
-    return file_read(node->dir_fd, NODE_BROKER_CONF, &text, NULL) == STATUS_OK && strstr(text, "plugin_opt_limits off\n");
+    return file_read(node->dir_fd, NODE_BROKER_CONF, &text, NULL) == STATUS_OK &&
+           strstr(text, "plugin_opt_limits off\n");
 }
 
 static cJSON *endpoints_json(const struct node_conf *conf)
@@ -34,13 +35,15 @@ static cJSON *endpoints_json(const struct node_conf *conf)
     const struct {
         const char *scheme, *address;
         int64_t port;
-    } rows[] = {{"mqtt", plain, conf->mqtt_port}, {"ws", plain, conf->ws_port}, {"mqtts", tls, conf->mqtts_port},
+    } rows[] = {{"mqtt", plain, conf->mqtt_port},
+                {"ws", plain, conf->ws_port},
+                {"mqtts", tls, conf->mqtts_port},
                 {"wss", tls, conf->wss_port}};
     for (size_t i = 0; i < (conf->tls_cert[0] ? 4U : 2U); i++) {
         bool is_v6 = strchr(rows[i].address, ':');
-        (void)cJSON_AddItemToArray(array, cJSON_CreateString(text_format("%s://%s%s%s:%lld", rows[i].scheme, is_v6 ? "[" : "",
-                                                                          rows[i].address, is_v6 ? "]" : "",
-                                                                          (long long)rows[i].port)));
+        (void)cJSON_AddItemToArray(
+            array, cJSON_CreateString(text_format("%s://%s%s%s:%lld", rows[i].scheme, is_v6 ? "[" : "", rows[i].address,
+                                                  is_v6 ? "]" : "", (long long)rows[i].port)));
     }
     return array;
 }
@@ -86,7 +89,8 @@ static enum result wait_up(const struct node *node, int report_fd, int64_t until
             words[len > 0 ? len : 0] = '\0';
             if (words[0])
                 return fail("the node does not come up: %s", text_trim(words));
-            return fail("the node does not come up: its supervisor ended; see %s", node_path(node, "log/supervisor.log"));
+            return fail("the node does not come up: its supervisor ended; see %s",
+                        node_path(node, "log/supervisor.log"));
         }
         if (clock_ms() >= until_ms)
             return fail("the node did not come up in %d s: %s; see the logs in %s", UP_MS / 1000, state.why,
@@ -200,7 +204,8 @@ enum result command_up(struct args *args)
     enum result result = is_new ? node_make(args) : DONE;
     if (result != DONE || (result = node_open(args, &node)) != DONE)
         return result;
-    struct supervision supervision = {.node = &node, .report_fd = -1, .limits = !args->limits || strcmp(args->limits, "off") != 0};
+    struct supervision supervision = {
+        .node = &node, .report_fd = -1, .limits = !args->limits || strcmp(args->limits, "off") != 0};
     if ((result = parts_installed(&node)) != DONE)
         goto out;
     supervision.lock_fd = supervise_lock(&node);
@@ -223,8 +228,8 @@ static enum result stop_node(const struct node *node)
     if (parts.supervisor.pid && kill(parts.supervisor.pid, SIGTERM) != 0 && errno != ESRCH)
         return fail("cannot stop the supervisor (pid %ld): %s", (long)parts.supervisor.pid, strerror(errno));
     if (parts.supervisor.pid && !process_wait(parts.supervisor, DOWN_MS))
-        return fail("the supervisor (pid %ld) has not stopped in %d s; see %s", (long)parts.supervisor.pid, DOWN_MS / 1000,
-                    node_path(node, "log/supervisor.log"));
+        return fail("the supervisor (pid %ld) has not stopped in %d s; see %s", (long)parts.supervisor.pid,
+                    DOWN_MS / 1000, node_path(node, "log/supervisor.log"));
     enum result result = DONE;
     parts_read(node, &parts);
     for (int id = PARTS - 1; id >= 0; id--) {
@@ -260,19 +265,10 @@ enum result command_down(struct args *args)
 enum result command_reload(struct args *args)
 {
     struct node node;
-    struct parts parts;
     enum result result = node_open(args, &node);
     if (result != DONE)
         return result;
-    parts_read(&node, &parts);
-    bool told = false;
-    if (parts.supervisor.pid) {
-        told = kill(parts.supervisor.pid, SIGHUP) == 0;
-    } else {
-        for (int id = 0; id < PARTS; id++)
-            told = (parts.part[id].pid && kill(parts.part[id].pid, SIGHUP) == 0) || told;
-    }
-    if (told)
+    if (node_reload(&node))
         output_done(args, NULL, "broker and service read their keys and configuration again");
     else
         result = fail("the node in %s is not up", node.dir);

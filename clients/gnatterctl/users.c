@@ -41,7 +41,8 @@ enum result command_user_add(struct args *args)
 }
 
 /* Rows of one query, printed. */
-static enum result list(struct args *args, const char *sql, int params_len, const char *const params[], const char *none)
+static enum result list(struct args *args, const char *sql, int params_len, const char *const params[],
+                        const char *none)
 {
     struct node node;
     PGconn *conn;
@@ -62,20 +63,25 @@ static enum result list(struct args *args, const char *sql, int params_len, cons
 
 enum result command_user_list(struct args *args)
 {
-    return list(args, "select u.user_name as user, " TIME("u.created_at") " as created, " TIME("u.removed_at") " as removed,"
-                      " (select count(*) from gnatter.devices d where d.user_name = u.user_name) as devices"
-                      " from gnatter.users u order by u.user_name collate \"C\"", 0, NULL, "no users");
+    return list(
+        args,
+        "select u.user_name as user, " TIME("u.created_at") " as created, " TIME(
+            "u.removed_at") " as removed,"
+                            " (select count(*) from gnatter.devices d where d.user_name = u.user_name) as devices"
+                            " from gnatter.users u order by u.user_name collate \"C\"",
+        0, NULL, "no users");
 }
 
 static const char devices_sql[] =
-    "select device_name as device, ack_mode as ack, " TIME("created_at") " as created, " TIME("last_seen_at") " as last_seen,"
-    " is_live as live from gnatter.devices where user_name = $1 order by device_name collate \"C\"";
+    "select device_name as device, ack_mode as ack, " TIME("created_at") " as created, " TIME(
+        "last_seen_at") " as last_seen,"
+                        " is_live as live from gnatter.devices where user_name = $1 order by device_name collate \"C\"";
 static const char user_groups_sql[] =
     "select group_name as group, role from gnatter.members where user_name = $1 and group_name is not null"
     " order by group_name collate \"C\"";
 static const char user_sql[] =
-    "select user_name as user, " TIME("created_at") " as created, " TIME("removed_at") " as removed, "
-    TIME("tokens_valid_after") " as tokens_valid_after from gnatter.users where user_name = $1";
+    "select user_name as user, " TIME("created_at") " as created, " TIME("removed_at") " as removed, " TIME(
+        "tokens_valid_after") " as tokens_valid_after from gnatter.users where user_name = $1";
 
 static cJSON *rows_json(const PGresult *rows)
 {

@@ -23,8 +23,9 @@ enum result command_verify(struct args *args)
     PQclear(rows);
     database_end(&node, conn);
     if (violations > 0)
-        return fail("%d violation%s of the design's invariants, listed above: see docs/operating.md before anything is changed",
-                    violations, violations == 1 ? "" : "s");
+        return fail(
+            "%d violation%s of the design's invariants, listed above: see docs/operating.md before anything is changed",
+            violations, violations == 1 ? "" : "s");
     return violations == 0 ? DONE : REFUSED;
 }
 

@@ -23,7 +23,7 @@ static void make_room(struct identities *identities)
     size_t wanted = identities->max / 16 + 1;
     struct identity *identity, *next;
     HASH_ITER (hh, identities->by_client_id, identity, next) {
-        if (identity->sessions == 0) {
+        if (identity->sessions == NULL) {
             forget(identities, identity);
             if (--wanted == 0)
                 return;
@@ -55,32 +55,25 @@ struct identity *identities_add(struct identities *identities, struct slice clie
     return identity;
 }
 
-void identity_hold(struct identity *identity)
-{
-    identity->sessions++;
-}
-
 void identity_release(struct identity *identity)
 {
-    if (--identity->sessions > 0 || !identity->is_removed)
-        return;
-    free(identity); /* it is not in the table any more */
+    if (identity->is_removed) /* it is not in the table any more */
+        free(identity);
 }
 
 void identities_remove(struct identities *identities, struct identity *identity)
 {
     HASH_DEL(identities->by_client_id, identity);
     identity->is_removed = true;
-    if (identity->sessions == 0)
+    if (identity->sessions == NULL)
         free(identity);
 }
 
-void identities_forget_unused(struct identities *identities)
+void identities_forget_all(struct identities *identities)
 {
     struct identity *identity, *next;
     HASH_ITER (hh, identities->by_client_id, identity, next)
-        if (identity->sessions == 0)
-            forget(identities, identity);
+        identities_remove(identities, identity);
 }
 
 void identities_done(struct identities *identities)

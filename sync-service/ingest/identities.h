@@ -7,11 +7,12 @@
 #include "../../clients/protocol/topic.h"
 #include "../core/core.h"
 
+struct session;
 struct identity {
     UT_hash_handle hh;
     struct core_device device; /* its names borrow from client_id */
-    uint32_t sessions;         /* that refer to it: it stays */
-    bool is_removed;           /* by notification: it is forgotten with its last session */
+    struct session *sessions;  /* sessions.h; while there is one it stays */
+    bool is_removed;           /* not in the table any more: it is freed with its last session */
     uint8_t client_id_len;
     char client_id[LIMIT_CLIENT_ID_LEN + 1];
 };
@@ -25,12 +26,11 @@ struct identity *identities_find(struct identities *identities, struct slice cli
 /* NULL: not the form of a client id, or no memory. */
 struct identity *identities_add(struct identities *identities, struct slice client_id, int64_t device_id,
                                 int64_t user_id, bool ack_auto);
-/* One more or one less session refers to it. */
-void identity_hold(struct identity *identity);
+/* It has no session any more. */
 void identity_release(struct identity *identity);
+/* It is not found any more; its sessions keep it. */
 void identities_remove(struct identities *identities, struct identity *identity);
-/* Forgets those without a session. */
-void identities_forget_unused(struct identities *identities);
+void identities_forget_all(struct identities *identities);
 void identities_done(struct identities *identities);
 
 #endif

@@ -1,5 +1,6 @@
 #include "sessions.h"
 #include <stdlib.h>
+#include <utlist.h>
 
 struct session *sessions_find(const struct sessions *sessions, session_ref ref)
 {
@@ -15,7 +16,7 @@ struct session *sessions_add(struct sessions *sessions, session_ref ref, struct 
         return NULL;
     session->ref = ref;
     session->identity = identity;
-    identity_hold(identity);
+    DL_APPEND2(identity->sessions, session, same_prev, same_next);
     HASH_ADD(hh, sessions->by_ref, ref, sizeof session->ref, session);
     return session;
 }
@@ -25,6 +26,9 @@ void sessions_remove(struct sessions *sessions, struct session *session)
     if (session->is_ready)
         sessions->ready--;
     HASH_DEL(sessions->by_ref, session);
-    identity_release(session->identity);
+    struct identity *identity = session->identity;
+    DL_DELETE2(identity->sessions, session, same_prev, same_next);
+    if (identity->sessions == NULL)
+        identity_release(identity);
     free(session);
 }

@@ -8,6 +8,7 @@ struct session {
     UT_hash_handle hh;
     session_ref ref; /* link << 32 | the plugin's number */
     struct identity *identity;
+    struct session *same_prev, *same_next; /* the identity's list: more than one for a moment, while one replaces another */
     struct watch *watches;            /* presence.h */
     uint32_t watches_len;
     bool is_ready;

@@ -42,12 +42,17 @@ struct load {
     const char *name;
     struct seat **seats; /* who sends, in turns */
     size_t seats_len, next_seat;
-    double rate;       /* messages/s of all, 0: each device keeps `window` under way */
+    double rate; /* messages/s of all, 0: each device keeps `window` under way */
     long window;
     bool active, lossy; /* lossy: raw broker queues overflow by intent, nothing is lost in the sense of a promise */
     uint64_t started_ns, scheduled;
     uint64_t quota; /* messages to send before it ends by itself */
     struct stats stats;
+};
+
+struct waiting {
+    int64_t seq;
+    uint64_t intended_ns;
 };
 
 struct seat {
@@ -65,7 +70,7 @@ struct seat {
     bool ack_listed;
     struct seat *ack_next;
     /* `sent` and waiting for `delivered`: a ring, ascending */
-    struct waiting { int64_t seq; uint64_t intended_ns; } *waiting;
+    struct waiting *waiting;
     uint32_t waiting_head, waiting_len, waiting_size;
     int64_t delivered_seq, own_max_seq;
 };
@@ -81,6 +86,8 @@ struct talk {
     bool reordered;           /* something was refused or sent again: counters need not ascend */
 };
 
+#define BENCH_LOADS 4 /* a scenario has at most three */
+
 struct bench {
     struct options options;
     const struct dialect *dialect;
@@ -92,7 +99,7 @@ struct bench {
     uint32_t talks_len, talks_size;
     struct seat **seat_table; /* by device and view; open addressing */
     size_t seat_table_size, seats_len;
-    struct load *loads[8];
+    struct load *loads[BENCH_LOADS];
     size_t loads_len;
     /* connecting */
     struct device **connect_queue; /* ring of devices_len + 1 */
@@ -104,17 +111,21 @@ struct bench {
     uint32_t tick_at;
     /* the measured window */
     uint64_t from_ns, to_ns;
-    struct histogram to_live; /* from from_ns until a device was live */
-    uint64_t expected, taken; /* deliveries: owed for what was `sent`, and had */
-    uint64_t outstanding;     /* messages in outboxes */
-    uint64_t sent;            /* messages answered with `sent` */
+    struct histogram to_live;                      /* from from_ns until a device was live */
+    uint64_t expected, taken;                      /* deliveries: owed for what was `sent`, and had */
+    uint64_t outstanding;                          /* messages in outboxes */
+    uint64_t sent;                                 /* messages answered with `sent` */
     uint64_t second_ns, second_sent, second_taken; /* where the last second of the series ended */
     struct cJSON *series;                          /* per second: sent, taken, live devices */
     uint64_t duplicates, foreign, errors, resent, reconnects, acks, receipts, events;
     uint64_t violations[VIOLATION_KINDS];
     char last_error[64];
     unsigned random;
-    struct rpc_call { char id[24]; bool done, ok; char code[32]; } rpc;
+    struct rpc_call {
+        char id[24];
+        bool done, ok;
+        char code[32];
+    } rpc;
     struct cJSON *result; /* what the scenario adds to the JSON line */
 };
 
@@ -135,6 +146,7 @@ void bench_turn(struct bench *bench);
 /* Turns until `reached` says so or the time is up; returns what it said last. NULL: only the time. */
 bool bench_until(struct bench *bench, bool (*reached)(struct bench *bench), double seconds);
 bool bench_in_window(const struct bench *bench, uint64_t at_ns);
+const char *violation_name(enum violation violation);
 /* Counts, and says the first few of each kind on stderr. */
 void bench_violation(struct bench *bench, enum violation violation, const struct device *device, const char *what);
 unsigned bench_random(struct bench *bench, unsigned below);
@@ -169,8 +181,8 @@ bool scenario_slow(struct bench *bench);
 /* Shared by them. */
 struct talk *scenario_pair(struct bench *bench, struct load *load, struct device *sender, struct device *receiver);
 /* New group of these devices, the first `senders` of them send; NULL: refused. */
-struct talk *scenario_group(struct bench *bench, struct load *load, struct device *const members[], uint32_t members_len,
-                            uint32_t senders);
+struct talk *scenario_group(struct bench *bench, struct load *load, struct device *const members[],
+                            uint32_t members_len, uint32_t senders);
 bool groups_create(struct bench *bench); /* once the members are live; groups are made through the protocol */
 bool scenario_connect(struct bench *bench, double seconds);
 void scenario_measure(struct bench *bench, struct load *const loads[], size_t loads_len);

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define HANDSHAKE_NS    30000000000ull
+#define HANDSHAKE_NS     30000000000ull
 #define BACKOFF_FIRST_MS 250u
 #define BACKOFF_MOST_MS  30000u
 
@@ -57,7 +57,9 @@ enum status devices_load(struct bench *bench, uint32_t raw_count)
     if (bench->options.raw) {
         bench->devices = calloc(raw_count, sizeof(struct device));
         bench->devices_len = raw_count;
-        for (uint32_t i = 0; bench->devices && i < raw_count; i++) {
+        if (!bench->devices)
+            return STATUS_NO_MEMORY;
+        for (uint32_t i = 0; i < raw_count; i++) {
             char name[40];
             snprintf(name, sizeof(name), "raw%x-%u", bench->run, i);
             bench->devices[i].client_id = slice_copy(name, strlen(name));
@@ -192,8 +194,10 @@ void device_is_live(struct bench *bench, struct device *device)
 static void device_on_open(struct conn *conn)
 {
     struct device *device = conn->owner;
-    struct mqtt_connect connect = {.client_id = device->client_id, .user = device->token.len ? device->user : SLICE(""),
-                                   .password = device->token, .clean_session = !device->keep_session,
+    struct mqtt_connect connect = {.client_id = device->client_id,
+                                   .user = device->token.len ? device->user : SLICE(""),
+                                   .password = device->token,
+                                   .clean_session = !device->keep_session,
                                    .keep_alive_s = (uint16_t)device->bench->options.keep_alive_s};
     mqtt_put_connect(&conn->out, &connect);
 }

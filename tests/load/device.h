@@ -47,7 +47,7 @@ struct device {
     struct seat *ack_seats;
     uint32_t unacked;
     bool ack_queued;
-    uint64_t ack_due_ns; /* of the first unacknowledged item */
+    uint64_t ack_due_ns;  /* of the first unacknowledged item */
     uint64_t ack_wake_ns; /* in the queue of delayed ones; ascending there, so never changed meanwhile */
     struct device *ack_next;
 };
@@ -62,7 +62,7 @@ void device_connect(struct bench *bench, struct device *device);
 void device_disconnect(struct bench *bench, struct device *device); /* on purpose; stays off */
 void device_is_live(struct bench *bench, struct device *device);
 void device_subscribed(struct bench *bench, struct device *device); /* the handshake is over, a replay follows */
-void devices_connect_next(struct bench *bench); /* as many as may be under way */
+void devices_connect_next(struct bench *bench);                     /* as many as may be under way */
 void device_tick(struct bench *bench, struct device *device); /* resend, retry, ping, reconnect; about every 100 ms */
 
 extern const struct loop_events DEVICE_EVENTS;

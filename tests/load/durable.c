@@ -64,8 +64,8 @@ static void ack_put_one(struct bench *bench, struct device *device)
 {
     char text[LIMIT_TOPIC_LEN + 1];
     struct seat *seat = device->ack_seats;
-    struct topic topic = {.kind = bench->options.marks_read ? TOPIC_READ : TOPIC_ACK, .conversation = seat->ref,
-                          .seq = seat->last_seq};
+    struct topic topic = {
+        .kind = bench->options.marks_read ? TOPIC_READ : TOPIC_ACK, .conversation = seat->ref, .seq = seat->last_seq};
     size_t len = topic_format(&topic, text, sizeof(text));
     (void)mqtt_put_publish(&device->conn.out, (struct slice){text, len}, 0, false, 0, 0);
     seat->ack_listed = false;
@@ -122,7 +122,7 @@ static void durable_on_flush(struct bench *bench, struct device *device)
 
 static void take_item(struct bench *bench, struct device *device, const struct inbox *inbox, struct slice payload)
 {
-    struct stamp stamp;
+    struct stamp stamp = {0};
     struct seat *seat = seat_find(bench, device, inbox->conversation);
     if (!seat) { /* another run's conversation: acknowledged by nobody, so it comes again; that is its right */
         bench->foreign++;

@@ -5,7 +5,7 @@
 struct load *load_new(struct bench *bench, const char *name, double rate, long window)
 {
     struct load *load = calloc(1, sizeof(*load));
-    if (!load || bench->loads_len == sizeof(bench->loads) / sizeof(bench->loads[0]))
+    if (!load || bench->loads_len == BENCH_LOADS)
         abort();
     load->name = name;
     load->rate = rate;
@@ -35,7 +35,7 @@ void load_free(struct load *load)
 void load_add(struct load *load, struct seat *seat)
 {
     if ((load->seats_len & (load->seats_len + 1)) == 0 || !load->seats) {
-        load->seats = realloc(load->seats, (load->seats_len + 1) * 2 * sizeof(*load->seats));
+        load->seats = realloc(load->seats, (load->seats_len + 1) * 2 * sizeof(struct seat *));
         if (!load->seats)
             abort();
     }

@@ -33,7 +33,7 @@ struct loop {
     int epoll_fd;
     uint64_t now_ns; /* CLOCK_MONOTONIC, read after every wait and every read */
     struct sockaddr_in server;
-    bool spread_sources; /* a loopback server: use 127.0.0.x as sources, one address has 28,000 ports */
+    bool spread_sources;          /* a loopback server: use 127.0.0.x as sources, one address has 28,000 ports */
     uint64_t pause_ns, waited_ns; /* at least so long from turn to turn: fewer, fuller ones; for throughput only */
     unsigned opened;
     const struct loop_events *events;

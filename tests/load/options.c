@@ -46,7 +46,8 @@ static const struct option_row ROWS[] = {
     {"seconds", OPTION_DOUBLE, AT(seconds), "5", 0.1, 86400, "what is measured"},
     {"warm-up", OPTION_DOUBLE, AT(warmup_s), "1", 0, 3600, "seconds before that"},
     {"settle", OPTION_DOUBLE, AT(settle_s), "20", 0, 3600, "seconds at most for what is under way at the end"},
-    {"pause-us", OPTION_LONG, AT(pause_us), "0", 0, 100000, "at least so long from turn to turn; spares CPU, costs latency"},
+    {"pause-us", OPTION_LONG, AT(pause_us), "0", 0, 100000,
+     "at least so long from turn to turn; spares CPU, costs latency"},
     {"seed", OPTION_LONG, AT(seed), "1", 0, 1000000000, "of the jitter"},
     {"help", OPTION_FLAG, AT(help), "", 0, 0, "this"},
 };
@@ -73,7 +74,8 @@ void options_help(void)
 
 static enum status option_set(struct options *options, const struct option_row *row, const char *text)
 {
-    char *at = (char *)options + row->offset, *end = NULL;
+    void *at = (char *)options + row->offset;
+    char *end = NULL;
     double value = 0;
     if (row->type == OPTION_FLAG) {
         *(bool *)at = text != NULL && *text != '\0';

@@ -73,8 +73,12 @@ static void outbox_publish(struct bench *bench, struct device *device, uint64_t 
     struct entry *entry = entry_at(&device->outbox, counter);
     struct seat *seat = entry->seat;
     size_t payload_len = (size_t)bench->options.payload_bytes;
-    struct stamp stamp = {.magic = STAMP_MAGIC, .run = bench->run, .talk = seat->talk->index, .sender = device->index,
-                          .counter = counter, .intended_ns = entry->intended_ns};
+    struct stamp stamp = {.magic = STAMP_MAGIC,
+                          .run = bench->run,
+                          .talk = seat->talk->index,
+                          .sender = device->index,
+                          .counter = counter,
+                          .intended_ns = entry->intended_ns};
     size_t topic_len = bench->dialect->chat_topic(bench, seat, counter, topic, sizeof(topic));
     /* The packet id tells the counter, so that a PUBACK finds its entry without a table. */
     unsigned char *payload = mqtt_put_publish(&device->conn.out, (struct slice){topic, topic_len}, 1, false,

@@ -55,17 +55,19 @@ static bool group_create(struct bench *bench, const struct talk *talk)
         snprintf(text, sizeof(text), "%.*s", (int)user.len, user.at);
         cJSON_AddItemToArray(members, cJSON_CreateString(text));
     }
-    char *json = cJSON_PrintUnformatted(call), topic_text[LIMIT_TOPIC_LEN + 1];
+    char *text = cJSON_PrintUnformatted(call), topic_text[LIMIT_TOPIC_LEN + 1];
     cJSON_Delete(call);
-    if (!json)
+    if (!text)
         abort();
+    struct slice json = slice_of(text);
     bench->rpc.done = false;
     snprintf(bench->rpc.id, sizeof(bench->rpc.id), "%x-g%u", bench->run, talk->index);
     struct topic topic = {.kind = TOPIC_RPC, .method = SLICE("group.create"), .id = slice_of(bench->rpc.id)};
-    size_t topic_len = topic_format(&topic, topic_text, sizeof(topic_text)), json_len = strlen(json);
+    size_t topic_len = topic_format(&topic, topic_text, sizeof(topic_text));
     memcpy(mqtt_put_publish(&owner->conn.out, (struct slice){topic_text, topic_len}, 1, false,
-                            conn_packet_id(&owner->conn), json_len), json, json_len);
-    free(json);
+                            conn_packet_id(&owner->conn), json.len),
+           json.at, json.len);
+    free(text);
     loop_wake(&bench->loop, &owner->conn);
     bool ok = bench_until(bench, rpc_done, 30) && bench->rpc.ok;
     if (!ok)
@@ -73,8 +75,8 @@ static bool group_create(struct bench *bench, const struct talk *talk)
     return ok;
 }
 
-struct talk *scenario_group(struct bench *bench, struct load *load, struct device *const members[], uint32_t members_len,
-                            uint32_t senders)
+struct talk *scenario_group(struct bench *bench, struct load *load, struct device *const members[],
+                            uint32_t members_len, uint32_t senders)
 {
     char name[40];
     snprintf(name, sizeof(name), "load-%x-%u", bench->run, bench->talks_len);
@@ -159,7 +161,8 @@ static bool scenario_live(struct bench *bench, bool with_pairs, bool with_groups
             return false;
     }
     if (with_groups) {
-        struct load *load = load_new(bench, "groups", with_pairs ? options->group_rate : options->rate, options->window);
+        struct load *load =
+            load_new(bench, "groups", with_pairs ? options->group_rate : options->rate, options->window);
         loads[loads_len++] = load;
         if (!groups_add(bench, load))
             return false;

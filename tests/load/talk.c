@@ -93,7 +93,7 @@ struct talk *talk_new(struct bench *bench, struct device *const members[], uint3
     struct talk *talk = calloc(1, sizeof(*talk));
     if (bench->talks_len == bench->talks_size) {
         bench->talks_size = bench->talks_size ? bench->talks_size * 2 : 64;
-        bench->talks = realloc(bench->talks, bench->talks_size * sizeof(*bench->talks));
+        bench->talks = realloc(bench->talks, bench->talks_size * sizeof(struct talk *));
     }
     if (!talk || !bench->talks || !(talk->seats = calloc(members_len, sizeof(struct seat))))
         abort();

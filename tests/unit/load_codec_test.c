@@ -40,11 +40,14 @@ static void test_publish_comes_back(void **state)
 static void test_connect_bytes(void **state)
 {
     (void)state;
-    static const unsigned char EXPECTED[] = {0x10, 21, 0, 4, 'M', 'Q', 'T', 'T', 4, 0xc2, 0, 60, 0, 3, 'a', ':', 'p',
-                                             0, 1, 'a', 0, 1, 't'};
+    static const unsigned char EXPECTED[] = {0x10, 21, 0,   4,   'M', 'Q', 'T', 'T', 4, 0xc2, 0,  60,
+                                             0,    3,  'a', ':', 'p', 0,   1,   'a', 0, 1,    't'};
     struct buffer out = {0};
-    struct mqtt_connect connect = {.client_id = SLICE("a:p"), .user = SLICE("a"), .password = SLICE("t"),
-                                   .keep_alive_s = 60, .clean_session = true};
+    struct mqtt_connect connect = {.client_id = SLICE("a:p"),
+                                   .user = SLICE("a"),
+                                   .password = SLICE("t"),
+                                   .keep_alive_s = 60,
+                                   .clean_session = true};
     mqtt_put_connect(&out, &connect);
     assert_int_equal(out.len, sizeof(EXPECTED));
     assert_memory_equal(out.at, EXPECTED, sizeof(EXPECTED));
