@@ -142,6 +142,13 @@ lint: install-packages dependencies
 	    -isystem /usr/include/postgresql
 	shellcheck $(SH_FILES)
 
+# ---- measuring: ratios to a stock broker, side by side on this machine; BENCH_ROUNDS, BENCH_SECONDS, BENCH_FULL=1 ----
+.PHONY: bench bench-report
+bench: all $(LOAD)
+	/usr/bin/python3 -B tests/load/bench.py
+bench-report:
+	/usr/bin/python3 -B tests/load/bench_report.py
+
 clean:
 	rm -rf $(BUILD)
 

@@ -24,13 +24,9 @@ void rates_make(struct rates *ret_rates, uint32_t messages_per_second, uint32_t 
     };
 }
 
-void rates_session_start(struct rates_session *session, const struct rates *rates, struct bucket *user,
-                         uint32_t now_ms)
+void rates_session_start(struct rates_session *session, const struct rates *rates, uint32_t now_ms)
 {
-    (void)bucket_take(user, rates->chat_user, now_ms, 0); /* lets what has come in the meantime in */
-    uint32_t missing = (rates->chat_user.burst * 1000 - user->thousandths + 999) / 1000;
     bucket_fill(&session->chat, rates->chat, now_ms);
-    (void)bucket_take(&session->chat, rates->chat, now_ms, missing < rates->chat.burst ? missing : rates->chat.burst);
     bucket_fill(&session->rpc, rates->rpc, now_ms);
     bucket_fill(&session->typing, rates->typing, now_ms);
     bucket_fill(&session->marks, rates->marks, now_ms);

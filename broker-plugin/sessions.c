@@ -30,6 +30,53 @@ static struct user *user_of(struct sessions *sessions, const struct rates *rates
     return user;
 }
 
+/* ---- buckets of devices that left; few, and for as long as filling one takes ---- */
+struct left_bucket {
+    struct left_bucket *next;
+    struct bucket chat;
+    char client_id[];
+};
+
+static void bucket_leave(struct user *user, const struct session *session)
+{
+    size_t size = strlen(session->client_id) + 1;
+    struct left_bucket *left = malloc(sizeof *left + size);
+    if (left == NULL)
+        return; /* a fresh burst then */
+    left->next = user->buckets;
+    left->chat = session->rates.chat;
+    memcpy(left->client_id, session->client_id, size);
+    user->buckets = left;
+}
+
+static void bucket_take_up(struct user *user, struct session *session)
+{
+    for (struct left_bucket **at = &user->buckets; *at != NULL; at = &(*at)->next) {
+        struct left_bucket *left = *at;
+        if (strcmp(left->client_id, session->client_id) != 0)
+            continue;
+        session->rates.chat = left->chat;
+        *at = left->next;
+        free(left);
+        return;
+    }
+}
+
+/* Those that are full by now, or all. */
+static void buckets_drop(struct user *user, const struct rates *rates, uint32_t clock_ms)
+{
+    struct left_bucket **at = &user->buckets;
+    while (*at != NULL) {
+        struct left_bucket *left = *at;
+        if (rates != NULL && !bucket_is_full(&left->chat, rates->chat, clock_ms)) {
+            at = &left->next;
+            continue;
+        }
+        *at = left->next;
+        free(left);
+    }
+}
+
 static uint32_t next_number(struct sessions *sessions)
 {
     do
@@ -61,7 +108,8 @@ struct session *sessions_add(struct sessions *sessions, const struct rates *rate
     session->is_current = true;
     session->is_clean = start->is_clean;
     session->is_resuming = !start->is_clean;
-    rates_session_start(&session->rates, rates, &user->chat, clock_ms);
+    rates_session_start(&session->rates, rates, clock_ms);
+    bucket_take_up(user, session);
     HASH_ADD(by_client, sessions->by_client, client, sizeof session->client, session);
     HASH_ADD(by_number, sessions->by_number, number, sizeof session->number, session);
     return session;
@@ -100,6 +148,7 @@ void sessions_retire(struct sessions *sessions, struct session *session)
         at = &(*at)->next_of_user;
     *at = session->next_of_user;
     session->next_of_user = NULL;
+    bucket_leave(session->user, session);
     session->user = NULL; /* the user may go before it */
     HASH_DELETE(by_number, sessions->by_number, session);
     subscriptions_done(&session->subscriptions);
@@ -116,7 +165,9 @@ void sessions_sweep(struct sessions *sessions, const struct rates *rates, uint32
 {
     struct user *user, *next;
     HASH_ITER(hh, sessions->users, user, next) {
-        if (user->sessions != NULL || !bucket_is_full(&user->chat, rates->chat_user, clock_ms))
+        buckets_drop(user, rates, clock_ms);
+        if (user->sessions != NULL || user->buckets != NULL ||
+            !bucket_is_full(&user->chat, rates->chat_user, clock_ms))
             continue;
         HASH_DEL(sessions->users, user);
         free(user);
@@ -131,6 +182,7 @@ void sessions_done(struct sessions *sessions)
         sessions_remove(sessions, session);
     HASH_ITER(hh, sessions->users, user, next_user) {
         HASH_DEL(sessions->users, user);
+        buckets_drop(user, NULL, 0);
         free(user);
     }
 }

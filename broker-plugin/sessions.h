@@ -13,11 +13,13 @@
 #include "token.h"
 
 struct session;
-/* One user with at least one session, or whose bucket is not full yet: reconnecting gives no fresh burst. */
+struct left_bucket;
+/* One user with at least one session, or with a bucket that is not full yet: reconnecting gives no fresh burst. */
 struct user {
     UT_hash_handle hh;
     struct bucket chat;
-    struct session *sessions; /* current ones */
+    struct session *sessions;    /* current ones */
+    struct left_bucket *buckets; /* of devices that left */
     char name[];
 };
 
@@ -65,7 +67,7 @@ struct user *sessions_user(const struct sessions *sessions, struct slice name);
 void sessions_retire(struct sessions *sessions, struct session *session);
 /* Retires it when it is not yet, and frees it. */
 void sessions_remove(struct sessions *sessions, struct session *session);
-/* Forgets users without sessions whose buckets are full. */
+/* Forgets buckets that are full again, and users without sessions and such buckets. */
 void sessions_sweep(struct sessions *sessions, const struct rates *rates, uint32_t clock_ms);
 void sessions_done(struct sessions *sessions);
 

@@ -47,7 +47,7 @@ grant execute on function
     gnatter.device_live(bigint[]),
     gnatter.device_gone(bigint[], bigint[]),
     gnatter.devices_reset(),
-    gnatter.cursor_set(bigint, text, bigint),
+    gnatter.cursors_set(bigint[], bigint[], bigint[]),
     gnatter.presence_state(bigint[], text[]),
     gnatter.revocations(interval),
     -- what devices ask for: the methods are in gnatter.rpc_method, each with its function rpc_...

@@ -17,9 +17,6 @@ struct message_log_options {
     const char *database; /* conninfo or URI */
     const char *name;     /* of the application, for pg_stat_activity */
     uint32_t shard, shards;
-    /* a cursor_set is done; not called for those under way when the connection is lost */
-    void *ctx;
-    void (*on_cursors_set)(void *ctx, uint64_t tag);
 };
 
 /* NULL: no memory. Keeps copies of the strings. */
@@ -48,13 +45,4 @@ void message_log_page(struct message_log *log, const struct core_page_request *r
 void message_log_senders(struct message_log *log, const struct core_senders_request *request);
 void message_log_scan(struct message_log *log, uint64_t scan, const int64_t device_ids[], size_t len);
 void message_log_marks(struct message_log *log, const struct core_mark_batch *batch);
-/* `sync`: cursors of a device are set, down as well. */
-struct message_log_cursor {
-    int64_t device_id;
-    struct slice conversation_name;
-    int64_t acked_seq;
-};
-void message_log_cursors_set(struct message_log *log, uint64_t tag, const struct message_log_cursor cursors[],
-                             size_t len);
-
 #endif

@@ -8,6 +8,7 @@
 
 #define RUNTIME_LINKS_MAX 16
 #define RUNTIME_SHARDS_MAX 64
+#define RUNTIME_RPC_WORKERS_MAX 16
 #define RUNTIME_PATH_LEN 4096
 /* waiting for one shard; the hub waits when it is full: then the broker's journal fills, then devices are told */
 #define RUNTIME_SHARD_MAILBOX_BYTES (8 * 1024 * 1024)

@@ -23,6 +23,10 @@ begin
     if found then
         raise exception 'user existed and was removed: %', refused using errcode = 'GN004';
     end if;
+    if exists (select from gnatter.device d where d.user_id = any (ids) and d.removed_at is null and d.name <> device_name
+                group by d.user_id having count(*) >= 64) then
+        raise exception 'a user has at most 64 devices' using errcode = 'GN007';
+    end if;
     with added as (
         insert into gnatter.device (user_id, name, tokens_valid_after)
         select i.user_id, device_name, max(d.tokens_valid_after)
@@ -47,4 +51,4 @@ end
 $$;
 comment on function gnatter.create_users(text[], text) is
     'many users at once, each with a device of that name; those that exist are left as they are. Returns, by the place in '
-    'names, the Unix second from which tokens of that device count (0: any). GN004 for a removed user, GN006';
+    'names, the Unix second from which tokens of that device count (0: any). GN004 for a removed user, GN006, GN007';

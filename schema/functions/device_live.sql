@@ -3,6 +3,7 @@ language plpgsql volatile security definer
 set search_path = pg_catalog, gnatter, pg_temp
 set plan_cache_mode = force_generic_plan
 set enable_seqscan = off
+set jit = off
 as $$
 begin
     update gnatter.device d

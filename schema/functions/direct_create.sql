@@ -3,6 +3,7 @@ language plpgsql volatile security definer
 set search_path = pg_catalog, gnatter, pg_temp
 set plan_cache_mode = force_generic_plan
 set enable_seqscan = off
+set jit = off
 as $$
 begin
     with wanted as (
@@ -15,8 +16,8 @@ begin
            and a.name <= b.name
            and not exists (select from gnatter.conversation c where c.name = n.name)
     ), made as (
-        insert into gnatter.conversation (name, kind)
-        select w.name, 'direct' from wanted w order by w.name
+        insert into gnatter.conversation (name, kind, route)
+        select w.name, 'direct', gnatter.conversation_route(w.name) from wanted w order by w.name
         on conflict (name) do nothing
         returning conversation_id, name
     )

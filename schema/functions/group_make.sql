@@ -30,7 +30,8 @@ begin
                 where u.user_id = any (member_ids || owner_id) and u.removed_at is not null) then
         raise exception 'no such user: one was removed just now' using errcode = 'GN002';
     end if;
-    insert into gnatter.conversation (name, kind, title) values ('g/' || made_name, 'group', group_title)
+    insert into gnatter.conversation (name, kind, title, route)
+    values ('g/' || made_name, 'group', group_title, gnatter.conversation_route('g/' || made_name))
     on conflict (name) do nothing
     returning conversation_id into made_id;
     if made_id is null then

@@ -4,6 +4,7 @@ returns table (seq bigint, time_ms bigint, kind text, sender_user_id bigint, sen
 language plpgsql stable security definer
 set search_path = pg_catalog, gnatter, pg_temp
 set enable_seqscan = off
+set jit = off
 as $$
 #variable_conflict use_column
 declare

@@ -2,6 +2,7 @@ create or replace function gnatter.rpc_conversations(user_id bigint, device_id b
 language plpgsql stable
 set search_path = pg_catalog, gnatter, pg_temp
 set enable_seqscan = off
+set jit = off
 as $$
 declare
     own_name text := (select u.name from gnatter.user_account u where u.user_id = rpc_conversations.user_id);

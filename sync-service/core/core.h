@@ -109,7 +109,7 @@ struct core_append_answer { enum core_append_state state; int64_t seq, time_ms; 
 struct core_page_request { int64_t conversation_id; int64_t after_seq; uint32_t items_max; uint32_t bytes_max; };
 struct core_senders_request { int64_t conversation_id; int64_t after_seq, to_seq; };
 
-struct core_mark_cursor { int64_t device_id, conversation_id, acked_seq; };
+struct core_mark_cursor { int64_t device_id, conversation_id, acked_seq; bool is_set; /* a rewind: becomes acked_seq even where that is less */ };
 struct core_mark_member { int64_t user_id, conversation_id, delivered_seq, read_seq; };
 struct core_mark_batch {
     uint64_t batch;
@@ -159,18 +159,20 @@ void core_free(struct core *core); /* NULL is allowed */
 
 /* ---- events: devices ---- */
 /* The device is subscribed to its inbox on this connection (again: replay again). Every shard hears of every session.
- * `ready_number` comes back in caught_up. */
+ * `ready_number` comes back in caught_up, once; where another core_on_ready came before that, only the newest does. */
 void core_on_ready(struct core *core, int64_t now_ms, session_ref session, uint64_t ready_number, const struct core_device *device);
 void core_on_gone(struct core *core, int64_t now_ms, session_ref session);
-/* `session` is the device's live one, or 0. */
+/* The answer (`sent` or an error) goes to the session the device then has, if it has one. */
 void core_on_chat(struct core *core, int64_t now_ms, struct core_token token, const struct core_device *device,
                   struct slice conversation_name, struct slice message_id, struct slice payload);
-/* done is called for a READ when it is flushed, for an ACK at once */
+/* done is called for a READ when it is flushed, for an ACK at once; for a line of a list once per line */
 void core_on_mark(struct core *core, int64_t now_ms, struct core_token token, enum core_mark mark,
                   const struct core_device *device, struct slice conversation_name, int64_t seq);
 void core_on_typing(struct core *core, int64_t now_ms, const struct core_device *device, struct slice conversation_name, bool is_typing);
-/* `sync`: the cursor of this conversation becomes seq; then the owner calls core_on_ready again for the session */
-void core_on_rewind(struct core *core, int64_t now_ms, const struct core_device *device, struct slice conversation_name, int64_t seq);
+/* A line of a `sync`: the cursor of this conversation becomes seq; done is called when that is flushed, once per line.
+ * After the last line the owner calls core_on_ready again for the session. */
+void core_on_rewind(struct core *core, int64_t now_ms, struct core_token token, const struct core_device *device,
+                    struct slice conversation_name, int64_t seq);
 
 /* ---- events: database ---- */
 /* A change by SQL was committed to this conversation (membership, an event, retention). */
@@ -201,9 +203,11 @@ void core_on_database_back(struct core *core, int64_t now_ms);
 /* ---- turns ---- */
 /* Send what has gathered; redeliver, flush, forget what is due. Returns when the next call is due at the latest (absolute, ms). */
 int64_t core_turn(struct core *core, int64_t now_ms);
-/* Flush every mark now (a barrier for questions asked in SQL, and for shutdown); core_is_flushed tells when it is done. */
-void core_flush_now(struct core *core, int64_t now_ms);
-bool core_is_flushed(const struct core *core);
+/* Flush every mark now: a barrier for questions asked in SQL, and for shutdown. Returns its number;
+ * core_is_flushed_to(number) tells when everything that had moved by then is in the database. */
+uint64_t core_flush_now(struct core *core, int64_t now_ms);
+bool core_is_flushed_to(const struct core *core, uint64_t flush);
+bool core_is_flushed(const struct core *core); /* no mark at all that is not in the database */
 /* No message pending or under way (shutdown waits for it). */
 bool core_is_idle(const struct core *core);
 /* At its bound of pending messages: the owner stops feeding chats until it is not. */

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Runs the schema's tests on a temporary PostgreSQL cluster and prints TAP.
 # run.sh               everything
-# run.sh FILE ...      these tests (.sql: pgTAP, .py: unittest)
+# run.sh FILE ...      these tests (.sql: pgTAP, .py: prints TAP itself)
 # run.sh --shell       the cluster with the schema, and psql on it
 # run.sh --exec CMD .. the same with a command, which finds it by PGHOST, PGPORT, PGUSER, PGDATABASE
 set -eu
@@ -9,6 +9,13 @@ here=$(cd "$(dirname "$0")" && pwd)
 top=$(cd "$here/../.." && pwd)
 bin=$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -V | tail -1)
 [ -n "$bin" ] || bin=$(pg_config --bindir)
+case ${1:-} in
+'' | --*) ;;
+*) for file in "$@"; do
+    shift
+    set -- "$@" "$(realpath "$file")"
+done ;;
+esac
 dir=$(mktemp -d /tmp/gnatter-schema.XXXXXX)
 if [ "$(id -u)" = 0 ]; then # PostgreSQL refuses to run as root
     chown postgres "$dir"
@@ -55,21 +62,29 @@ case ${1:-} in
 --shell) "$bin/psql" ;;
 --exec) shift; cd "$top"; "$@" ;;
 *)
-    sql=
-    py=
-    if [ $# = 0 ]; then set -- "$here"/*.sql "$here"/test_*.py; fi
     cd "$top"
+    [ $# != 0 ] || set -- "$here"/*.sql "$here"/test_*.py
+    # One stream of TAP out of many: points are numbered through and named after their file. pgTAP's own comments tell
+    # what was wanted; a file that ends before its plan is one more failed point.
     for file in "$@"; do
-        case $file in
-        */fixture.sql) ;;
-        *.sql) sql="$sql $file" ;;
-        *.py) py="$py $file" ;;
-        esac
-    done
-    failed=0
-    # shellcheck disable=SC2086
-    [ -z "$sql" ] || pg_prove --quiet --failures --comments --dbname gnatter $sql || failed=1
-    for file in $py; do /usr/bin/python3 "$file" || failed=1; done
-    exit $failed
+        name=$(basename "$file")
+        case $name in
+        fixture.sql) continue ;;
+        *.sql) "$bin/psql" -qXAtb -v ON_ERROR_STOP=1 -f "$file" 2>&1 || echo "not ok ended by an error" ;;
+        *.py) /usr/bin/python3 -B "$file" 2>&1 || true ;;
+        esac | sed "s|^|$name |"
+    done | awk '
+        { file = $1; line = substr($0, length(file) + 2) }
+        file != before { if (before != "") closing(before); before = file; plan = -1; points = 0 }
+        line ~ /^1\.\.[0-9]+/ { plan = substr(line, 4) + 0; next }
+        line ~ /^ok( |$)/ { sub(/^ok *[0-9]* *-? */, "", line); points++; print "ok " ++n " - " file ": " line; next }
+        line ~ /^not ok/ {
+            sub(/^not ok *[0-9]* *-? */, "", line); points++; failed++; print "not ok " ++n " - " file ": " line; next
+        }
+        line != "" { print (line ~ /^#/ ? "" : "# ") line }
+        function closing(name) {
+            if (plan != points) { failed++; print "not ok " ++n " - " name ": planned " plan ", ran " points }
+        }
+        END { if (before != "") closing(before); print "1.." n + 0; exit failed > 0 || n == 0 }'
     ;;
 esac

@@ -1,0 +1,152 @@
+/* What goes out to devices: a new item to those that have everything before it, in one call per view. */
+#include <stdlib.h>
+#include <syslog.h>
+
+#include "state.h"
+
+void deliver(struct core *core, const session_ref refs[], size_t refs_len, int qos, const struct inbox *inbox,
+             struct slice payload)
+{
+    if (refs_len == 0)
+        return;
+    size_t len = inbox_format(inbox, core->tail, sizeof core->tail);
+    if (len == 0) {
+        core->port.log(core->port.ctx, LOG_ERR, "a topic cannot be formed in", inbox->conversation);
+        return;
+    }
+    core->port.deliver(core->port.ctx, refs, refs_len, qos, (struct slice){core->tail, len}, payload);
+}
+
+bool item_is_own(const struct sub *sub, const struct core_item *item)
+{
+    return item->kind == CORE_ITEM_CHAT && item->sender_device_id == sub->session->device_id;
+}
+
+uint32_t item_bytes(const struct core_item *item)
+{
+    return (uint32_t)item->payload.len + ITEM_OVERHEAD_BYTES;
+}
+
+void push_sent(struct core *core, struct conversation *conversation, int qos, const struct core_item *item)
+{
+    const struct session *session = session_find(core, item->sender_device_id);
+    if (!session)
+        return;
+    char view[LIMIT_CONVERSATION_LEN + 1];
+    deliver(core, &session->ref, 1, qos,
+            &(struct inbox){.kind = INBOX_SENT,
+                            .conversation = conversation_view_of(conversation, item->sender_user, view),
+                            .seq = item->seq,
+                            .time_ms = item->time_ms,
+                            .id = item->message_id},
+            SLICE(""));
+}
+
+/* A group is called the same by everybody; in a direct conversation each of the two has her own name for it. */
+static size_t view_index(const struct sub *sub)
+{
+    const struct conversation *conversation = sub->conversation;
+    return !conversation->is_group && conversation->members[0] != sub->member;
+}
+
+void gathered_add(struct gathered *gathered, session_ref ref)
+{
+    if (gathered->len == gathered->size) {
+        gathered->size = gathered->size ? 2 * gathered->size : 16;
+        gathered->refs = core_grow(gathered->refs, gathered->size, sizeof gathered->refs[0]);
+    }
+    gathered->refs[gathered->len++] = ref;
+}
+
+void push_gather(struct core *core, struct sub *sub, const struct core_item *item, int64_t now_ms)
+{
+    gathered_add(&core->gathered[view_index(sub)], sub->session->ref);
+    sub_pushed(core, sub, item->seq, item_bytes(item), now_ms);
+}
+
+void push_gathered(struct core *core, struct conversation *conversation, const struct core_item *item)
+{
+    for (size_t i = 0; i < 2; i++) {
+        struct gathered *gathered = &core->gathered[i];
+        if (gathered->len == 0)
+            continue;
+        char view[LIMIT_CONVERSATION_LEN + 1];
+        struct inbox inbox = {
+            .kind = item->kind == CORE_ITEM_CHAT ? INBOX_CHAT : INBOX_EVENT,
+            .conversation = conversation_view_of(conversation, user_name(conversation->members[i]->user), view),
+            .seq = item->seq,
+            .time_ms = item->time_ms,
+            .user = item->sender_user,
+            .device = item->sender_device,
+            .id = item->message_id,
+            .word = item->event_type};
+        deliver(core, gathered->refs, gathered->len, 1, &inbox, item->payload);
+        gathered->len = 0;
+    }
+}
+
+static void push_to(struct core *core, struct sub *sub, const struct core_item *item, int64_t now_ms)
+{
+    bool is_planted = core->options.plant_contiguity_bug && (sub->state == SUB_HUNGRY || sub->state == SUB_FED);
+    if (sub->state != SUB_LIVE && !is_planted)
+        return;
+    int64_t next_seq = member_next_visible(sub->member, sub->pushed_seq);
+    if (next_seq > item->seq)
+        return;
+    if (next_seq < item->seq && !core->options.plant_contiguity_bug)
+        sub_settle(core, sub); /* something lies between: from the log */
+    else if (item_is_own(sub, item))
+        sub_pushed_own(core, sub, item->seq, now_ms);
+    else if (sub_room(core, sub) && session_may_take(core, sub->session, true, item_bytes(item), now_ms))
+        push_gather(core, sub, item, now_ms);
+    else
+        sub_settle(core, sub);
+}
+
+void push_new(struct core *core, struct conversation *conversation, const struct core_item *item, int64_t now_ms)
+{
+    if (conversation->last_seq < item->seq)
+        conversation->last_seq = item->seq;
+    senders_add(conversation, item->seq, item->sender_user_id);
+    struct sub *sub, *next;
+    DL_FOREACH_SAFE2 (conversation->subs, sub, next, conversation_next)
+        push_to(core, sub, item, now_ms);
+    push_gathered(core, conversation, item);
+}
+
+void deliver_user(struct core *core, const struct conversation *conversation, const struct user *user,
+                  int64_t but_device_id, struct inbox *inbox, struct slice payload)
+{
+    struct gathered *gathered = &core->gathered[0];
+    const struct session *session;
+    gathered->len = 0;
+    DL_FOREACH2 (user->sessions, session, user_next) {
+        if (session->device_id == but_device_id)
+            continue;
+        gathered_add(gathered, session->ref);
+    }
+    char view[LIMIT_CONVERSATION_LEN + 1];
+    inbox->conversation = conversation_view_of(conversation, user_name(user), view);
+    deliver(core, gathered->refs, gathered->len, 0, inbox, payload);
+    gathered->len = 0;
+}
+
+/* To the other current members, if the conversation is at hand: the first thing dropped. */
+void core_on_typing(struct core *core, int64_t now_ms, const struct core_device *device,
+                    struct slice conversation_name, bool is_typing)
+{
+    (void)now_ms;
+    struct conversation *conversation = core->is_away ? NULL : conversation_want(core, conversation_name);
+    if (!conversation || !conversation_is_known(conversation) ||
+        conversation->current_len > core->options.receipts_members_max)
+        return;
+    const struct member *typist = member_find(conversation, device->user_id);
+    if (!typist || !member_is_current(typist))
+        return;
+    struct inbox inbox = {.kind = INBOX_TYPING, .user = device->user, .device = device->device};
+    for (uint32_t i = 0; i < conversation->members_len; i++) {
+        const struct member *member = conversation->members[i];
+        if (member != typist && member_is_current(member))
+            deliver_user(core, conversation, member->user, 0, &inbox, is_typing ? SLICE("1") : SLICE("0"));
+    }
+}
