@@ -116,15 +116,20 @@ select is(pg_temp.result('dave:phone', 'history', '{"conversation": "u/alice"}')
     'cut at 1 MiB');
 select is((select array_agg(seq) from gnatter.history_items(pg_temp.u('dave'), 'u/alice', 9, 5, 3)), '{6,7,8}', 'items between two seqs');
 
+select pg_temp.say('bob:phone', 'd/bob/dave', 'n' || i) from generate_series(1, 230) i \g /dev/null
+select is(pg_temp.result('dave:phone', 'history', p)::text, format('{"more": true, "count": %s, "last_seq": %s, "first_seq": %s, "conversation": "u/bob"}', c, l, f), p)
+  from (values ('{"conversation": "u/bob"}', 50, 230, 181), ('{"conversation": "u/bob", "limit": null}', 50, 230, 181), ('{"conversation": "u/bob", "limit": 201}', 200, 230, 31),
+               ('{"conversation": "u/bob", "limit": 199, "after": 1}', 199, 200, 2)) as t (p, c, l, f);
+
 -- ---- conversations ----
 select pg_temp.marked('carol', 'g/kitchen', 17, 16) \g /dev/null
 select is(pg_temp.result('carol:phone', 'conversations', '{}') #- '{conversations,0,last_time}',
     '{"conversations": [{"conversation": "g/kitchen", "title": "New", "kind": "group", "last_seq": 18, "delivered_seq": 17, "read_seq": 16, "unread": 2, "role": "member", "left": false}]}',
     'conversations');
-select is(pg_temp.result('dave:phone', 'conversations', '{}') -> 'conversations' -> 1 #- '{last_time}',
+select is(pg_temp.result('dave:phone', 'conversations', '{}') -> 'conversations' -> 2 #- '{last_time}',
     '{"conversation": "g/kitchen", "title": "New", "kind": "group", "last_seq": 12, "delivered_seq": 0, "read_seq": 0, "unread": 0, "role": "member", "left": true}',
     'one that she has left');
-select is(pg_temp.result('dave:phone', 'conversations', '{}') -> 'conversations' -> 0 #- '{last_time}',
+select is(pg_temp.result('dave:phone', 'conversations', '{}') -> 'conversations' -> 1 #- '{last_time}',
     '{"conversation": "u/alice", "title": null, "kind": "direct", "last_seq": 20, "delivered_seq": 0, "read_seq": 0, "unread": 20, "role": "member", "left": false}',
     'a direct one, as she calls it; the newest first');
 select is(pg_temp.result('alice:phone', 'conversations', '{}') #>> '{conversations,0,unread}', '0', 'what one wrote oneself is not unread');
