@@ -18,6 +18,7 @@
 #define OPTIONS_MAX 64
 
 static struct gateway the_gateway; /* the broker's process has one */
+static mosquitto_plugin_id_t *the_identifier;
 
 static struct moment moment_now(void)
 {
@@ -169,6 +170,7 @@ ENTRY int mosquitto_plugin_init(mosquitto_plugin_id_t *identifier, void **userda
         gateway_done(&the_gateway);
         return MOSQ_ERR_UNKNOWN;
     }
+    the_identifier = identifier;
     *userdata = &the_gateway;
     return MOSQ_ERR_SUCCESS;
 }
@@ -177,6 +179,8 @@ ENTRY int mosquitto_plugin_cleanup(void *userdata, struct mosquitto_opt *options
 {
     (void)options;
     (void)option_count;
+    for (size_t i = 0; i < sizeof HOOKS / sizeof HOOKS[0]; i++) /* what is not there any more need not go */
+        (void)mosquitto_callback_unregister(the_identifier, HOOKS[i].event, HOOKS[i].call, HOOKS[i].topic);
     gateway_done(userdata);
     return MOSQ_ERR_SUCCESS;
 }
