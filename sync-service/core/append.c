@@ -123,27 +123,18 @@ void conversation_sendable(struct core *core, struct conversation *conversation)
 }
 
 /*
- * Who never was a member is refused here. Who was one may be sending again what was accepted then: only the log knows,
- * so that is asked for carefully.
+ * A member's message goes with the version that she is one in. Of anybody else only the database knows: she may have become
+ * one just now, or send again what was accepted while she was.
  */
-static bool head_is_ready(struct core *core, struct conversation *conversation)
-{
-    while (conversation->pending) {
-        const struct member *member = member_find(conversation, conversation->pending->user_id);
-        if (member && member->intervals_len) {
-            conversation->pending->is_careful |= !member_is_current(member);
-            return true;
-        }
-        message_fail(core, conversation, "not-member");
-    }
-    return false;
-}
-
-static bool may_follow(const struct conversation *conversation, const struct message *message, bool is_careful)
+static bool is_member_now(const struct conversation *conversation, const struct message *message)
 {
     const struct member *member = member_find(conversation, message->user_id);
-    return message->is_careful == is_careful && !message->is_alone && member &&
-           (is_careful ? member->intervals_len > 0 : member_is_current(member));
+    return member && member_is_current(member);
+}
+
+static bool needs_care(const struct conversation *conversation, const struct message *message)
+{
+    return message->is_careful || !is_member_now(conversation, message);
 }
 
 struct picking {
@@ -152,15 +143,17 @@ struct picking {
     bool is_careful, is_alone;
 };
 
-static uint32_t pick_from(const struct core *core, struct picking *picking, const struct conversation *conversation)
+static uint32_t pick_from(const struct core *core, struct picking *picking, struct conversation *conversation)
 {
     uint32_t len = 0;
-    for (const struct message *message = conversation->pending; message; message = message->next) {
-        if (len > 0 && (picking->is_alone || !may_follow(conversation, message, picking->is_careful)))
+    for (struct message *message = conversation->pending; message; message = message->next) {
+        if (len > 0 && (picking->is_alone || message->is_alone ||
+                        needs_care(conversation, message) != picking->is_careful))
             break;
         if (picking->items == core->options.append_items_max ||
             (picking->items > 0 && picking->bytes + message->payload_len > core->options.append_bytes_max))
             break;
+        message->is_careful = picking->is_careful;
         picking->items++;
         picking->bytes += message->payload_len;
         len++;
@@ -173,15 +166,12 @@ static struct picking pick(struct core *core)
     struct picking picking = {0};
     struct conversation *conversation, *next;
     DL_FOREACH_SAFE2 (core->to_send, conversation, next, work_next) {
-        if (!head_is_ready(core, conversation)) {
-            conversation_work_set(core, conversation, CONVERSATION_AT_REST);
-            continue;
-        }
         const struct message *head = conversation->pending;
+        bool is_careful = needs_care(conversation, head);
         if (picking.items == 0) {
-            picking.is_careful = head->is_careful;
+            picking.is_careful = is_careful;
             picking.is_alone = head->is_alone;
-        } else if (picking.is_alone || head->is_alone || head->is_careful != picking.is_careful) {
+        } else if (picking.is_alone || head->is_alone || is_careful != picking.is_careful) {
             continue;
         }
         uint32_t len = pick_from(core, &picking, conversation);
@@ -318,22 +308,26 @@ static void group_appended(struct core *core, struct conversation *conversation,
     conversation_sendable(core, conversation);
 }
 
-static void group_failed(struct core *core, struct conversation *conversation, uint32_t len, enum status status)
+/* Refused is what fails alone and carefully: then it is not in the log from an earlier time either. */
+static void message_failed_alone(struct core *core, struct conversation *conversation, enum status status)
+{
+    if (!conversation->pending->is_alone) {
+        messages_retry_alone(core, conversation);
+        return;
+    }
+    if (status != STATUS_DENIED)
+        core->port.log(core->port.ctx, LOG_ERR, "a message cannot be appended", conversation_name_of(conversation));
+    message_fail(core, conversation, status == STATUS_DENIED ? "read-only" : "internal");
+}
+
+static void group_failed(struct core *core, struct conversation *conversation, enum status status)
 {
     switch (status) {
     case STATUS_DENIED:
-        for (uint32_t i = 0; i < len; i++)
-            message_fail(core, conversation, "read-only");
-        break;
     case STATUS_MALFORMED:
     case STATUS_TOO_LARGE:
     case STATUS_INTERNAL:
-        if (conversation->pending->is_alone) {
-            message_fail(core, conversation, "internal");
-            core->port.log(core->port.ctx, LOG_ERR, "a message cannot be appended", conversation_name_of(conversation));
-        } else {
-            messages_retry_alone(core, conversation);
-        }
+        message_failed_alone(core, conversation, status);
         break;
     case STATUS_OK:
     case STATUS_EXISTS:
@@ -374,7 +368,7 @@ void core_on_appended(struct core *core, int64_t now_ms, uint64_t number, enum s
         if (status == STATUS_OK)
             group_appended(core, group.conversation, group.len, answers + first, now_ms);
         else
-            group_failed(core, group.conversation, group.len, status);
+            group_failed(core, group.conversation, status);
         first += group.len;
     }
     free(batch);

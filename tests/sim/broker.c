@@ -19,7 +19,8 @@ static void up_add(struct world *world, struct up up)
     if (!world->is_link_up)
         return;
     if (world->up_first + world->up_len == world->up_size) {
-        memmove(world->up, world->up + world->up_first, (size_t)world->up_len * sizeof world->up[0]);
+        if (world->up_len)
+            memmove(world->up, world->up + world->up_first, (size_t)world->up_len * sizeof world->up[0]);
         world->up_first = 0;
         if (world->up_len * 2 >= world->up_size) {
             world->up_size = world->up_size ? 2 * world->up_size : 64;
@@ -56,25 +57,51 @@ void device_drop_packets(struct device *device)
     }
 }
 
-void device_connect(struct world *world, int device)
+/* The end of the session that was taken over may be told before or after the new one is ready. */
+static void tell_taken_over(struct world *world, int device)
 {
     struct device *d = &world->devices[device];
-    if (!world->is_broker_up || !d->is_registered)
-        return;
+    if (d->taken_over)
+        up_add(world, (struct up){UP_GONE_SESSION, d->taken_over, device, 0});
+    d->taken_over = 0;
+}
+
+bool device_connect_only(struct world *world, int device)
+{
+    struct device *d = &world->devices[device];
+    if (!world->is_broker_up || !d->is_registered || world->last_session == SESSIONS_MAX - 1)
+        return false;
     uint32_t old = d->session;
     device_drop_packets(d);
+    d->is_subscribed = d->is_ready = false;
     d->session = ++world->last_session;
+    world->owners[d->session] = device;
     d->connection++;
+    d->taken_over = old;
     trace(world, "device %d connects, session %u", device, d->session);
-    up_add(world, (struct up){UP_READY_SESSION, d->session, device, 0});
-    if (old) /* taken over */
-        up_add(world, (struct up){UP_GONE_SESSION, old, device, 0});
+    if (rng_one_in(&world->rng, 2))
+        tell_taken_over(world, device);
+    return true;
+}
+
+void device_subscribe(struct world *world, int device)
+{
+    world->devices[device].is_subscribed = true;
+    up_add(world, (struct up){UP_READY_SESSION, world->devices[device].session, device, 0});
+    tell_taken_over(world, device);
+}
+
+void device_connect(struct world *world, int device)
+{
+    if (device_connect_only(world, device))
+        device_subscribe(world, device);
 }
 
 static void session_end(struct device *d)
 {
     device_drop_packets(d);
     d->session = 0;
+    d->is_subscribed = d->is_ready = false;
 }
 
 void device_disconnect(struct world *world, int device)
@@ -136,12 +163,17 @@ static void session_ready(struct world *world, int device)
     struct device *d = &world->devices[device];
     char names[2][8];
     struct core_device identity = device_identity(world, device, names);
+    d->is_ready = true;
     d->ready_number = ++world->last_ready;
     memset(d->told, 0, sizeof d->told);
     memset(d->is_out, 0, sizeof d->is_out);
     d->out_len = 0;
-    for (int i = 0; i < world->conversations_len; i++)
-        d->last_at_ready[i] = world->conversations[i].last_seq;
+    for (int i = 0; i < world->conversations_len; i++) {
+        const struct db_conversation *c = &world->conversations[i];
+        d->last_at_ready[i] = c->last_seq;
+        while (world->notified_len && d->last_at_ready[i] && !c->items[d->last_at_ready[i]].is_chat)
+            d->last_at_ready[i]--; /* what was just written by SQL may not be known yet */
+    }
     trace(world, "ready: device %d, session %u, number %lu", device, d->session, (unsigned long)d->ready_number);
     core_on_ready(world->core, world->now_ms, ref_of(d->session), d->ready_number, &identity);
 }
@@ -193,6 +225,8 @@ static void feed_lines(struct world *world, int record)
               name.at, (long)line.seq);
         if (r->kind == RECORD_SYNC) {
             rewound(world, r->device, line.conversation);
+            int64_t *fed_ack = &world->devices[r->device].fed_ack[line.conversation];
+            *fed_ack = *fed_ack > line.seq ? *fed_ack : line.seq; /* it says that it holds that */
             core_on_rewind(world->core, world->now_ms, token, &identity, name, line.seq);
             continue;
         }
@@ -205,13 +239,8 @@ static void feed_lines(struct world *world, int record)
     }
     if (r->lines_len == 0)
         record_done(world, record); /* an empty sync is the owner's alone */
-    if (r->kind != RECORD_SYNC)
-        return;
-    if (world->devices[r->device].session)
+    if (r->kind == RECORD_SYNC && world->devices[r->device].is_ready)
         session_ready(world, r->device);
-    for (int i = 0; i < r->lines_len; i++)
-        world->devices[r->device].in_conversation[r->lines[i].conversation].rewind_ready =
-            world->devices[r->device].ready_number;
 }
 
 static void feed_typing(struct world *world, int record)
@@ -277,8 +306,9 @@ void port_deliver(void *ctx, const session_ref sessions[], size_t sessions_len, 
     for (size_t i = 0; i < sessions_len; i++) {
         int device = device_by_session(world, sessions[i]);
         trace(world, "deliver to device %d, QoS %d: %.*s", device, qos, (int)tail.len, tail.at);
-        if (device < 0 || !world->is_link_up)
-            continue;
+        check_handed_over(world, world->owners[(uint32_t)sessions[i]], tail);
+        if (device < 0 || !world->is_link_up || !world->devices[device].is_ready)
+            continue; /* what was on its way is lost: a session gets nothing more before it is ready on the new link */
         check_delivered(world, device, qos, tail, payload);
         struct packet *packet = malloc(sizeof *packet + tail.len + payload.len);
         struct delivery *delivery = malloc(sizeof *delivery);
@@ -322,7 +352,7 @@ void port_caught_up(void *ctx, session_ref session, uint64_t ready_number, uint6
     int device = device_by_session(world, session);
     trace(world, "caught up: device %d, number %lu, %lu replayed", device, (unsigned long)ready_number,
           (unsigned long)replayed);
-    if (device < 0)
+    if (device < 0 || !world->is_link_up || !world->devices[device].is_ready)
         return;
     struct device *d = &world->devices[device];
     if (ready_number != d->ready_number || d->caught_up_number == ready_number)
@@ -330,9 +360,6 @@ void port_caught_up(void *ctx, session_ref session, uint64_t ready_number, uint6
                 (unsigned long)ready_number, (unsigned long)d->ready_number, (unsigned long)d->caught_up_number);
     d->caught_up_number = ready_number;
     check_caught_up(world, device);
-    char number[24];
-    (void)snprintf(number, sizeof number, "%lu", (unsigned long)ready_number);
-    port_deliver(world, &session, 1, 1, SLICE("synced"), slice_of(number)); /* as the hub does when all shards have */
 }
 
 /* ---- losing and restoring ---- */
@@ -358,7 +385,18 @@ void link_lose(struct world *world)
     drop_down(world);
 }
 
-/* The service says HELLO: all sessions, then the journal from its tail. */
+static void announce(struct world *world)
+{
+    for (int i = 0; i < world->devices_len; i++) {
+        if (world->devices[i].is_subscribed)
+            up_add(world, (struct up){UP_READY_SESSION, world->devices[i].session, i, 0});
+    }
+}
+
+/*
+ * The service says HELLO: all sessions, and the journal from its tail. What the journal holds comes before the sessions are
+ * ready where a cursor is set back in it: a replay from the old cursor would be acknowledged after that.
+ */
 void link_restore(struct world *world)
 {
     if (world->is_link_up || !world->is_broker_up || !world->core)
@@ -366,18 +404,25 @@ void link_restore(struct world *world)
     trace(world, "the link is up");
     world->is_link_up = true;
     world->link++;
+    for (int i = 0; i < world->devices_len; i++)
+        world->devices[i].is_ready = false;
     for (uint32_t session = 1; session <= world->last_session; session++) { /* who is not listed is gone */
         int device = device_by_session(world, ref_of(session));
         if (device < 0 || rng_one_in(&world->rng, 2))
             core_on_gone(world->core, world->now_ms, ref_of(session));
     }
-    for (int i = 0; i < world->devices_len; i++)
-        if (world->devices[i].session)
-            up_add(world, (struct up){UP_READY_SESSION, world->devices[i].session, i, 0});
+    bool is_rewinding = false;
+    for (int i = world->tail; i < world->records_len; i++)
+        is_rewinding |= world->records[i].lines_len && world->records[i].kind == RECORD_SYNC;
+    bool is_records_first = is_rewinding || rng_one_in(&world->rng, 2);
+    if (!is_records_first)
+        announce(world);
     for (int i = world->tail; i < world->records_len; i++) {
         world->records[i].is_done = false;
         up_add(world, (struct up){UP_JOURNAL, 0, world->records[i].device, i});
     }
+    if (is_records_first)
+        announce(world);
 }
 
 /* Its memory is gone, its journal is not. Session numbers start again. */
@@ -405,6 +450,7 @@ void service_crash(struct world *world)
         database_drop_questions(world);
     core_free(world->core);
     world->core = NULL;
+    world->has_barrier = false;
     world->core_first_feed = world->feeds_len;
 }
 
@@ -418,7 +464,7 @@ void service_start(struct world *world)
     world->core = core_new(&world->options, &port);
     if (!world->core)
         abort();
-    world->seen_redelivered = 0;
+    world->seen_restarts = 0;
     if (!world->is_database_up)
         core_on_database_lost(world->core, world->now_ms);
 }
