@@ -135,7 +135,7 @@ void message_log_fail(struct message_log *log, const char *why)
     log->is_failed = true;
 }
 
-static void take_down(struct message_log *log, int64_t monotonic_ms)
+static void take_down(struct message_log *log)
 {
     bool was_up = log->state == LOG_UP;
     forget_all(log);
@@ -146,22 +146,22 @@ static void take_down(struct message_log *log, int64_t monotonic_ms)
     log->pause_ms = was_up ? PAUSE_MIN_MS : log->pause_ms * 2;
     if (log->pause_ms > PAUSE_MAX_MS)
         log->pause_ms = PAUSE_MAX_MS;
-    log->retry_at_ms = monotonic_ms + log->pause_ms / 2 + randombytes_uniform(log->pause_ms / 2 + 1);
+    log->retry_at_ms = log->now_ms + log->pause_ms / 2 + randombytes_uniform(log->pause_ms / 2 + 1);
     if (was_up) {
         metrics_add(&metrics.database_losses, 1);
         core_on_database_lost(log->core, log->now_ms);
     }
 }
 
-void message_log_start_over(struct message_log *log, int64_t now_ms, int64_t monotonic_ms)
+void message_log_start_over(struct message_log *log, int64_t now_ms)
 {
     log->now_ms = now_ms;
     if (log->state != LOG_DOWN)
-        take_down(log, monotonic_ms);
-    log->retry_at_ms = monotonic_ms;
+        take_down(log);
+    log->retry_at_ms = now_ms;
 }
 
-static void start_connecting(struct message_log *log, int64_t monotonic_ms)
+static void start_connecting(struct message_log *log)
 {
     const char *const keywords[] = {"dbname",          "application_name", "client_encoding",     "keepalives_idle",
                                     "tcp_user_timeout", "keepalives_count", "keepalives_interval", NULL};
@@ -171,7 +171,7 @@ static void start_connecting(struct message_log *log, int64_t monotonic_ms)
     log->conn = PQconnectStartParams(keywords, values, 1);
     log->state = LOG_CONNECTING;
     log->polling = PGRES_POLLING_WRITING;
-    log->give_up_at_ms = monotonic_ms + CONNECT_WAIT_MS;
+    log->give_up_at_ms = log->now_ms + CONNECT_WAIT_MS;
     if (log->conn == NULL || PQstatus(log->conn) == CONNECTION_BAD)
         message_log_fail(log, log->conn == NULL ? "no memory" : PQerrorMessage(log->conn));
 }
@@ -307,11 +307,11 @@ static void read_answers(struct message_log *log)
         message_log_fail(log, PQerrorMessage(log->conn));
 }
 
-void message_log_step(struct message_log *log, int64_t now_ms, int64_t monotonic_ms)
+void message_log_step(struct message_log *log, int64_t now_ms)
 {
     log->now_ms = now_ms;
-    if (log->state == LOG_DOWN && monotonic_ms >= log->retry_at_ms)
-        start_connecting(log, monotonic_ms);
+    if (log->state == LOG_DOWN && now_ms >= log->retry_at_ms)
+        start_connecting(log);
     else if (log->state == LOG_CONNECTING && !log->is_failed)
         connect_on(log);
     if (log->state == LOG_PREPARING || log->state == LOG_UP) {
@@ -320,8 +320,8 @@ void message_log_step(struct message_log *log, int64_t now_ms, int64_t monotonic
         int left = log->is_failed ? 0 : PQflush(log->conn);
         log->wants_flush = left == 1;
     }
-    if ((log->state == LOG_CONNECTING || log->state == LOG_PREPARING) && monotonic_ms >= log->give_up_at_ms)
+    if ((log->state == LOG_CONNECTING || log->state == LOG_PREPARING) && now_ms >= log->give_up_at_ms)
         message_log_fail(log, "no answer");
     if (log->is_failed)
-        take_down(log, monotonic_ms);
+        take_down(log);
 }
