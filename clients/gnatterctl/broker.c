@@ -51,12 +51,42 @@ const char *broker_plugin(void)
     return path;
 }
 
-static const char *listener(const char *address, int64_t port, bool is_websocket, const struct node_conf *tls)
+enum result broker_files_copy(const struct node *node, bool *ret_changed)
 {
-    const char *text = text_format("\nlistener %lld %s\nprotocol %s\n", (long long)port, address,
-                                   is_websocket ? "websockets" : "mqtt");
-    return tls ? text_format("%scertfile %s\nkeyfile %s\ntls_version tlsv1.2\n", text, tls->tls_cert, tls->tls_key)
-               : text;
+    const struct node_conf *conf = &node->conf;
+    const char *plugin = broker_plugin();
+    struct account account;
+    if (!plugin)
+        return REFUSED;
+    if (!account_find(ACCOUNT_BROKER, &account))
+        return fail("the broker does not stay root, and this system has neither a user mosquitto nor nobody");
+    const struct {
+        const char *from, *to;
+        mode_t mode;
+        uid_t uid;
+        gid_t gid;
+    } files[] = {{plugin, NODE_PLUGIN, 0644, (uid_t)-1, (gid_t)-1},
+                 {conf->tls_cert, NODE_TLS_CERT, 0600, account.uid, account.gid},
+                 {conf->tls_key, NODE_TLS_KEY, 0600, account.uid, account.gid}};
+    bool any = false, changed = false;
+    for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+        if (!files[i].from[0])
+            continue;
+        if (file_copy(files[i].from, node->dir_fd, files[i].to, files[i].mode, files[i].uid, files[i].gid, &changed) !=
+            STATUS_OK)
+            return fail("cannot copy %s to %s: %s", files[i].from, node_path(node, files[i].to), strerror(errno));
+        any = any || changed;
+    }
+    *ret_changed = any;
+    return DONE;
+}
+
+/* The domain keeps libwebsockets from taking an IPv4 address for the wildcard of IPv6. */
+static const char *listener(const char *address, int64_t port, bool is_websocket, bool is_tls)
+{
+    return text_format("\nlistener %lld %s\nprotocol %s\nsocket_domain %s\n%s", (long long)port, address,
+                       is_websocket ? "websockets" : "mqtt", strchr(address, ':') ? "ipv6" : "ipv4",
+                       is_tls ? "certfile " NODE_TLS_CERT "\nkeyfile " NODE_TLS_KEY "\ntls_version tlsv1.2\n" : "");
 }
 
 /* Paths are relative: the broker is started in DIR, and finds them also when it is no longer root. */
@@ -64,7 +94,6 @@ enum result broker_conf_write(const struct node *node, bool limits, bool *ret_ch
 {
     const struct node_conf *conf = &node->conf;
     struct account account;
-    const char *plugin = sibling_path("GNATTER_PLUGIN", "../lib/gnatter_plugin.so", "../lib/gnatter/gnatter_plugin.so");
     if (!account_find(ACCOUNT_BROKER, &account))
         return fail("the broker does not stay root, and this system has neither a user mosquitto nor nobody");
     /* Above the largest frame, and so far above the largest message that a device is told and not cut off. */
@@ -88,12 +117,12 @@ enum result broker_conf_write(const struct node *node, bool limits, bool *ret_ch
         "%s%s%s",
         (long long)packet_bytes, account.name ? "user " : "", account.name ? account.name : "",
         account.name ? "\n" : "");
-    text = text_format("%s%s%s", text, listener(conf->listen, conf->mqtt_port, false, NULL),
-                       listener(conf->listen, conf->ws_port, true, NULL));
+    text = text_format("%s%s%s", text, listener(conf->listen, conf->mqtt_port, false, false),
+                       listener(conf->listen, conf->ws_port, true, false));
     if (conf->tls_cert[0])
-        text = text_format("%s%s%s", text, listener(conf->tls_listen, conf->mqtts_port, false, conf),
-                           listener(conf->tls_listen, conf->wss_port, true, conf));
-    text = text_format("%s\nplugin %s\n"
+        text = text_format("%s%s%s", text, listener(conf->tls_listen, conf->mqtts_port, false, true),
+                           listener(conf->tls_listen, conf->wss_port, true, true));
+    text = text_format("%s\nplugin " NODE_PLUGIN "\n"
                        "plugin_opt_keys_file " NODE_PUBLIC_KEYS "\n"
                        "plugin_opt_link_secret_file " NODE_BROKER_LINK_SECRET "\n"
                        "plugin_opt_journal_file broker/journal.ring\n"
@@ -105,9 +134,9 @@ enum result broker_conf_write(const struct node *node, bool limits, bool *ret_ch
                        "plugin_opt_limits %s\n"
                        "plugin_opt_node %s\n"
                        "\ninclude_dir mosquitto.d\n",
-                       text, plugin ? plugin : "gnatter_plugin.so", (long long)conf->journal_bytes,
-                       (long long)conf->max_message_bytes, (long long)conf->messages_per_second,
-                       (long long)conf->messages_burst, limits ? "on" : "off", conf->name);
+                       text, (long long)conf->journal_bytes, (long long)conf->max_message_bytes,
+                       (long long)conf->messages_per_second, (long long)conf->messages_burst, limits ? "on" : "off",
+                       conf->name);
     if (file_update(node->dir_fd, NODE_BROKER_CONF, text, 0644, ret_changed) != STATUS_OK)
         return fail("cannot write %s: %s", node_path(node, NODE_BROKER_CONF), strerror(errno));
     return DONE;

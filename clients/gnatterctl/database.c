@@ -1,8 +1,11 @@
 #include "database.h"
 #include "output.h"
+#include "parts.h"
 #include "text.h"
 #include <stdlib.h>
 #include <string.h>
+
+#define COMING_MS 15000 /* to wait for a server that is on its way */
 
 /* Notices of "create ... if not exists" and the like are of no use to who runs a command. */
 static void ignore_notice(void *ctx, const PGresult *result)
@@ -11,13 +14,35 @@ static void ignore_notice(void *ctx, const PGresult *result)
     (void)result;
 }
 
+static PGconn *connect_once(const struct node *node)
+{
+    const char *const keys[] = {"dbname", "passfile", "application_name", "connect_timeout", NULL};
+    const char *const values[] = {node->conf.database, node_path(node, NODE_PGPASS), "gnatterctl", "10", NULL};
+    return PQconnectdbParams(keys, values, 1 /* dbname is a conninfo */);
+}
+
+/* Is it only on its way: recovering, or being started again by the supervisor? */
+static bool is_coming(const struct node *node)
+{
+    struct parts parts;
+    const char *const keys[] = {"dbname", "connect_timeout", NULL};
+    const char *const values[] = {node->conf.database, "2", NULL};
+    PGPing ping = PQpingParams(keys, values, 1 /* dbname is a conninfo */);
+    if (ping == PQPING_OK || ping == PQPING_REJECT)
+        return ping == PQPING_REJECT;
+    parts_read(node, &parts);
+    return part_is_ours(node, PART_POSTGRES) && parts.supervisor.pid;
+}
+
 PGconn *database_open(const struct node *node)
 {
-    const char *const keys[] = {"dbname",          "passfile", "application_name", "fallback_application_name",
-                                "connect_timeout", NULL};
-    const char *const values[] = {
-        node->conf.database, node_path(node, NODE_PGPASS), "gnatterctl", "gnatterctl", "10", NULL};
-    PGconn *conn = PQconnectdbParams(keys, values, 1 /* dbname is a conninfo */);
+    PGconn *conn = connect_once(node);
+    for (int64_t until_ms = clock_ms() + COMING_MS;
+         conn && PQstatus(conn) != CONNECTION_OK && is_coming(node) && clock_ms() < until_ms;) {
+        PQfinish(conn);
+        nap_ms(50);
+        conn = connect_once(node);
+    }
     if (conn && PQstatus(conn) == CONNECTION_OK) {
         (void)PQsetNoticeReceiver(conn, ignore_notice, NULL);
         return conn;

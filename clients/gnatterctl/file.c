@@ -7,7 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum status file_read(int at_fd, const char *path, char **ret_text, size_t *ret_len)
+static enum status read_upto(int at_fd, const char *path, off_t bytes_max, char **ret_text, size_t *ret_len)
 {
     int fd = openat(at_fd, path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
@@ -16,7 +16,7 @@ enum status file_read(int at_fd, const char *path, char **ret_text, size_t *ret_
     struct stat about;
     if (fstat(fd, &about) != 0)
         goto out;
-    if (about.st_size > FILE_BYTES_MAX) {
+    if (about.st_size > bytes_max) {
         status = STATUS_TOO_LARGE;
         errno = EFBIG;
         goto out;
@@ -43,6 +43,11 @@ enum status file_read(int at_fd, const char *path, char **ret_text, size_t *ret_
 out:
     (void)close(fd); /* was only read */
     return status;
+}
+
+enum status file_read(int at_fd, const char *path, char **ret_text, size_t *ret_len)
+{
+    return read_upto(at_fd, path, FILE_BYTES_MAX, ret_text, ret_len);
 }
 
 static bool write_all(int fd, const char *text, size_t len)
@@ -78,6 +83,27 @@ enum status file_write(int at_fd, const char *path, const char *text, size_t len
     (void)unlinkat(at_fd, beside, 0); /* a leftover harms nobody */
     errno = error;
     return STATUS_UNAVAILABLE;
+}
+
+/* A library is a few hundred kilobytes, with a sanitizer some megabytes. */
+#define COPY_BYTES_MAX (64 * 1024 * 1024)
+
+enum status file_copy(const char *from, int at_fd, const char *to, mode_t mode, uid_t uid, gid_t gid, bool *ret_changed)
+{
+    char *text, *old;
+    size_t len, old_len;
+    enum status status = read_upto(AT_FDCWD, from, COPY_BYTES_MAX, &text, &len);
+    if (status != STATUS_OK)
+        return status;
+    if (read_upto(at_fd, to, COPY_BYTES_MAX, &old, &old_len) == STATUS_OK && old_len == len &&
+        !memcmp(old, text, len)) {
+        *ret_changed = false;
+        return STATUS_OK;
+    }
+    status = file_write(at_fd, to, text, len, mode, uid, gid);
+    if (status == STATUS_OK)
+        *ret_changed = true;
+    return status;
 }
 
 enum status file_update(int at_fd, const char *path, const char *text, mode_t mode, bool *ret_changed)

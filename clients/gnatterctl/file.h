@@ -18,6 +18,9 @@ MUST_CHECK enum status file_write(int at_fd, const char *path, const char *text,
                                   gid_t gid);
 /* As file_write, but leaves a file alone that has this content already. */
 MUST_CHECK enum status file_update(int at_fd, const char *path, const char *text, mode_t mode, bool *ret_changed);
+/* Replaces `to` by what is in `from` now (a path as any), however long; leaves one alone that is the same. */
+MUST_CHECK enum status file_copy(const char *from, int at_fd, const char *to, mode_t mode, uid_t uid, gid_t gid,
+                                 bool *ret_changed);
 /* mkdir that is content with an existing folder, and sets mode and owner. */
 MUST_CHECK enum status file_folder(int at_fd, const char *path, mode_t mode, uid_t uid, gid_t gid);
 bool file_exists(int at_fd, const char *path);

@@ -43,11 +43,8 @@ static enum result make_folders(const struct node *node)
         const char *name;
         mode_t mode;
         bool is_broker;
-    } folders[] = {{"keys", 0711, false},
-                   {"run", 0755, false},
-                   {"log", 0755, false},
-                   {"broker", 0700, true},
-                   {"mosquitto.d", 0755, false}};
+    } folders[] = {{"keys", 0711, false},  {"run", 0755, false}, {"log", 0755, false},
+                   {"broker", 0700, true}, {"lib", 0755, false}, {"mosquitto.d", 0755, false}};
     if (fstat(node->dir_fd, &about) != 0 ||
         (geteuid() == 0 && fchmod(node->dir_fd, (about.st_mode & 07777) | 0111) != 0))
         return fail("cannot prepare %s: %s", node->dir, strerror(errno));

@@ -146,11 +146,29 @@ static bool service_can_log_in(const struct node *node)
     return ok;
 }
 
+/* Where we may look: has the role a password? Else trying is what is left. False: said why. */
+static bool service_is_set(const struct node *node, PGconn *conn, bool *ret_is_set)
+{
+    const char *params[] = {node->conf.service_user};
+    *ret_is_set = true;
+    if (!node->conf.postgres_port)
+        return true;
+    PGresult *rows =
+        database_query(conn, "select from pg_authid where rolname = $1 and rolpassword is not null", 1, params);
+    if (rows)
+        *ret_is_set = PQntuples(rows) == 1;
+    PQclear(rows);
+    return rows;
+}
+
 /* The password travels as its SCRAM verifier, so that no server log ever sees it. */
 static enum result let_service_in(const struct node *node, PGconn *conn)
 {
     char *password;
-    if (service_can_log_in(node))
+    bool is_set;
+    if (!service_is_set(node, conn, &is_set))
+        return REFUSED;
+    if (is_set && service_can_log_in(node))
         return DONE;
     enum result result = secret_password(node, NODE_SERVICE_PGPASS, &password);
     if (result != DONE)

@@ -126,6 +126,10 @@ static enum result read_conf(const char *dir, int dir_fd, struct node_conf *ret_
 enum result node_open(const struct args *args, struct node *ret_node)
 {
     *ret_node = (struct node){.dir_fd = -1};
+    /* What a shell set for another server would win over the node's own. */
+    static const char *const foreign[] = {"PGHOSTADDR", "PGPASSWORD", "PGPASSFILE", "PGSERVICE", "PGSERVICEFILE"};
+    for (size_t i = 0; i < sizeof(foreign) / sizeof(foreign[0]); i++)
+        (void)unsetenv(foreign[i]); /* these are names: cannot fail */
     char *real = realpath(args->dir, NULL);
     if (!real)
         return errno == ENOENT

@@ -10,8 +10,11 @@
 #define NODE_CONF               "gnatter.conf"
 #define NODE_BROKER_CONF        "mosquitto.conf"
 #define NODE_PUBLIC_KEYS        "keys/tokens.pub"
-#define NODE_LINK_SECRET        "keys/link.secret"    /* the service's copy */
-#define NODE_BROKER_LINK_SECRET "broker/link.secret"  /* the broker's: each account reads only its own */
+#define NODE_LINK_SECRET        "keys/link.secret"      /* the service's copy */
+#define NODE_BROKER_LINK_SECRET "broker/link.secret"    /* the broker's: each account reads only its own */
+#define NODE_PLUGIN             "lib/gnatter_plugin.so" /* a copy: what was built may be where the broker cannot go */
+#define NODE_TLS_CERT           "broker/tls.crt"        /* copies that the broker's account can read */
+#define NODE_TLS_KEY            "broker/tls.key"
 #define NODE_PGPASS             "keys/pgpass"         /* the administrator's password */
 #define NODE_SERVICE_PGPASS     "keys/service.pgpass" /* the service's */
 #define NODE_SYNCD_SOCKET       "run/syncd.sock"

@@ -13,6 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#define LAST_LINES 3 /* an error and what it came from */
 #define STATE_FILE "run/parts"
 
 const struct part_row part_rows[PARTS] = {
@@ -139,7 +140,9 @@ bool node_reload(const struct node *node)
     parts_read(node, &parts);
     if (parts.supervisor.pid)
         return kill(parts.supervisor.pid, SIGHUP) == 0;
-    bool told = false;
+    bool told = false, changed;
+    if (broker_files_copy(node, &changed) != DONE)
+        return false;
     for (int id = 0; id < PARTS; id++)
         told = (parts.part[id].pid && kill(parts.part[id].pid, SIGHUP) == 0) || told;
     return told;
@@ -160,9 +163,11 @@ const char *part_last_words(const struct node *node, const char *log_file)
     if (len <= 0)
         return "(its log is empty)";
     buf[len] = '\0';
-    char *text = text_trim(buf), *last = strrchr(text, '\n');
-    last = last ? last + 1 : text;
-    return text_copy(last, strlen(last));
+    char *text = text_trim(buf), *from = text + strlen(text);
+    for (int lines = 0; from > text; from--)
+        if (from[-1] == '\n' && ++lines == LAST_LINES)
+            break;
+    return text_copy(from, strlen(from));
 }
 
 enum result parts_installed(const struct node *node)

@@ -32,7 +32,7 @@ bool part_start(const struct node *node, enum part_id id, struct process *ret_pr
 bool part_stop(enum part_id id, struct process process);
 /* Lets the parts read keys and configuration again. False: none is up. */
 bool node_reload(const struct node *node);
-/* The last line of its log, for messages. */
+/* The last lines of its log, for messages. */
 const char *part_last_words(const struct node *node, const char *log_file);
 /* The programs and libraries a start needs. Says what is missing. */
 MUST_CHECK enum result parts_installed(const struct node *node);

@@ -105,7 +105,7 @@ static enum result run_initdb(const struct node *node, const char *password, con
     enum result result = REFUSED;
     int password_fd = password_file(password, account);
     int data_fd = openat(node->dir_fd, "postgres", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    int log_fd = openat(node->dir_fd, "log/postgres.log", O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    int log_fd = openat(node->dir_fd, "log/init.log", O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
     char *argv[] = {text_format("%s", program),
                     "-D",
                     PROCESS_KEPT_PATH,
@@ -131,7 +131,7 @@ static enum result run_initdb(const struct node *node, const char *password, con
     if (status < 0)
         (void)fail("cannot run %s: %s", program, strerror(errno));
     else if (status != 0)
-        (void)fail("%s failed: see %s", program, node_path(node, "log/postgres.log"));
+        (void)fail("%s failed: see %s", program, node_path(node, "log/init.log"));
     else
         result = DONE;
 out:

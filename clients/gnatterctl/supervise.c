@@ -1,4 +1,5 @@
 #include "supervise.h"
+#include "broker.h"
 #include "migrate.h"
 #include "output.h"
 #include "postgres.h"
@@ -70,10 +71,13 @@ static void say(const char *level, const char *format, ...)
 static void report(struct supervisor *s, const char *text)
 {
     int fd = s->supervision->report_fd;
-    say("error", "start %s", text);
+    char *line = text_format("%s\n", text);
+    for (char *at = line; at[0] && at[1]; at++)
+        if (*at == '\n')
+            *at = ' ';
+    say("error", "start %s", line);
     if (fd < 0)
         return;
-    const char *line = text_format("%s\n", text);
     (void)!write(fd, line, strlen(line)); /* nobody waits any more */
 }
 
@@ -243,7 +247,10 @@ static void on_signals(struct supervisor *s)
             say("info", "stopping signal=%u from=%u", info.ssi_signo, info.ssi_pid);
             s->phase = PHASE_STOP;
         } else if (info.ssi_signo == SIGHUP) {
+            bool changed;
             say("info", "reload");
+            if (broker_files_copy(s->node, &changed) != DONE)
+                say("error", "files-not-copied what=\"the broker keeps its certificates\"");
             for (int id = 0; id < PARTS; id++)
                 if (s->life[id].process.pid)
                     (void)kill(s->life[id].process.pid, SIGHUP); /* it has just ended: the new one reads everything */

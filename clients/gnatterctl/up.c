@@ -189,7 +189,10 @@ static enum result prepare(const struct args *args, struct node *node, bool is_n
     if (result == DONE)
         result = node_save(node, &supervision->replace[PART_SYNCD]);
     if (result == DONE)
+        result = broker_files_copy(node, &changed);
+    if (result == DONE)
         result = broker_conf_write(node, supervision->limits, &supervision->replace[PART_BROKER]);
+    supervision->replace[PART_BROKER] = supervision->replace[PART_BROKER] || changed;
     return result;
 }
 

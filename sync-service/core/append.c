@@ -318,22 +318,26 @@ static void group_appended(struct core *core, struct conversation *conversation,
     conversation_sendable(core, conversation);
 }
 
-static void group_failed(struct core *core, struct conversation *conversation, uint32_t len, enum status status)
+/* Refused is what fails alone and carefully: then it is not in the log from an earlier time either. */
+static void message_failed_alone(struct core *core, struct conversation *conversation, enum status status)
+{
+    if (!conversation->pending->is_alone) {
+        messages_retry_alone(core, conversation);
+        return;
+    }
+    if (status != STATUS_DENIED)
+        core->port.log(core->port.ctx, LOG_ERR, "a message cannot be appended", conversation_name_of(conversation));
+    message_fail(core, conversation, status == STATUS_DENIED ? "read-only" : "internal");
+}
+
+static void group_failed(struct core *core, struct conversation *conversation, enum status status)
 {
     switch (status) {
     case STATUS_DENIED:
-        for (uint32_t i = 0; i < len; i++)
-            message_fail(core, conversation, "read-only");
-        break;
     case STATUS_MALFORMED:
     case STATUS_TOO_LARGE:
     case STATUS_INTERNAL:
-        if (conversation->pending->is_alone) {
-            message_fail(core, conversation, "internal");
-            core->port.log(core->port.ctx, LOG_ERR, "a message cannot be appended", conversation_name_of(conversation));
-        } else {
-            messages_retry_alone(core, conversation);
-        }
+        message_failed_alone(core, conversation, status);
         break;
     case STATUS_OK:
     case STATUS_EXISTS:
@@ -374,7 +378,7 @@ void core_on_appended(struct core *core, int64_t now_ms, uint64_t number, enum s
         if (status == STATUS_OK)
             group_appended(core, group.conversation, group.len, answers + first, now_ms);
         else
-            group_failed(core, group.conversation, group.len, status);
+            group_failed(core, group.conversation, status);
         first += group.len;
     }
     free(batch);

@@ -298,12 +298,12 @@ static bool is_needed(const struct conversation *conversation)
            conversation->count_to_seq || conversation->is_asking_senders;
 }
 
-/* All its live devices hold everything: nothing is to be sent again. */
-static bool is_quiet(const struct conversation *conversation)
+/* Every live device was pushed everything there is; `and_acked`: and holds it, so that nothing is to be sent again. */
+static bool is_quiet(const struct conversation *conversation, bool and_acked)
 {
     const struct sub *sub;
     DL_FOREACH2 (conversation->subs, sub, conversation_next)
-        if (sub->state != SUB_LIVE || sub->ring_len)
+        if (sub->state != SUB_LIVE || (and_acked && sub->ring_len))
             return false;
     return true;
 }
@@ -318,9 +318,11 @@ void conversations_evict(struct core *core)
             return;
         bool is_pressing = len / 2 > core->options.conversations_max;
         struct conversation *oldest = core->lru->lru_prev;
-        if (!is_needed(oldest) && (is_pressing || is_quiet(oldest)))
-            conversation_free(core, oldest);
-        else
+        if (is_needed(oldest) || !is_quiet(oldest, !is_pressing)) {
             conversation_touch(core, oldest);
+            continue;
+        }
+        core->stats.forgotten += !is_quiet(oldest, true);
+        conversation_free(core, oldest);
     }
 }

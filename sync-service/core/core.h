@@ -181,8 +181,9 @@ void core_on_changed(struct core *core, int64_t now_ms, struct slice conversatio
 void core_on_device_removed(struct core *core, int64_t now_ms, int64_t device_id);
 void core_on_loaded(struct core *core, int64_t now_ms, const struct core_conversation *conversation);
 /* STATUS_OK: one answer per item. STATUS_EXISTS: a message id was there already, nothing was appended: the core asks
- * again carefully. STATUS_DENIED: the database is read-only. STATUS_MALFORMED or STATUS_INTERNAL: the batch cannot be
- * appended: the core asks one by one, carefully, and answers what fails alone with `internal`. */
+ * again carefully. STATUS_DENIED: the database is read-only (a careful question whose items are all duplicates is answered
+ * nevertheless). STATUS_MALFORMED, TOO_LARGE or INTERNAL: the batch cannot be appended. After these the core asks one by
+ * one, carefully, and answers what fails alone with `read-only` or `internal`. Any other status: it asks again carefully. */
 void core_on_appended(struct core *core, int64_t now_ms, uint64_t batch, enum status status, const struct core_append_answer *answers, size_t answers_len);
 /* Ascending; `is_end`: there is nothing more after the last of these at the moment of reading. */
 void core_on_page(struct core *core, int64_t now_ms, const struct core_page_request *request, const struct core_item *items, size_t items_len, bool is_end);
@@ -213,7 +214,8 @@ bool core_is_idle(const struct core *core);
 /* At its bound of pending messages: the owner stops feeding chats until it is not. */
 bool core_is_full(const struct core *core);
 
-struct core_stats { uint64_t conversations, sessions, pending_items, behind, outstanding, appended, duplicates, pushed, redelivered; };
+struct core_stats { uint64_t conversations, sessions, pending_items, behind, outstanding, appended, duplicates, pushed, redelivered;
+    uint64_t forgotten; /* conversations dropped for lack of room although something was unacknowledged; its devices get it after their next connect */ };
 void core_stats(const struct core *core, struct core_stats *ret_stats);
 
 #endif

@@ -88,7 +88,9 @@ static void scan_end(struct core *core, struct session *session)
     struct sub *sub, *next;
     DL_FOREACH2 (session->subs, sub, session_next) {
         sub->is_assumed = false;
-        sub->target_seq = sub->member ? sub->conversation->last_seq : INT64_MAX;
+        /* what is being loaded has its target when it is there */
+        sub->target_seq =
+            sub->conversation->state == CONVERSATION_LOADED ? sub->conversation->last_seq : INT64_MAX;
         if (!sub->is_owed)
             session->owed++;
         sub->is_owed = true;

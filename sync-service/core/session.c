@@ -159,10 +159,13 @@ void core_on_ready(struct core *core, int64_t now_ms, session_ref ref, uint64_t 
     session->ack_auto = device->ack_auto;
     session->owed = 0;
     session_move(core, session, SESSION_NEW);
-    struct sub *sub;
-    DL_FOREACH2 (session->subs, sub, session_next) {
+    struct sub *sub, *next;
+    DL_FOREACH_SAFE2 (session->subs, sub, next, session_next) {
         sub->is_owed = false;
-        sub_reset(core, sub, sub->acked_seq);
+        if (sub->is_assumed) /* its cursor was to come with the scan that this replaces */
+            sub_free(core, sub);
+        else
+            sub_reset(core, sub, sub->acked_seq);
     }
 }
 

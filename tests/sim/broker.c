@@ -56,25 +56,40 @@ void device_drop_packets(struct device *device)
     }
 }
 
-void device_connect(struct world *world, int device)
+bool device_connect_only(struct world *world, int device)
 {
     struct device *d = &world->devices[device];
-    if (!world->is_broker_up || !d->is_registered)
-        return;
+    if (!world->is_broker_up || !d->is_registered || world->last_session == SESSIONS_MAX - 1)
+        return false;
     uint32_t old = d->session;
     device_drop_packets(d);
+    d->is_subscribed = d->is_ready = false;
     d->session = ++world->last_session;
+    world->owners[d->session] = device;
     d->connection++;
     trace(world, "device %d connects, session %u", device, d->session);
-    up_add(world, (struct up){UP_READY_SESSION, d->session, device, 0});
     if (old) /* taken over */
         up_add(world, (struct up){UP_GONE_SESSION, old, device, 0});
+    return true;
+}
+
+void device_subscribe(struct world *world, int device)
+{
+    world->devices[device].is_subscribed = true;
+    up_add(world, (struct up){UP_READY_SESSION, world->devices[device].session, device, 0});
+}
+
+void device_connect(struct world *world, int device)
+{
+    if (device_connect_only(world, device))
+        device_subscribe(world, device);
 }
 
 static void session_end(struct device *d)
 {
     device_drop_packets(d);
     d->session = 0;
+    d->is_subscribed = d->is_ready = false;
 }
 
 void device_disconnect(struct world *world, int device)
@@ -136,12 +151,17 @@ static void session_ready(struct world *world, int device)
     struct device *d = &world->devices[device];
     char names[2][8];
     struct core_device identity = device_identity(world, device, names);
+    d->is_ready = true;
     d->ready_number = ++world->last_ready;
     memset(d->told, 0, sizeof d->told);
     memset(d->is_out, 0, sizeof d->is_out);
     d->out_len = 0;
-    for (int i = 0; i < world->conversations_len; i++)
-        d->last_at_ready[i] = world->conversations[i].last_seq;
+    for (int i = 0; i < world->conversations_len; i++) {
+        const struct db_conversation *c = &world->conversations[i];
+        d->last_at_ready[i] = c->last_seq;
+        while (world->notified_len && d->last_at_ready[i] && !c->items[d->last_at_ready[i]].is_chat)
+            d->last_at_ready[i]--; /* what was just written by SQL may not be known yet */
+    }
     trace(world, "ready: device %d, session %u, number %lu", device, d->session, (unsigned long)d->ready_number);
     core_on_ready(world->core, world->now_ms, ref_of(d->session), d->ready_number, &identity);
 }
@@ -205,13 +225,8 @@ static void feed_lines(struct world *world, int record)
     }
     if (r->lines_len == 0)
         record_done(world, record); /* an empty sync is the owner's alone */
-    if (r->kind != RECORD_SYNC)
-        return;
-    if (world->devices[r->device].session)
+    if (r->kind == RECORD_SYNC && world->devices[r->device].is_ready)
         session_ready(world, r->device);
-    for (int i = 0; i < r->lines_len; i++)
-        world->devices[r->device].in_conversation[r->lines[i].conversation].rewind_ready =
-            world->devices[r->device].ready_number;
 }
 
 static void feed_typing(struct world *world, int record)
@@ -277,8 +292,9 @@ void port_deliver(void *ctx, const session_ref sessions[], size_t sessions_len, 
     for (size_t i = 0; i < sessions_len; i++) {
         int device = device_by_session(world, sessions[i]);
         trace(world, "deliver to device %d, QoS %d: %.*s", device, qos, (int)tail.len, tail.at);
-        if (device < 0 || !world->is_link_up)
-            continue;
+        check_handed_over(world, world->owners[(uint32_t)sessions[i]], tail);
+        if (device < 0 || !world->is_link_up || !world->devices[device].is_ready)
+            continue; /* what was on its way is lost: a session gets nothing more before it is ready on the new link */
         check_delivered(world, device, qos, tail, payload);
         struct packet *packet = malloc(sizeof *packet + tail.len + payload.len);
         struct delivery *delivery = malloc(sizeof *delivery);
@@ -322,7 +338,7 @@ void port_caught_up(void *ctx, session_ref session, uint64_t ready_number, uint6
     int device = device_by_session(world, session);
     trace(world, "caught up: device %d, number %lu, %lu replayed", device, (unsigned long)ready_number,
           (unsigned long)replayed);
-    if (device < 0)
+    if (device < 0 || !world->is_link_up || !world->devices[device].is_ready)
         return;
     struct device *d = &world->devices[device];
     if (ready_number != d->ready_number || d->caught_up_number == ready_number)
@@ -330,9 +346,6 @@ void port_caught_up(void *ctx, session_ref session, uint64_t ready_number, uint6
                 (unsigned long)ready_number, (unsigned long)d->ready_number, (unsigned long)d->caught_up_number);
     d->caught_up_number = ready_number;
     check_caught_up(world, device);
-    char number[24];
-    (void)snprintf(number, sizeof number, "%lu", (unsigned long)ready_number);
-    port_deliver(world, &session, 1, 1, SLICE("synced"), slice_of(number)); /* as the hub does when all shards have */
 }
 
 /* ---- losing and restoring ---- */
@@ -358,7 +371,18 @@ void link_lose(struct world *world)
     drop_down(world);
 }
 
-/* The service says HELLO: all sessions, then the journal from its tail. */
+static void announce(struct world *world)
+{
+    for (int i = 0; i < world->devices_len; i++) {
+        if (world->devices[i].is_subscribed)
+            up_add(world, (struct up){UP_READY_SESSION, world->devices[i].session, i, 0});
+    }
+}
+
+/*
+ * The service says HELLO: all sessions, and the journal from its tail. What the journal holds comes before the sessions are
+ * ready where a cursor is set back in it: a replay from the old cursor would be acknowledged after that.
+ */
 void link_restore(struct world *world)
 {
     if (world->is_link_up || !world->is_broker_up || !world->core)
@@ -366,18 +390,25 @@ void link_restore(struct world *world)
     trace(world, "the link is up");
     world->is_link_up = true;
     world->link++;
+    for (int i = 0; i < world->devices_len; i++)
+        world->devices[i].is_ready = false;
     for (uint32_t session = 1; session <= world->last_session; session++) { /* who is not listed is gone */
         int device = device_by_session(world, ref_of(session));
         if (device < 0 || rng_one_in(&world->rng, 2))
             core_on_gone(world->core, world->now_ms, ref_of(session));
     }
-    for (int i = 0; i < world->devices_len; i++)
-        if (world->devices[i].session)
-            up_add(world, (struct up){UP_READY_SESSION, world->devices[i].session, i, 0});
+    bool is_rewinding = false;
+    for (int i = world->tail; i < world->records_len; i++)
+        is_rewinding |= world->records[i].lines_len && world->records[i].kind == RECORD_SYNC;
+    bool is_records_first = is_rewinding || rng_one_in(&world->rng, 2);
+    if (!is_records_first)
+        announce(world);
     for (int i = world->tail; i < world->records_len; i++) {
         world->records[i].is_done = false;
         up_add(world, (struct up){UP_JOURNAL, 0, world->records[i].device, i});
     }
+    if (is_records_first)
+        announce(world);
 }
 
 /* Its memory is gone, its journal is not. Session numbers start again. */
@@ -418,7 +449,7 @@ void service_start(struct world *world)
     world->core = core_new(&world->options, &port);
     if (!world->core)
         abort();
-    world->seen_redelivered = 0;
+    world->seen_restarts = 0;
     if (!world->is_database_up)
         core_on_database_lost(world->core, world->now_ms);
 }

@@ -35,17 +35,22 @@ bool is_violated(const struct world *world)
 
 /* ---- what the core tells devices ---- */
 
+void forget_outstanding(struct world *world)
+{
+    for (int i = 0; i < world->devices_len; i++) {
+        memset(world->devices[i].is_out, 0, sizeof world->devices[i].is_out);
+        world->devices[i].out_len = 0;
+    }
+}
+
 static void count_out(struct world *world, int device, int conversation, int64_t seq)
 {
     struct device *d = &world->devices[device];
     struct core_stats stats;
     core_stats(world->core, &stats);
-    if (stats.redelivered != world->seen_redelivered) { /* the window starts over for somebody: count anew */
-        world->seen_redelivered = stats.redelivered;
-        for (int i = 0; i < world->devices_len; i++) {
-            memset(world->devices[i].is_out, 0, sizeof d->is_out);
-            world->devices[i].out_len = 0;
-        }
+    if (stats.redelivered + stats.forgotten != world->seen_restarts) { /* the window starts over for somebody */
+        world->seen_restarts = stats.redelivered + stats.forgotten;
+        forget_outstanding(world);
     }
     if (d->is_out[conversation][seq])
         return;
@@ -80,7 +85,7 @@ static void check_item(struct world *world, int device, int conversation, const 
     size_t expected_len;
     if (inbox->kind == INBOX_CHAT) {
         message_payload(item->message, expected, &expected_len);
-        if (!item->is_chat || atoi(inbox->id.at + 1) != item->message || item->time_ms != inbox->time_ms ||
+        if (!item->is_chat || message_named(inbox->id) != item->message || item->time_ms != inbox->time_ms ||
             !slice_equal((struct slice){expected, expected_len}, payload))
             violate(world, "%s/%ld is told as what it is not", c->name, (long)inbox->seq);
         if (item->device == device)
@@ -88,17 +93,13 @@ static void check_item(struct world *world, int device, int conversation, const 
     } else if (item->is_chat && !item->is_erased) {
         violate(world, "message %s/%ld is told as an event", c->name, (long)inbox->seq);
     }
-    if (d->ack_auto) {
-        if (d->fed_ack[conversation] < inbox->seq)
-            d->fed_ack[conversation] = inbox->seq;
-    } else {
+    if (!d->ack_auto)
         count_out(world, device, conversation, inbox->seq);
-    }
 }
 
 static void check_sent(struct world *world, int device, int conversation, int qos, const struct inbox *inbox)
 {
-    int message = atoi(inbox->id.at + 1);
+    int message = message_named(inbox->id);
     struct message_truth *m = &world->messages[message];
     const struct db_conversation *c = &world->conversations[conversation];
     if (m->log_seq != inbox->seq || m->conversation != conversation || c->items[inbox->seq].time_ms != inbox->time_ms)
@@ -113,8 +114,9 @@ static void check_sent(struct world *world, int device, int conversation, int qo
 
 static void check_error(struct world *world, const struct inbox *inbox)
 {
-    int message = atoi(inbox->id.at + 1);
-    const struct message_truth *m = &world->messages[message];
+    int message = message_named(inbox->id);
+    struct message_truth *m = &world->messages[message];
+    m->was_refused = true;
     if (m->log_seq)
         violate(world, "message %d is refused and is in the log", message);
     bool is_fault = slice_equal(inbox->word, SLICE("internal")) || slice_equal(inbox->word, SLICE("read-only"));
@@ -140,6 +142,29 @@ static void check_mark(struct world *world, int device, int conversation, const 
         violate(world, "device %d is told its own delivered", device);
 }
 
+int conversation_named(const struct world *world, int device, struct slice view)
+{
+    char user[8];
+    (void)snprintf(user, sizeof user, "u%d", world->devices[device].user);
+    struct conversation_ref ref;
+    struct conversation_name name;
+    if (conversation_ref_parse(view, &ref) != STATUS_OK)
+        return -1;
+    conversation_name_make(ref, slice_of(user), &name);
+    return db_conversation_by_name(world, (struct slice){name.text, name.len});
+}
+
+void check_handed_over(struct world *world, int device, struct slice tail)
+{
+    struct inbox inbox;
+    struct device *d = &world->devices[device];
+    if (!d->ack_auto || inbox_parse(tail, &inbox) != STATUS_OK || (inbox.kind != INBOX_CHAT && inbox.kind != INBOX_EVENT))
+        return;
+    int conversation = conversation_named(world, device, inbox.conversation);
+    if (d->fed_ack[conversation] < inbox.seq)
+        d->fed_ack[conversation] = inbox.seq;
+}
+
 void check_delivered(struct world *world, int device, int qos, struct slice tail, struct slice payload)
 {
     struct inbox inbox;
@@ -147,18 +172,9 @@ void check_delivered(struct world *world, int device, int qos, struct slice tail
         violate(world, "a topic that is none: %.*s", (int)tail.len, tail.at);
         return;
     }
-    if (inbox.kind == INBOX_SYNCED)
-        return;
-    char user[8];
-    (void)snprintf(user, sizeof user, "u%d", world->devices[device].user);
-    struct conversation_ref ref;
-    struct conversation_name name;
-    if (conversation_ref_parse(inbox.conversation, &ref) != STATUS_OK)
-        return;
-    conversation_name_make(ref, slice_of(user), &name);
-    int conversation = db_conversation_by_name(world, (struct slice){name.text, name.len});
+    int conversation = conversation_named(world, device, inbox.conversation);
     if (conversation < 0) {
-        violate(world, "device %d is told of %.*s", device, (int)name.len, name.text);
+        violate(world, "device %d is told of %.*s", device, (int)tail.len, tail.at);
         return;
     }
     if (inbox.kind == INBOX_CHAT || inbox.kind == INBOX_EVENT)
@@ -234,8 +250,6 @@ static void check_complete(struct world *world, int device)
     for (int i = 0; i < world->conversations_len && !d->ack_auto; i++) {
         const struct db_conversation *c = &world->conversations[i];
         const struct device_conversation *dc = &d->in_conversation[i];
-        if (dc->is_rewound)
-            violate(world, "device %d is still rewinding %s", device, c->name);
         for (int64_t seq = dc->start_seq + 1; seq <= c->last_seq; seq++) {
             if (!db_is_visible(c, d->user, seq) || dc->taken[seq] || seq <= dc->covered_seq ||
                 (c->items[seq].is_chat && c->items[seq].device == device))
@@ -259,12 +273,12 @@ static void check_messages(struct world *world)
             violate(world, "message %d was never answered", i);
         if (m->state == MESSAGE_SENT && !m->log_seq)
             violate(world, "message %d was sent and is not in the log", i);
-        if (!m->log_seq && !m->may_be_refused && !m->is_poison && m->state != MESSAGE_REFUSED && !world->plan.read_only)
+        if (!m->log_seq && !m->may_be_refused && !m->is_poison && !m->was_refused && !world->plan.read_only)
             violate(world, "message %d was published and is not in the log", i);
         if (last_connection[m->device] != m->connection)
             memset(last_seq[m->device], 0, sizeof last_seq[0]);
         last_connection[m->device] = m->connection;
-        if (!m->log_seq || m->state == MESSAGE_REFUSED || m->may_be_refused)
+        if (!m->log_seq || m->was_refused || m->may_be_refused || world->plan.read_only)
             continue;
         if (m->log_seq < last_seq[m->device][m->conversation])
             violate(world, "message %d has overtaken what its device published before", i);
@@ -280,7 +294,9 @@ static void check_marks(struct world *world, int conversation, int user)
         const struct device *d = &world->devices[i];
         if (!d->is_registered)
             continue;
-        if (d->user == user && !d->ack_auto) {
+        if (d->user == user && d->ack_auto)
+            continue;
+        if (d->user == user) {
             int64_t acked = db_last_visible(c, user, d->in_conversation[conversation].acked_seq);
             if (member->delivered_seq < acked)
                 violate(world, "user %d has acknowledged %s/%ld, stored is %ld", user, c->name, (long)acked,
@@ -289,7 +305,7 @@ static void check_marks(struct world *world, int conversation, int user)
         }
         if (!db_is_current(c, d->user) || world->options.receipts_members_max < USERS_MAX)
             continue;
-        for (int64_t seq = member->delivered_seq; seq > 0; seq--) {
+        for (int64_t seq = member->delivered_seq; seq >= c->first_seq; seq--) {
             if (!c->items[seq].is_chat || c->items[seq].user != d->user || !db_is_visible(c, user, seq))
                 continue;
             if (d->in_conversation[conversation].known_delivered[user] < seq)

@@ -36,6 +36,14 @@ int db_conversation_by_name(const struct world *world, struct slice name)
     return -1;
 }
 
+int message_named(struct slice id)
+{
+    int message = 0;
+    for (size_t i = 1; i < id.len; i++)
+        message = 10 * message + (id.at[i] - '0');
+    return message;
+}
+
 void message_payload(int message, char buf[512], size_t *ret_len)
 {
     int len = snprintf(buf, 512, "payload of %d ", message);

@@ -79,7 +79,7 @@ void device_ack(struct world *world, int device, bool everything)
         return;
     for (int i = 0; i < world->conversations_len && record.lines_len < LINES_MAX; i++) {
         struct device_conversation *dc = &d->in_conversation[i];
-        if (!dc->owes_ack || dc->is_rewound || dc->last_taken_seq == 0 || (!everything && rng_one_in(&world->rng, 3)))
+        if (!dc->owes_ack || dc->last_taken_seq == 0 || (!everything && rng_one_in(&world->rng, 3)))
             continue;
         dc->owes_ack = false;
         dc->acked_seq = dc->last_taken_seq;
@@ -94,7 +94,7 @@ void device_read(struct world *world, int device)
     const struct device *d = &world->devices[device];
     int conversation = (int)rng_below(&world->rng, (uint32_t)world->conversations_len);
     const struct device_conversation *dc = &d->in_conversation[conversation];
-    if (!d->session || dc->is_rewound || dc->last_taken_seq == 0)
+    if (!d->session || dc->last_taken_seq == 0)
         return;
     int64_t seq = dc->last_taken_seq - (int64_t)rng_below(&world->rng, 3);
     broker_publish(world, (struct record){.kind = RECORD_READ,
@@ -103,28 +103,33 @@ void device_read(struct world *world, int device)
                                           .lines = {{conversation, seq > 0 ? seq : 1}}});
 }
 
-/* Asks for everything again; in some conversations because it has lost what it had. */
+/* Asks for everything again. */
 void device_sync(struct world *world, int device)
+{
+    if (world->devices[device].session)
+        broker_publish(world, (struct record){.kind = RECORD_SYNC, .device = device});
+}
+
+/* Has lost what it had of some conversations: connects, says from where it needs them, and only then subscribes, so that
+ * nothing of before is on its way to it. */
+void device_rewind(struct world *world, int device)
 {
     struct device *d = &world->devices[device];
     struct record record = {.kind = RECORD_SYNC, .device = device};
-    if (!d->session)
+    if (d->ack_auto || !device_connect_only(world, device))
         return;
     for (int i = 0; i < world->conversations_len && record.lines_len < LINES_MAX; i++) {
         struct device_conversation *dc = &d->in_conversation[i];
-        if (!rng_one_in(&world->rng, 3) || d->ack_auto || dc->is_rewound || dc->last_taken_seq <= dc->start_seq)
+        if (!rng_one_in(&world->rng, 3) || dc->last_taken_seq <= dc->start_seq)
             continue;
         int64_t seq = dc->start_seq + (int64_t)rng_below(&world->rng, (uint32_t)(dc->last_taken_seq - dc->start_seq));
-        for (int64_t lost = seq + 1; lost < SEQ_MAX; lost++)
-            dc->taken[lost] = false;
+        memset(&dc->taken[seq + 1], 0, (size_t)(SEQ_MAX - seq - 1));
         dc->last_taken_seq = seq;
         dc->covered_seq = dc->covered_seq < seq ? dc->covered_seq : seq;
-        dc->is_rewound = true;
-        dc->rewind_ready = 0;
         record.lines[record.lines_len++] = (struct line){i, seq};
     }
-    trace(world, "device %d syncs, %d lines", device, record.lines_len);
     broker_publish(world, record);
+    device_subscribe(world, device);
 }
 
 /* Gets what there is by rpc/history, and says that it has it. */
@@ -134,7 +139,7 @@ void device_history(struct world *world, int device)
     int conversation = (int)rng_below(&world->rng, (uint32_t)world->conversations_len);
     struct device_conversation *dc = &d->in_conversation[conversation];
     const struct db_conversation *c = &world->conversations[conversation];
-    if (!d->session || dc->is_rewound || d->ack_auto || !c->exists)
+    if (!d->session || d->ack_auto || !c->exists)
         return;
     int64_t seq = db_last_visible(c, d->user, c->last_seq);
     if (seq <= dc->last_taken_seq)
@@ -175,13 +180,13 @@ static void take_item(struct world *world, int device, int conversation, const s
     struct device_conversation *dc = &d->in_conversation[conversation];
     bool is_truncated = inbox->kind == INBOX_EVENT && slice_equal(inbox->word, SLICE("truncated"));
     dc->owes_ack = true;
-    if (!dc->is_rewound && inbox->seq <= dc->last_taken_seq)
+    if (inbox->seq <= dc->last_taken_seq)
         return; /* seen */
     if (is_truncated) {
         dc->covered_seq = dc->covered_seq > inbox->seq ? dc->covered_seq : inbox->seq;
     } else {
         dc->taken[inbox->seq] = true;
-        if (!dc->is_rewound && !d->ack_auto)
+        if (!d->ack_auto)
             check_no_gap(world, device, conversation, inbox->seq);
     }
     world->taken++;
@@ -191,22 +196,11 @@ static void take_item(struct world *world, int device, int conversation, const s
 
 static void take_sent(struct world *world, int device, const struct inbox *inbox)
 {
-    int message = atoi(inbox->id.at + 1);
+    int message = message_named(inbox->id);
     struct message_truth *m = &world->messages[message];
     if (m->device != device)
         violate(world, "device %d gets sent for message %d of device %d", device, message, m->device);
     m->state = MESSAGE_SENT;
-}
-
-static void take_synced(struct world *world, int device, uint64_t number)
-{
-    for (int i = 0; i < world->conversations_len; i++) {
-        struct device_conversation *dc = &world->devices[device].in_conversation[i];
-        if (!dc->is_rewound || dc->rewind_ready == 0 || number < dc->rewind_ready)
-            continue;
-        dc->is_rewound = false;
-        check_no_gap(world, device, i, dc->last_taken_seq + 1);
-    }
 }
 
 static void know(int64_t known[USERS_MAX], struct slice user, int64_t seq)
@@ -224,18 +218,7 @@ static void take(struct world *world, int device, const struct packet *packet)
         violate(world, "device %d gets a topic that is none", device);
         return;
     }
-    if (inbox.kind == INBOX_SYNCED) {
-        take_synced(world, device, strtoul(packet->bytes + packet->tail_len, NULL, 10));
-        return;
-    }
-    char user[8];
-    (void)snprintf(user, sizeof user, "u%d", d->user);
-    struct conversation_ref ref;
-    struct conversation_name name;
-    if (conversation_ref_parse(inbox.conversation, &ref) != STATUS_OK)
-        return;
-    conversation_name_make(ref, slice_of(user), &name);
-    int conversation = db_conversation_by_name(world, (struct slice){name.text, name.len});
+    int conversation = conversation_named(world, device, inbox.conversation);
     switch (inbox.kind) {
     case INBOX_CHAT:
     case INBOX_EVENT:
@@ -245,8 +228,8 @@ static void take(struct world *world, int device, const struct packet *packet)
         take_sent(world, device, &inbox);
         break;
     case INBOX_ERROR:
-        if (world->messages[atoi(inbox.id.at + 1)].state == MESSAGE_OPEN)
-            world->messages[atoi(inbox.id.at + 1)].state = MESSAGE_REFUSED;
+        if (world->messages[message_named(inbox.id)].state == MESSAGE_OPEN)
+            world->messages[message_named(inbox.id)].state = MESSAGE_REFUSED;
         break;
     case INBOX_DELIVERED:
         know(d->in_conversation[conversation].known_delivered, inbox.user, inbox.seq);

@@ -132,7 +132,7 @@ static void port_append(void *ctx, const struct core_append_batch *batch)
     for (size_t i = 0; i < q->items_len; i++) {
         const struct core_append_item *item = &batch->items[i];
         q->items[i] = (struct asked_item){(int)(item->user_id - 100), (int)(item->device_id - 500),
-                                          atoi(item->message_id.at + 1)};
+                                          message_named(item->message_id)};
         trace(world, "core appends%s message %d (batch %lu)", q->careful ? " carefully" : "", q->items[i].message,
               (unsigned long)batch->batch);
     }
@@ -290,9 +290,17 @@ static enum status run_append_carefully(struct world *world, struct question *q)
     return STATUS_OK;
 }
 
+static bool are_all_logged(const struct world *world, const struct question *q)
+{
+    for (size_t i = 0; i < q->items_len; i++)
+        if (!logged(world, &q->items[i]))
+            return false;
+    return true;
+}
+
 static enum status run_append(struct world *world, struct question *q)
 {
-    if (world->is_read_only)
+    if (world->is_read_only && !(q->careful && are_all_logged(world, q)))
         return STATUS_DENIED;
     if (world->is_failing && rng_one_in(&world->rng, 3))
         return rng_one_in(&world->rng, 2) ? STATUS_UNAVAILABLE : STATUS_STALE;
@@ -437,7 +445,7 @@ static void tell_loaded(struct world *world, const struct asked_load *load)
     const struct db_conversation *c = &world->conversations[load->conversation];
     struct core_member members[USERS_MAX];
     struct core_cursor cursors[DEVICES_MAX];
-    char names[USERS_MAX][8];
+    char names[USERS_MAX][16];
     size_t members_len = 0, cursors_len = 0;
     for (int i = world->users_len - 1; i >= 0; i--) { /* in no particular order */
         const struct db_member *member = &load->members[i];
@@ -472,7 +480,7 @@ static void tell_page(struct world *world, const struct question *q)
 {
     struct core_item *items = copy(NULL, q->items_len, sizeof items[0]);
     struct texts {
-        char user[8], device[8], id[16], payload[512];
+        char user[16], device[8], id[16], payload[512];
     } *texts = copy(NULL, q->items_len, sizeof texts[0]);
     for (size_t i = 0; i < q->items_len; i++) {
         const struct db_item *item = &q->page_items[i];
@@ -511,7 +519,7 @@ static void tell_scan(struct world *world, const struct question *q)
     }
     for (size_t i = 0; i < q->marks_len; i++) {
         const struct asked_mark *mark = &q->marks[i];
-        char name[8];
+        char name[16];
         (void)snprintf(name, sizeof name, "u%d", mark->user);
         core_on_scan_mark(world->core, world->now_ms, q->number, DEVICE_ID(mark->device),
                           slice_of(world->conversations[mark->conversation].name), slice_of(name), mark->delivered_seq,
@@ -598,6 +606,7 @@ void database_lose(struct world *world)
     trace(world, "the database is lost");
     database_drop_questions(world);
     world->is_database_up = false;
+    forget_outstanding(world);
     if (world->core)
         core_on_database_lost(world->core, world->now_ms);
 }

@@ -46,6 +46,7 @@ static void choose_plan(struct world *world)
     p->ack = ONE_OF(rng, 5, 30, 60);
     p->read = ONE_OF(rng, 0, 5, 10);
     p->sync = ONE_OF(rng, 0, 0, 1, 4);
+    p->rewind = ONE_OF(rng, 0, 0, 1, 3);
     p->history = ONE_OF(rng, 0, 1, 4);
     p->typing = ONE_OF(rng, 0, 2);
     p->connect = ONE_OF(rng, 5, 20);
@@ -214,7 +215,7 @@ static void step_device(struct world *world)
     const struct plan *p = &world->plan;
     struct rng *rng = &world->rng;
     int device = any_device(world);
-    uint32_t sum = p->send + p->resend + p->ack + p->read + p->sync + p->history + p->typing + p->connect + p->disconnect;
+    uint32_t sum = p->send + p->resend + p->ack + p->read + p->sync + p->rewind + p->history + p->typing + p->connect + p->disconnect;
     uint32_t chosen = rng_below(rng, sum);
 #define CHOOSE(weight) (chosen < (weight) ? (chosen = UINT32_MAX, true) : (chosen -= (weight), false))
     if (CHOOSE(p->send))
@@ -227,6 +228,8 @@ static void step_device(struct world *world)
         device_read(world, device);
     else if (CHOOSE(p->sync))
         device_sync(world, device);
+    else if (CHOOSE(p->rewind))
+        device_rewind(world, device);
     else if (CHOOSE(p->history))
         device_history(world, device);
     else if (CHOOSE(p->typing))

@@ -20,6 +20,7 @@
 #define INTERVALS_MAX 12
 #define LINES_MAX 3
 #define MESSAGES_MAX 2048
+#define SESSIONS_MAX 1024
 
 /* ---- random numbers ---- */
 struct rng { uint64_t state; };
@@ -64,6 +65,7 @@ struct message_truth {
     int device, conversation;
     enum message_state state; /* as the device knows */
     bool is_in_outbox;        /* its device sends it again until it is answered */
+    bool was_refused;       /* an error was told, once; sent again it may be accepted */
     bool is_poison;           /* the database cannot append it */
     bool may_be_refused;      /* something happened since that makes an error legitimate */
     int connection;         /* of its device, when it was first published */
@@ -77,8 +79,6 @@ struct device_conversation {
     int64_t covered_seq;    /* told as truncated, or got by history */
     int64_t acked_seq, read_seq; /* published */
     bool owes_ack;
-    bool is_rewound; /* lost its store and asked for everything: takes what it lacks in any order until synced */
-    uint64_t rewind_ready; /* the synced of this ready ends that; 0: not fed yet */
     bool taken[SEQ_MAX];
     int64_t known_delivered[USERS_MAX], known_read[USERS_MAX];
 };
@@ -95,6 +95,7 @@ struct device {
     int user;
     char name[8];
     uint32_t session; /* 0: not connected */
+    bool is_subscribed, is_ready; /* the broker knows; the service does */
     int64_t mute_until_ms;
     int connection; /* counts them */
     struct packet *in[2], **in_end[2]; /* by QoS: QoS 0 may overtake */
@@ -128,7 +129,7 @@ struct feed { /* a record given to the core: how often must done be called, how 
 };
 
 struct plan { /* how likely what is in this schedule; 0: never */
-    uint32_t send, resend, ack, read, sync, history, typing, connect, disconnect, admin, purge, erase, delete_group;
+    uint32_t send, resend, ack, read, sync, rewind, history, typing, connect, disconnect, admin, purge, erase, delete_group;
     uint32_t lose_database, crash_service, crash_broker, lose_link, read_only, failing, new_device, remove_device;
     uint32_t lose_tick, jump;
 };
@@ -156,6 +157,7 @@ struct world {
     /* broker */
     bool is_broker_up, is_link_up;
     uint32_t last_session;
+    int owners[SESSIONS_MAX]; /* the device of each session of this broker's life */
     int link;
     uint64_t last_ready;
     struct record *records;
@@ -165,7 +167,7 @@ struct world {
     struct feed *feeds;
     int feeds_len, feeds_size, core_first_feed;
     struct delivery *down, **down_end;
-    uint64_t seen_redelivered;
+    uint64_t seen_restarts; /* redelivered and forgotten, when the outstanding were counted last */
     /* what happened, for the summary */
     uint64_t steps, taken;
 };
@@ -186,6 +188,7 @@ void admin_change(struct world *world);
 void admin_purge(struct world *world);
 void admin_erase(struct world *world);
 void admin_delete_group(struct world *world);
+int message_named(struct slice id); /* "m17" */
 void message_payload(int message, char buf[512], size_t *ret_len);
 
 /* questions.c: the core's port to the database */
@@ -202,6 +205,8 @@ void port_deliver(void *ctx, const session_ref sessions[], size_t sessions_len, 
 void port_done(void *ctx, struct core_token token);
 void port_caught_up(void *ctx, session_ref session, uint64_t ready_number, uint64_t replayed);
 void device_connect(struct world *world, int device);
+bool device_connect_only(struct world *world, int device); /* false: it cannot */
+void device_subscribe(struct world *world, int device);
 void device_disconnect(struct world *world, int device);
 void broker_publish(struct world *world, struct record record);
 bool link_up_step(struct world *world);   /* one thing from the broker to the service */
@@ -219,6 +224,7 @@ void device_resend(struct world *world, int device);
 void device_ack(struct world *world, int device, bool everything);
 void device_read(struct world *world, int device);
 void device_sync(struct world *world, int device);
+void device_rewind(struct world *world, int device);
 void device_history(struct world *world, int device);
 void device_typing(struct world *world, int device);
 bool device_take(struct world *world, int device); /* one packet */
@@ -226,8 +232,12 @@ void device_drop_packets(struct device *device);
 struct core_device device_identity(const struct world *world, int device, char names[2][8]);
 
 /* check.c */
+int conversation_named(const struct world *world, int device, struct slice view); /* as its user names it; -1: none */
 void check_flush(struct world *world, const struct core_mark_batch *batch);
 void check_delivered(struct world *world, int device, int qos, struct slice tail, struct slice payload);
+/* Handed over is acknowledged for a device with ack mode auto, though its session may be gone by now. */
+void check_handed_over(struct world *world, int device, struct slice tail);
+void forget_outstanding(struct world *world); /* the windows start over */
 void check_caught_up(struct world *world, int device);
 void check_at_rest(struct world *world);
 
