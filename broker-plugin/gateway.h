@@ -72,6 +72,7 @@ enum verdict gateway_connect(struct gateway *gateway, const struct gateway_conne
 void gateway_gone(struct gateway *gateway, const void *client);
 enum verdict gateway_subscribe(struct gateway *gateway, const void *client, struct slice filter);
 enum verdict gateway_unsubscribe(struct gateway *gateway, const void *client, struct slice filter);
+/* Also asked, between accepting a connection and CONNACK, about each message that the broker kept for it: no. */
 bool gateway_may_receive(const struct gateway *gateway, const void *client, struct slice topic);
 /* Ends a session: nothing more is taken from or given to it; its connection is ended at the next tick. */
 void gateway_kick(struct gateway *gateway, struct session *session, enum gone_reason reason);

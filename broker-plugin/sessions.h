@@ -33,6 +33,7 @@ struct session {
     struct subscriptions subscriptions;
     struct rates_session rates;
     uint32_t number;
+    uint16_t stale_len;   /* of an earlier connection, taken out of the broker's queue when this one began */
     uint8_t mqtt_version; /* 3, 4, 5 */
     uint8_t gone_reason;  /* what to say when its connection ends */
     bool is_current;

@@ -168,6 +168,32 @@ def test_resumed_in_one_packet_with_subscribe(service, cast):
     again.wait_for("inbox/alice/chat/")
 
 
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("count", [5, 30])
+def test_what_the_broker_kept_is_not_sent_before_the_replay(service, cast, version, count):
+    expiry = {"expiry": 3600} if version == 5 else {}
+    alice = cast("alice:phone", version=version).connect(clean=False, ack=False, **expiry)
+    alice.subscribe("inbox/alice/#")
+    first = service.session("alice:phone")
+    for seq in range(1, count + 1):
+        service.deliver([first], f"chat/u/bob/{seq}/5/bob:phone/x")
+    alice.wait_for("inbox/alice/chat/", count)
+    alice.drop()
+    service.wait_gone("alice:phone", "closed")
+    alice.arrived.clear()
+    alice.connect(clean=False, **expiry)
+    assert alice.session_present
+    if version == 5 and count > 20:  # might be more than its Receive Maximum: the places are free on the next connection
+        alice.wait_ended()
+        alice.close()
+        alice.connect(clean=False, **expiry)
+    second = service.session("alice:phone")
+    for seq in range(1, 1000):
+        service.deliver([second], f"chat/u/bob/{seq}/5/bob:phone/x")
+    got = [int(topic.split("/")[5]) for topic, *_ in alice.wait_for("inbox/alice/chat/", 999)]
+    assert got == list(range(1, 1000))
+
+
 def test_broker_forgot_the_session(node, cast):
     """After a restart of the broker there is no session to be resumed."""
     node.start()
