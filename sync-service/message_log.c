@@ -11,7 +11,7 @@
 #define CONNECT_WAIT_MS 10000
 
 const char *const query_statements[QUERY_KINDS] = {
-    [QUERY_LOAD] = "select ord, state, conversation_id, last_seq, first_seq, membership_version, is_group"
+    [QUERY_LOAD] = "select ord, state, conversation_id, last_seq, first_seq, membership_version, is_group, is_deleted"
                    " from gnatter.conversation_load($1, $2)",
     [QUERY_MEMBERS] = "select conversation_id, user_id, user_name, joined_seqs, left_seqs, delivered_seq, read_seq"
                       " from gnatter.conversation_members($1)",

@@ -122,6 +122,11 @@ void conversation_sendable(struct core *core, struct conversation *conversation)
         conversation_work_set(core, conversation, CONVERSATION_TO_SEND);
 }
 
+static const char *not_member(const struct conversation *conversation)
+{
+    return conversation->is_deleted ? "no-such-group" : "not-member";
+}
+
 /*
  * Who never was a member is refused here. Who was one may be sending again what was accepted then: only the log knows,
  * so that is asked for carefully.
@@ -134,7 +139,7 @@ static bool head_is_ready(struct core *core, struct conversation *conversation)
             conversation->pending->is_careful |= !member_is_current(member);
             return true;
         }
-        message_fail(core, conversation, "not-member");
+        message_fail(core, conversation, not_member(conversation));
     }
     return false;
 }
@@ -307,7 +312,7 @@ static void group_appended(struct core *core, struct conversation *conversation,
             const struct member *member = member_find(conversation, conversation->pending->user_id);
             if (member && member_is_current(member))
                 conversation_reload(core, conversation);
-            message_fail(core, conversation, "not-member");
+            message_fail(core, conversation, not_member(conversation));
             break;
         }
         case CORE_APPEND_STALE: /* a group is stale as a whole */
