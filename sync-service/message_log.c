@@ -130,8 +130,10 @@ bool message_log_is_up(const struct message_log *log)
 
 void message_log_fail(struct message_log *log, const char *why)
 {
+    /* while it is away, each further try is of no interest */
+    enum log_level level = log->tries++ == 0 ? LOG_LEVEL_ERROR : LOG_LEVEL_DEBUG;
     if (!log->is_failed)
-        log_error("database", "failed", LOG_INT("shard", log->options.shard), LOG_TEXT("why", why));
+        log_line(level, "database", "away", LOG_INT("shard", log->options.shard), LOG_TEXT("why", why));
     log->is_failed = true;
 }
 
@@ -259,8 +261,8 @@ static void prepared(struct message_log *log, const struct query *query)
     if (query->tag + 1 < QUERY_KINDS)
         return;
     log->state = LOG_UP;
-    log->pause_ms = 0;
-    log_info("database", "up", LOG_INT("shard", log->options.shard));
+    log->pause_ms = log->tries = 0;
+    log_notice("database", "up", LOG_INT("shard", log->options.shard));
     core_on_database_back(log->core, log->now_ms);
 }
 
