@@ -89,7 +89,7 @@ $(BUILD)/bin/gnatter-load: $(call obj,$(LOAD_SRC)) $(PROTOCOL_LIB)
 # The schema travels inside gnatterctl: one file to install, and always the version it was built with.
 $(BUILD)/gen/schema.c: tools/embed-schema.sh $(SCHEMA_SQL)
 	@mkdir -p $(@D)
-	sh tools/embed-schema.sh $(SCHEMA_SQL) >$@
+	@sh tools/embed-schema.sh $(SCHEMA_SQL) >$@
 $(BUILD)/obj/schema.o: $(BUILD)/gen/schema.c
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) -Iclients/gnatterctl -c -o $@ $<

@@ -13,6 +13,14 @@ int64_t clock_unix_ms(void)
     return read_ms(CLOCK_REALTIME);
 }
 
+int64_t clock_steady_ms(void)
+{
+    static _Atomic int64_t offset_ms; /* any of the values that threads may find first will do */
+    if (offset_ms == 0)
+        offset_ms = clock_unix_ms() - clock_monotonic_ms();
+    return clock_monotonic_ms() + offset_ms;
+}
+
 int64_t clock_monotonic_ms(void)
 {
     return read_ms(CLOCK_MONOTONIC);

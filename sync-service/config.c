@@ -265,15 +265,19 @@ enum status config_read(struct config *config, const char *path, struct config_e
 {
     error->line = 0;
     size_t len;
-    char *text = file_read(path, &len), *full = realpath(path, NULL);
-    enum status status = STATUS_NOT_FOUND;
-    if (text == NULL || full == NULL) {
+    char *text = file_read(path, &len);
+    if (text == NULL) {
         (void)snprintf(error->text, sizeof error->text, "cannot be read: %s", strerror(errno));
-    } else {
-        *strrchr(full, '/') = '\0';
-        status = config_parse(config, (struct slice){text, len}, full, error);
+        return STATUS_NOT_FOUND;
     }
-    free(full);
+    /* Relative paths stay so where the file is named without a folder: they then work also for an account that may not
+     * enter the folders above. */
+    const char *slash = strrchr(path, '/');
+    char *folder = slash == NULL ? NULL : strndup(path, (size_t)(slash - path));
+    enum status status = STATUS_NO_MEMORY;
+    if (slash == NULL || folder != NULL)
+        status = config_parse(config, (struct slice){text, len}, folder, error);
+    free(folder);
     free(text);
     return status;
 }

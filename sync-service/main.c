@@ -58,6 +58,25 @@ static struct options options_read(int argc, char **argv)
     return options;
 }
 
+/*
+ * Its configuration's folder is where the service works: relative paths, also libpq's in `database`, mean from there, and
+ * still work when it is another account, which may not enter the folders above. Changes *path to the name alone.
+ */
+static bool folder_enter(const char **path)
+{
+    const char *slash = strrchr(*path, '/');
+    if (slash == NULL)
+        return true;
+    char *folder = strndup(*path, slash == *path ? 1 : (size_t)(slash - *path));
+    bool ok = folder != NULL && chdir(folder) == 0;
+    free(folder);
+    if (ok)
+        *path = slash + 1;
+    else
+        fprintf(stderr, "error config %s: %s\n", *path, strerror(errno));
+    return ok;
+}
+
 static bool config_load(struct config *config, const char *path)
 {
     struct config_error error;
@@ -203,7 +222,7 @@ int main(int argc, char **argv)
         return options.what == DO_HELP ? 0 : 2;
     }
     config_init(&config);
-    if (!config_load(&config, options.config))
+    if (!folder_enter(&options.config) || !config_load(&config, options.config))
         code = 1;
     else if (options.what == DO_SHOW_CONFIG)
         config_print(&config, stdout);

@@ -11,7 +11,7 @@
 #define CONNECT_WAIT_MS 10000
 
 const char *const query_statements[QUERY_KINDS] = {
-    [QUERY_LOAD] = "select ord, state, conversation_id, last_seq, first_seq, membership_version, is_group"
+    [QUERY_LOAD] = "select ord, state, conversation_id, last_seq, first_seq, membership_version, is_group, is_deleted"
                    " from gnatter.conversation_load($1, $2)",
     [QUERY_MEMBERS] = "select conversation_id, user_id, user_name, joined_seqs, left_seqs, delivered_seq, read_seq"
                       " from gnatter.conversation_members($1)",
@@ -130,12 +130,14 @@ bool message_log_is_up(const struct message_log *log)
 
 void message_log_fail(struct message_log *log, const char *why)
 {
+    /* while it is away, each further try is of no interest */
+    enum log_level level = log->tries++ == 0 ? LOG_LEVEL_ERROR : LOG_LEVEL_DEBUG;
     if (!log->is_failed)
-        log_error("database", "failed", LOG_INT("shard", log->options.shard), LOG_TEXT("why", why));
+        log_line(level, "database", "away", LOG_INT("shard", log->options.shard), LOG_TEXT("why", why));
     log->is_failed = true;
 }
 
-static void take_down(struct message_log *log, int64_t monotonic_ms)
+static void take_down(struct message_log *log)
 {
     bool was_up = log->state == LOG_UP;
     forget_all(log);
@@ -146,22 +148,22 @@ static void take_down(struct message_log *log, int64_t monotonic_ms)
     log->pause_ms = was_up ? PAUSE_MIN_MS : log->pause_ms * 2;
     if (log->pause_ms > PAUSE_MAX_MS)
         log->pause_ms = PAUSE_MAX_MS;
-    log->retry_at_ms = monotonic_ms + log->pause_ms / 2 + randombytes_uniform(log->pause_ms / 2 + 1);
+    log->retry_at_ms = log->now_ms + log->pause_ms / 2 + randombytes_uniform(log->pause_ms / 2 + 1);
     if (was_up) {
         metrics_add(&metrics.database_losses, 1);
         core_on_database_lost(log->core, log->now_ms);
     }
 }
 
-void message_log_start_over(struct message_log *log, int64_t now_ms, int64_t monotonic_ms)
+void message_log_start_over(struct message_log *log, int64_t now_ms)
 {
     log->now_ms = now_ms;
     if (log->state != LOG_DOWN)
-        take_down(log, monotonic_ms);
-    log->retry_at_ms = monotonic_ms;
+        take_down(log);
+    log->retry_at_ms = now_ms;
 }
 
-static void start_connecting(struct message_log *log, int64_t monotonic_ms)
+static void start_connecting(struct message_log *log)
 {
     const char *const keywords[] = {"dbname",          "application_name", "client_encoding",     "keepalives_idle",
                                     "tcp_user_timeout", "keepalives_count", "keepalives_interval", NULL};
@@ -171,7 +173,7 @@ static void start_connecting(struct message_log *log, int64_t monotonic_ms)
     log->conn = PQconnectStartParams(keywords, values, 1);
     log->state = LOG_CONNECTING;
     log->polling = PGRES_POLLING_WRITING;
-    log->give_up_at_ms = monotonic_ms + CONNECT_WAIT_MS;
+    log->give_up_at_ms = log->now_ms + CONNECT_WAIT_MS;
     if (log->conn == NULL || PQstatus(log->conn) == CONNECTION_BAD)
         message_log_fail(log, log->conn == NULL ? "no memory" : PQerrorMessage(log->conn));
 }
@@ -259,8 +261,8 @@ static void prepared(struct message_log *log, const struct query *query)
     if (query->tag + 1 < QUERY_KINDS)
         return;
     log->state = LOG_UP;
-    log->pause_ms = 0;
-    log_info("database", "up", LOG_INT("shard", log->options.shard));
+    log->pause_ms = log->tries = 0;
+    log_notice("database", "up", LOG_INT("shard", log->options.shard));
     core_on_database_back(log->core, log->now_ms);
 }
 
@@ -307,11 +309,11 @@ static void read_answers(struct message_log *log)
         message_log_fail(log, PQerrorMessage(log->conn));
 }
 
-void message_log_step(struct message_log *log, int64_t now_ms, int64_t monotonic_ms)
+void message_log_step(struct message_log *log, int64_t now_ms)
 {
     log->now_ms = now_ms;
-    if (log->state == LOG_DOWN && monotonic_ms >= log->retry_at_ms)
-        start_connecting(log, monotonic_ms);
+    if (log->state == LOG_DOWN && now_ms >= log->retry_at_ms)
+        start_connecting(log);
     else if (log->state == LOG_CONNECTING && !log->is_failed)
         connect_on(log);
     if (log->state == LOG_PREPARING || log->state == LOG_UP) {
@@ -320,8 +322,8 @@ void message_log_step(struct message_log *log, int64_t now_ms, int64_t monotonic
         int left = log->is_failed ? 0 : PQflush(log->conn);
         log->wants_flush = left == 1;
     }
-    if ((log->state == LOG_CONNECTING || log->state == LOG_PREPARING) && monotonic_ms >= log->give_up_at_ms)
+    if ((log->state == LOG_CONNECTING || log->state == LOG_PREPARING) && now_ms >= log->give_up_at_ms)
         message_log_fail(log, "no answer");
     if (log->is_failed)
-        take_down(log, monotonic_ms);
+        take_down(log);
 }

@@ -29,14 +29,14 @@ void message_log_set_core(struct message_log *log, struct core *core);
 int message_log_fd(const struct message_log *log);
 /* What to poll it for. */
 short message_log_events(const struct message_log *log);
-/* When to step without the descriptor saying so (monotonic). */
+/* When to step without the descriptor saying so. */
 int64_t message_log_due_ms(const struct message_log *log);
-/* Connects, reads answers; `now_ms` is the core's time, `monotonic_ms` that of due times. */
-void message_log_step(struct message_log *log, int64_t now_ms, int64_t monotonic_ms);
+/* Connects, reads answers. The time is the core's, and never goes back. */
+void message_log_step(struct message_log *log, int64_t now_ms);
 void message_log_flush(struct message_log *log);
 bool message_log_is_up(const struct message_log *log);
 /* Treat the connection as lost: notifications were missed, everything is to be looked at again. */
-void message_log_start_over(struct message_log *log, int64_t now_ms, int64_t monotonic_ms);
+void message_log_start_over(struct message_log *log, int64_t now_ms);
 
 /* What the core asks; core.h says what for. Only while it is up. */
 void message_log_load(struct message_log *log, const struct slice names[], const bool creates[], size_t len);

@@ -147,6 +147,7 @@ static void tell_loaded(struct message_log *log, const struct query *load, const
         conversation.first_seq = bigint_of(loaded, row, 4);
         conversation.membership_version = bigint_of(loaded, row, 5);
         conversation.is_group = boolean_of(loaded, row, 6);
+        conversation.is_deleted = boolean_of(loaded, row, 7);
         int64_t id = conversation.conversation_id;
         size_t interval_at = 0, members_len = 0, cursors_len = 0;
         for (int m = first_row(members, id); is_row_of(members, m, id); m++) {

@@ -57,8 +57,8 @@ struct message_log {
     PGconn *conn;
     enum log_state state;
     PostgresPollingStatusType polling;
-    int64_t retry_at_ms, give_up_at_ms; /* monotonic */
-    uint32_t pause_ms;
+    int64_t retry_at_ms, give_up_at_ms;
+    uint32_t pause_ms, tries; /* tries: that failed since it was up */
     bool wants_flush; /* libpq has bytes that the socket did not take */
     bool is_failed;   /* to be taken down at the end of the step */
     struct query *first, **last;

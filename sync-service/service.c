@@ -278,7 +278,7 @@ bool service_is_ready(struct service *service)
 
 bool service_is_alive(struct service *service)
 {
-    int64_t since_ms = clock_monotonic_ms() - RUNTIME_STALLED_MS;
+    int64_t since_ms = clock_steady_ms() - RUNTIME_STALLED_MS;
     for (size_t i = 0; i < service->shards_len; i++) {
         struct shard_state state;
         shard_state(service->shards[i], &state);

@@ -179,7 +179,7 @@ static void event_do(struct shard *shard, const struct shard_event *event)
         barrier_add(shard, event);
         break;
     case SHARD_RESYNC:
-        message_log_start_over(shard->log, now_ms, now_ms);
+        message_log_start_over(shard->log, now_ms);
         break;
     case SHARD_STOP:
         shard->is_stopping = true;
@@ -239,7 +239,7 @@ static void note_state(struct shard *shard, int64_t now_ms)
 
 static void turn(struct shard *shard)
 {
-    message_log_step(shard->log, shard->now_ms, shard->now_ms);
+    message_log_step(shard->log, shard->now_ms);
     take_events(shard);
     shard->due_ms = core_turn(shard->core, shard->now_ms);
     if (!message_log_is_up(shard->log)) /* what is due has to wait for the database */
@@ -262,7 +262,7 @@ static bool has_room_everywhere(struct shard *shard)
 static void wait_for_work(struct shard *shard)
 {
     bool takes = takes_events(shard);
-    int64_t now_ms = clock_monotonic_ms(), due_ms = now_ms + IDLE_WAIT_MS;
+    int64_t now_ms = clock_steady_ms(), due_ms = now_ms + IDLE_WAIT_MS;
     if (shard->due_ms < due_ms)
         due_ms = shard->due_ms;
     if (message_log_due_ms(shard->log) < due_ms)
@@ -294,8 +294,8 @@ static void *shard_run(void *arg)
     while (!shard->is_finished) {
         int64_t stop_at_ms = atomic_load(&shard->stop_at_ms);
         wait_for_work(shard);
-        shard->now_ms = clock_monotonic_ms();
-        if (stop_at_ms != 0 && shard->now_ms >= stop_at_ms)
+        shard->now_ms = clock_steady_ms();
+        if (stop_at_ms != 0 && clock_monotonic_ms() >= stop_at_ms)
             break;
         if (has_room_everywhere(shard))
             turn(shard);
@@ -331,8 +331,8 @@ enum status shard_new(const struct shard_options *options, struct shard **ret_sh
         return status;
     }
     message_log_set_core(shard->log, shard->core);
-    core_on_database_lost(shard->core, clock_monotonic_ms()); /* it is not there yet */
-    shard->state.turned_at_ms = clock_monotonic_ms();
+    core_on_database_lost(shard->core, clock_steady_ms()); /* it is not there yet */
+    shard->state.turned_at_ms = clock_steady_ms();
     *ret_shard = shard;
     return STATUS_OK;
 }

@@ -65,7 +65,7 @@ bool shard_post(struct shard *shard, const struct shard_event *event);
 /* ---- what it is like, from any thread ---- */
 struct shard_state {
     bool is_database_up;
-    int64_t turned_at_ms; /* monotonic: when it last was seen to move */
+    int64_t turned_at_ms; /* steady: when it last was seen to move */
     struct core_stats stats;
     size_t waiting_bytes;
 };

@@ -1,6 +1,6 @@
 create or replace function gnatter.conversation_load(names text[], creates boolean[])
 returns table (ord int, state text, conversation_id bigint, last_seq bigint, first_seq bigint,
-               membership_version bigint, is_group boolean)
+               membership_version bigint, is_group boolean, is_deleted boolean)
 language plpgsql volatile security definer
 set search_path = pg_catalog, gnatter, pg_temp
 set plan_cache_mode = force_generic_plan
@@ -17,7 +17,7 @@ begin
            case when c.conversation_id is not null then 'ok'
                 when n.name like 'g/%' then 'no-such-group'
                 else 'no-such-user' end,
-           c.conversation_id, c.last_seq, c.first_seq, c.membership_version, c.kind = 'group'
+           c.conversation_id, c.last_seq, c.first_seq, c.membership_version, c.kind = 'group', c.deleted_at is not null
       from unnest(names) with ordinality as n (name, ord)
       left join gnatter.conversation c on c.name = n.name
      order by n.ord;

@@ -15,7 +15,7 @@ begin
     select jsonb_build_object('conversation', conversation, 'count', count(*), 'first_seq', min(i.seq),
                               'last_seq', max(i.seq), 'more', coalesce(bool_or(i.more), false))
       into result
-      from gnatter.history_items(user_id, conversation, before, after, (case when lim > 200 then 200 else lim end)::int) i;
+      from gnatter.history_items(user_id, conversation, before, after, least(coalesce(lim, 50), 200)::int) i;
     return result;
 end
 $$;

@@ -16,7 +16,7 @@ def node():
 
 @pytest.fixture(scope="session")
 def pool(node):
-    return Pool(node, 200, "user")
+    return Pool(node, 100, "user")
 
 
 @pytest.fixture

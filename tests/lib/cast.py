@@ -21,12 +21,17 @@ class User:
 
 
 class Pool:
-    """Users made in one go. Taken from the front, never given back."""
+    """Users made many at a time. Taken from the front, never given back."""
     def __init__(self, node, count, prefix):
-        self.node, self.rows = node, iter(node.bulk(count, prefix))
+        self.node, self.count, self.prefix = node, count, prefix
+        self.batches, self.rows = itertools.count(1), []
 
     def take(self):
-        return next(self.rows)
+        """Client id, user, token."""
+        if not self.rows:
+            # the trailing letter keeps user1 of the eleventh batch apart from user11 of the first
+            self.rows = self.node.bulk(self.count, f"{self.prefix}{next(self.batches)}x")
+        return self.rows.pop(0)
 
 
 class Cast:

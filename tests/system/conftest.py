@@ -15,7 +15,7 @@ def node():
 
 @pytest.fixture(scope="session")
 def pool(node):
-    return Pool(node, 500, "user")
+    return Pool(node, 250, "user")
 
 
 @pytest.fixture

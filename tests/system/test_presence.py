@@ -4,6 +4,7 @@ import time
 
 def test_typing_word_for_word(cast):
     alice, bob = cast(2)
+    bob.wait_for("chat", id=alice.say(bob.address).id)
     alice.typing(bob.address)
     got = bob.wait_for("typing")
     assert got.topic == f"inbox/{bob.user}/typing/{alice.address}/{alice.client_id}"
