@@ -120,12 +120,24 @@ static void durable_on_flush(struct bench *bench, struct device *device)
 
 /* ---- what arrives ---- */
 
+/* Another run's conversation, of which nothing is known here: out of the way at once, or it comes again. */
+static void ack_foreign(struct bench *bench, struct device *device, const struct inbox *inbox)
+{
+    char text[LIMIT_TOPIC_LEN + 1];
+    struct topic topic = {.kind = TOPIC_ACK, .seq = inbox->seq};
+    bench->foreign++;
+    if (conversation_ref_parse(inbox->conversation, &topic.conversation))
+        return;
+    size_t len = topic_format(&topic, text, sizeof(text));
+    (void)mqtt_put_publish(&device->conn.out, (struct slice){text, len}, 0, false, 0, 0);
+}
+
 static void take_item(struct bench *bench, struct device *device, const struct inbox *inbox, struct slice payload)
 {
     struct stamp stamp = {0};
     struct seat *seat = seat_find(bench, device, inbox->conversation);
-    if (!seat) { /* another run's conversation: acknowledged by nobody, so it comes again; that is its right */
-        bench->foreign++;
+    if (!seat) {
+        ack_foreign(bench, device, inbox);
         return;
     }
     bool ours = inbox->kind == INBOX_CHAT && payload.len >= sizeof(stamp);
