@@ -28,7 +28,7 @@ def cast(node, pool):
     yield cast
     problems = cast.end()
     assert not problems, problems
-    assert node.is_up()
+    node.wait_up()
     node.ctl("verify")
 
 
