@@ -276,6 +276,35 @@ def test_what_is_notified(a, b, c):
     listener.close()
 
 
+def test_a_forgotten_transaction_is_ended(a, b, c):
+    ask(a, "select gnatter.create_users('{ia}', 'p'); select gnatter.create_group('i1', 'ia')")
+    limit = "select current_setting('idle_in_transaction_session_timeout')"
+    b.autocommit = False
+    assert one(b, limit) == "0"
+    one(b, "select gnatter.rename_group('i1', 'x')")
+    assert one(b, limit) == "30s", "a conversation must not wait for ever for somebody who went away"
+    b.commit()
+    assert one(b, limit) == "0", "after it all is as it was"
+    b.rollback()
+
+
+def test_wal_does_not_grow_with_the_group(a, b, c):
+    ask(a, "select gnatter.create_users(array(select 'h' || i from generate_series(1, 1000) i), 'p')")
+    ask(a, "select gnatter.create_group('h1', 'h1', '{h2}')")
+    ask(a, "select gnatter.create_group('h2', 'h1', array(select 'h' || i from generate_series(2, 1000) i))")
+    sender, written = device(a, "h1:p"), {}
+    for group in ("h1", "h2"):
+        place = conversation(a, f"g/{group}")
+        least = None
+        for n in range(200):  # the least: without pages that are written whole
+            before = one(a, "select pg_current_wal_insert_lsn()")
+            append(a, [(*place, *sender)], f"m{n}")
+            size = int(one(a, "select pg_wal_lsn_diff(pg_current_wal_insert_lsn(), %s)", before))
+            least = size if least is None else min(least, size)
+        written[group] = least
+    assert written["h2"] <= written["h1"] * 1.1, written
+
+
 def test_nobody_waits_in_a_circle(a, b, c):
     """Appends, changes of membership and removals over the same groups: all end, without a deadlock, and all holds."""
     users = [f"k{i}" for i in range(12)]
