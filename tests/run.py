@@ -62,6 +62,7 @@ SUITES = [
     Suite("system", 900, pytest("tests/system"), "junit"),
     Suite("ws", 300, script("tests/system/ws/run.sh", "ws.test.mjs")),
     Suite("fault", 400, pytest("tests/fault"), "junit"),
+    Suite("load", 150, pytest("tests/load"), "junit"),
 ]
 
 

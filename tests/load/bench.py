@@ -145,7 +145,7 @@ def parse_options():
     parser.add_argument("--heavy-rounds", type=int, default=3 if full else 1, help="of storm, drain and neighbours")
     parser.add_argument("--storm", type=int, default=15000 if full else 2000, help="devices that reconnect")
     parser.add_argument("--drain", type=int, default=1000000 if full else 50000, help="messages of the backlog")
-    parser.add_argument("--idle", type=int, default=15000 if full else 3000, help="idle connections")
+    parser.add_argument("--idle", type=int, default=15000 if full else 6000, help="idle connections")
     parser.add_argument("--out", default=os.path.join(TOP, "build/bench/latest.json"))
     return parser.parse_args()
 
