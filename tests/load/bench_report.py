@@ -160,8 +160,9 @@ def main():
     machine = result["machine"]
     with open(os.path.join(HERE, "performance.md.in"), encoding="utf-8") as template:
         page = string.Template(template.read()).substitute(
-            machine=f"{machine['cores']} cores ({machine['cpu']}), kernel {machine['kernel']}, commit {machine['commit']}, "
-                    f"{machine['at']}",
+            machine=f"{machine['cores']} cores ({machine['cpu']}), Linux {machine['kernel']}, commit {machine['commit']}, "
+                    f"{machine['at']}; load of the machine before it began: {machine['load_before']}"
+                    + (" (other work ran beside it: judge by the noise below)" if machine["load_before"] > 1 else ""),
             fdatasync=f"{result['fdatasync_ms']:.2f} ms", table=figures.table(result), noise=noise(result), cpu=cpu,
             rounds=result["options"]["rounds"], seconds=result["options"]["seconds"])
     with open(os.path.join(options.docs, "performance.md"), "w", encoding="utf-8") as out:
