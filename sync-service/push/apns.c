@@ -257,10 +257,9 @@ static enum push_outcome reason_outcome(const struct push_response *response, co
     return response->status == 410 ? PUSH_GONE : otherwise;
 }
 
-static void apns_verdict(struct push_provider *apns, const struct push_wake *wake, const struct push_response *response,
-                         int64_t now_ms, struct push_verdict *ret_verdict)
+static void apns_verdict(struct push_provider *apns, const struct push_response *response, int64_t now_ms,
+                           struct push_verdict *ret_verdict)
 {
-    (void)wake;
     if (response->status == 200) {
         push_verdict_set(ret_verdict, PUSH_SENT, SLICE("sent"));
         return;

@@ -245,10 +245,9 @@ static enum push_outcome code_outcome(int status, const char *code, bool is_abou
     return status == 403 || status == 404 ? PUSH_STOPPED : otherwise;
 }
 
-static void fcm_verdict(struct push_provider *fcm, const struct push_wake *wake, const struct push_response *response,
-                        int64_t now_ms, struct push_verdict *ret_verdict)
+static void fcm_verdict(struct push_provider *fcm, const struct push_response *response, int64_t now_ms,
+                           struct push_verdict *ret_verdict)
 {
-    (void)wake;
     push_verdict_common(response, ret_verdict);
     if (response->status == 200)
         push_verdict_set(ret_verdict, PUSH_SENT, SLICE("sent"));

@@ -124,8 +124,8 @@ struct push_provider_type {
     /* STATUS_OK: *request can go. STATUS_STALE: there is no credential now. Others: *ret_verdict says why not. */
     enum status (*request)(struct push_provider *provider, const struct push_wake *wake, int64_t now_ms,
                            struct push_request *request, struct push_verdict *ret_verdict);
-    void (*verdict)(struct push_provider *provider, const struct push_wake *wake, const struct push_response *response,
-                    int64_t now_ms, struct push_verdict *ret_verdict);
+    void (*verdict)(struct push_provider *provider, const struct push_response *response, int64_t now_ms,
+                    struct push_verdict *ret_verdict);
     /* The request that gets a credential (STATUS_NOT_FOUND: none is due), and its answer: SENT, RETRY or STOPPED. NULL
      * where there is none to get. The worker has one such request under way at a time. */
     enum status (*credential)(struct push_provider *provider, int64_t now_ms, struct push_request *request);

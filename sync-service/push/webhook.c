@@ -105,10 +105,10 @@ static enum status webhook_request(struct push_provider *webhook, const struct p
     return status;
 }
 
-static void webhook_verdict(struct push_provider *webhook, const struct push_wake *wake,
-                            const struct push_response *response, int64_t now_ms, struct push_verdict *ret_verdict)
+static void webhook_verdict(struct push_provider *webhook, const struct push_response *response, int64_t now_ms,
+                           struct push_verdict *ret_verdict)
 {
-    (void)webhook, (void)wake, (void)now_ms;
+    (void)webhook, (void)now_ms;
     push_verdict_common(response, ret_verdict);
     char reason[PUSH_REASON_LEN];
     memcpy(reason, ret_verdict->reason, sizeof reason);

@@ -179,10 +179,10 @@ static enum status webpush_request(struct push_provider *webpush, const struct p
     return status;
 }
 
-static void webpush_verdict(struct push_provider *webpush, const struct push_wake *wake,
-                            const struct push_response *response, int64_t now_ms, struct push_verdict *ret_verdict)
+static void webpush_verdict(struct push_provider *webpush, const struct push_response *response, int64_t now_ms,
+                           struct push_verdict *ret_verdict)
 {
-    (void)webpush, (void)wake, (void)now_ms;
+    (void)webpush, (void)now_ms;
     push_verdict_common(response, ret_verdict);
     char reason[PUSH_REASON_LEN];
     memcpy(reason, ret_verdict->reason, sizeof reason);
