@@ -132,7 +132,7 @@ install: all
 # A unit test names the further sources it needs in a line "link: a.c b.c".
 $(BUILD)/tests/%_test: $(BUILD)/obj/tests/unit/%_test.o $(call obj,$(CORE_SRC)) $(PROTOCOL_LIB) $$(call extra,$$*)
 	@mkdir -p $(@D)
-	$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) $(PROTOCOL_LIB) -lcmocka -lsodium -lcjson -linih -lpq -lm
+	$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) $(PROTOCOL_LIB) -lcmocka -lsodium -lcjson -linih -lpq -lcrypto -lm
 extra = $(call obj,$(shell sed -n 's|^.*link: *\([^*]*\).*|\1|p' tests/unit/$(1)_test.c))
 $(BUILD)/tests/sim: $(call obj,$(SIM_SRC)) $(call obj,$(CORE_SRC)) $(PROTOCOL_LIB)
 	@mkdir -p $(@D)

@@ -15,9 +15,9 @@
 #define PUSH_NOTES_TABLE 4096
 #define PUSH_NOTES_MAX 4096    /* more in one turn: everything is looked at once, instead */
 
-struct push;
+struct pusher;
 struct push_notes {
-    struct push *push;
+    struct pusher *pusher;
     const atomic_bool *is_wanted;
     size_t len;
     bool is_overflown;

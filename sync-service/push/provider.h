@@ -94,16 +94,16 @@ void push_verdict_set(struct push_verdict *verdict, enum push_outcome outcome, s
 void push_verdict_common(const struct push_response *response, struct push_verdict *ret_verdict);
 const char *push_outcome_name(enum push_outcome outcome);
 
-/* The part of the service's configuration that is about push; the strings are the configuration's. Empty: not set. */
+/* The part of the service's configuration that is about push (config.c has the keys). Texts that are not set are empty. */
 struct push_options {
-    enum push_content content;
+    int64_t content; /* enum push_content */
     int64_t grace_ms, ttl_s, timeout_ms, parallel;
-    bool allow_private_addresses; /* tests and own networks only */
-    const char *ca_file;
-    const char *apns_key_file, *apns_key_id, *apns_team_id, *apns_topics, *apns_url, *apns_sandbox_url;
-    const char *fcm_account_file, *fcm_url;
-    const char *webpush_key_file, *webpush_subject;
-    const char *webhook_url, *webhook_secret_file;
+    int64_t allow_private_addresses; /* 1: yes; tests and own networks only */
+    char *ca_file;
+    char *apns_key_file, *apns_key_id, *apns_team_id, *apns_topics, *apns_url, *apns_sandbox_url;
+    char *fcm_account_file, *fcm_url;
+    char *webpush_key_file, *webpush_subject;
+    char *webhook_url, *webhook_secret_file;
 };
 
 #define PUSH_ERROR_LEN 256

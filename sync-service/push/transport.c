@@ -37,6 +37,11 @@ struct transport {
     bool wants_fresh; /* a request was not answered in time: its connection may be dead without knowing */
 };
 
+bool transport_init(void)
+{
+    return curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK;
+}
+
 struct transport *transport_new(const struct transport_options *options)
 {
     struct transport *transport = calloc(1, sizeof *transport);

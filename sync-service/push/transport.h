@@ -16,7 +16,9 @@ struct transport_options {
     int64_t timeout_ms;
     const char *ca_file; /* empty: the system's */
 };
-/* curl_global_init has been called. NULL: no memory. Keeps `ca_file`. */
+/* Once, while there is one thread; harmless again. False: curl cannot be used. */
+bool transport_init(void);
+/* NULL: no memory. Keeps `ca_file`. */
 struct transport *transport_new(const struct transport_options *options);
 /* Ends what is under way without answers. NULL is allowed. */
 void transport_free(struct transport *transport);

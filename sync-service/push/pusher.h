@@ -1,5 +1,5 @@
-#ifndef GNATTER_PUSH_H
-#define GNATTER_PUSH_H
+#ifndef GNATTER_PUSHER_H
+#define GNATTER_PUSHER_H
 /*
  * Push notifications: devices that are away are woken for messages that none of their user's devices has.
  *
@@ -13,34 +13,36 @@
 #include "notes.h"
 #include "worker.h"
 
-struct push;
-struct push_setup {
-    const struct push_options *options; /* borrowed for push's life, as all below */
+struct pusher;
+struct pusher_setup {
+    const struct push_options *options; /* borrowed for the pusher's life, as all below */
     const char *database, *name;        /* of the service */
 };
 /* Is there any provider to send with? */
-bool push_is_configured(const struct push_options *options);
+bool pusher_is_configured(const struct push_options *options);
 /* STATUS_NO_MEMORY, STATUS_UNAVAILABLE. */
-MUST_CHECK enum status push_new(const struct push_setup *setup, struct push **ret_push);
-MUST_CHECK enum status push_start(struct push *push);
+MUST_CHECK enum status pusher_new(const struct pusher_setup *setup, struct pusher **ret_pusher);
+MUST_CHECK enum status pusher_start(struct pusher *pusher);
 /* What is under way goes back to the database. */
-void push_stop(struct push *push);
-void push_free(struct push *push); /* stopped, and so are who note; NULL is allowed */
+void pusher_stop(struct pusher *pusher);
+void pusher_free(struct pusher *pusher); /* stopped, and so are who note; NULL is allowed */
 
-/* For one thread that appends; freed with push. NULL: no memory, or `push` is NULL. */
-struct push_notes *push_notes_new(struct push *push);
-/* Any thread; `push` may be NULL. These devices are no longer connected, and the database knows. */
-void push_note_gone(struct push *push, const int64_t device_ids[], size_t len);
+/* For one thread that appends; freed with the pusher. NULL: no memory, or `pusher` is NULL. */
+struct push_notes *pusher_notes_new(struct pusher *pusher);
+/* Any thread; `pusher` may be NULL. These devices are no longer connected, and the database knows. */
+void pusher_note_gone(struct pusher *pusher, const int64_t device_ids[], size_t len);
 /* The keys are read again, and providers that had stopped go on. */
-void push_reload(struct push *push);
+void pusher_reload(struct pusher *pusher);
 
-struct push_state {
+struct pusher_state {
     bool is_database_up;
     int64_t registrations, waiting, oldest_s; /* -1: not known */
     uint64_t evaluations, noted, made;
     size_t workers_len;
     struct worker_state workers[PUSH_PROVIDERS];
 };
-void push_state(struct push *push, struct push_state *ret_state);
+void pusher_state(struct pusher *pusher, struct pusher_state *ret_state);
+/* The same as JSON, for the status; NULL: no memory. Free with cJSON_Delete. */
+struct cJSON *pusher_json(struct pusher *pusher);
 
 #endif
