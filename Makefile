@@ -20,8 +20,9 @@ endif
 WARN := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wformat=2 -Wswitch-enum -Wvla \
         $(if $(WERROR),-Werror)
 CFLAGS ?= -O2 -g
+PROTOCOL_INCLUDE := -Iclients/protocol
 ALL_CFLAGS = -std=gnu11 $(CFLAGS) $(WARN) $(HARDEN) $(SAN_FLAGS) -fstack-protector-strong -fvisibility=hidden -fPIC -pthread \
-             -I. -Iclients/protocol -I$(BUILD)/gen -isystem /usr/include/postgresql -MMD -MP
+             -I. $(PROTOCOL_INCLUDE) -I$(BUILD)/gen -isystem /usr/include/postgresql -MMD -MP
 ALL_LDFLAGS = $(LDFLAGS) $(SAN_FLAGS) -Wl,-z,relro,-z,now -pthread
 
 # ---- what is made of what ----
@@ -62,6 +63,8 @@ install-packages:
 	@sh tools/dependencies.sh install
 
 # ---- objects ----
+# OpenSSL's headers want the system's <limits.h>, which clients/protocol would hide.
+$(BUILD)/obj/sync-service/push/%.o: PROTOCOL_INCLUDE :=
 $(BUILD)/obj/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) -c -o $@ $<
@@ -76,7 +79,7 @@ $(BUILD)/lib/gnatter_plugin.so: $(call obj,$(PLUGIN_SRC)) $(PROTOCOL_LIB)
 
 $(BUILD)/bin/gnatter-syncd: $(call obj,$(SERVICE_SRC)) $(PROTOCOL_LIB)
 	@mkdir -p $(@D)
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ -lpaho-mqtt3as -lpq -lsodium -lcjson -linih -lcurl
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ -lpaho-mqtt3as -lpq -lsodium -lcjson -linih -lcurl -lcrypto
 
 $(BUILD)/bin/gnatterctl: $(call obj,$(CTL_SRC)) $(BUILD)/obj/schema.o $(PROTOCOL_LIB)
 	@mkdir -p $(@D)
@@ -86,20 +89,50 @@ $(BUILD)/bin/gnatter-load: $(call obj,$(LOAD_SRC)) $(PROTOCOL_LIB)
 	@mkdir -p $(@D)
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ -lsodium -lcjson -lm
 
+$(BUILD)/bin/first-conversation: $(call obj,tools/first-conversation.c)
+	@mkdir -p $(@D)
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ -lmosquitto
+
 # The schema travels inside gnatterctl: one file to install, and always the version it was built with.
 $(BUILD)/gen/schema.c: tools/embed-schema.sh $(SCHEMA_SQL)
 	@mkdir -p $(@D)
-	sh tools/embed-schema.sh $(SCHEMA_SQL) >$@
+	@sh tools/embed-schema.sh $(SCHEMA_SQL) >$@
 $(BUILD)/obj/schema.o: $(BUILD)/gen/schema.c
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) -Iclients/gnatterctl -c -o $@ $<
+
+# ---- a private node in ./run ----
+# UP: further options of gnatterctl up, such as UP="--mqtt-port 0 --ws-port 0"
+UP ?=
+.PHONY: run stop
+run:
+	@sh tools/dependencies.sh run
+	@$(MAKE) --no-print-directory -s all $(BUILD)/bin/first-conversation
+	@$(BUILD)/bin/gnatterctl --dir run up $(UP)
+	@BIN=$(BUILD)/bin sh tools/first-conversation.sh run
+stop:
+	@[ ! -e run/gnatter.conf ] || $(BUILD)/bin/gnatterctl --dir run down
+
+# ---- install ----
+INSTALL_TO := $(DESTDIR)$(PREFIX)
+.PHONY: install
+install: all
+	install -d $(INSTALL_TO)/bin $(INSTALL_TO)/sbin $(INSTALL_TO)/lib/gnatter $(INSTALL_TO)/share/man/man1 \
+	    $(INSTALL_TO)/share/man/man8 $(INSTALL_TO)/share/bash-completion/completions $(INSTALL_TO)/share/zsh/site-functions
+	install -m 755 $(CTL) $(INSTALL_TO)/bin/
+	install -m 755 $(SERVICE) $(INSTALL_TO)/sbin/
+	install -m 644 $(PLUGIN) $(INSTALL_TO)/lib/gnatter/
+	install -m 644 docs/man/gnatterctl.1 $(INSTALL_TO)/share/man/man1/
+	install -m 644 docs/man/gnatter-syncd.8 $(INSTALL_TO)/share/man/man8/
+	install -m 644 clients/gnatterctl/completion/gnatterctl.bash $(INSTALL_TO)/share/bash-completion/completions/gnatterctl
+	install -m 644 clients/gnatterctl/completion/_gnatterctl $(INSTALL_TO)/share/zsh/site-functions/
 
 # ---- tests ----
 .SECONDEXPANSION:
 # A unit test names the further sources it needs in a line "link: a.c b.c".
 $(BUILD)/tests/%_test: $(BUILD)/obj/tests/unit/%_test.o $(call obj,$(CORE_SRC)) $(PROTOCOL_LIB) $$(call extra,$$*)
 	@mkdir -p $(@D)
-	$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) $(PROTOCOL_LIB) -lcmocka -lsodium -lcjson -linih -lpq -lm
+	$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) $(PROTOCOL_LIB) -lcmocka -lsodium -lcjson -linih -lpq -lcrypto -lm
 extra = $(call obj,$(shell sed -n 's|^.*link: *\([^*]*\).*|\1|p' tests/unit/$(1)_test.c))
 $(BUILD)/tests/sim: $(call obj,$(SIM_SRC)) $(call obj,$(CORE_SRC)) $(PROTOCOL_LIB)
 	@mkdir -p $(@D)
@@ -129,7 +162,39 @@ fuzz: fuzz-programs
 	    sed -n 's/^stat::number_of_executed_units: */inputs /p' $(BUILD)/fuzz/$$fuzzer.log; \
 	done
 
+# ---- reading the code for mistakes ----
+C_FILES := $(PROTOCOL_SRC) $(PLUGIN_SRC) $(SERVICE_SRC) $(CTL_SRC) $(LOAD_SRC) $(SIM_SRC) $(UNIT_SRC) $(FUZZ_SRC)
+SH_FILES := $(wildcard tools/*.sh tests/*.sh tests/*/*.sh .ci/run)
+.PHONY: lint
+lint: install-packages dependencies
+	sh tools/dependencies.sh install clang-format clang-tidy cppcheck shellcheck
+	clang-format --dry-run -Werror $(C_FILES)
+	cppcheck --quiet --error-exitcode=1 --inline-suppr --enable=warning,performance,portability \
+	    -D'HASH_ITER(hh,head,el,tmp)=while((el=tmp=(head)))' \
+	    --suppress=missingIncludeSystem -j2 -I. -Iclients/protocol $(C_FILES)
+	clang-tidy --quiet --warnings-as-errors='*' $(C_FILES) -- -std=gnu11 -I. -Iclients/protocol -Iclients/gnatterctl \
+	    -isystem /usr/include/postgresql
+	shellcheck $(SH_FILES)
+
+# ---- measuring: ratios to a stock broker, side by side on this machine; BENCH_ROUNDS, BENCH_SECONDS, BENCH_FULL=1 ----
+.PHONY: bench bench-report
+bench: all $(LOAD)
+	/usr/bin/python3 -B tests/load/bench.py
+bench-report:
+	/usr/bin/python3 -B tests/load/bench_report.py
+
 clean:
 	rm -rf $(BUILD)
+
+help:
+	@echo 'make                 build into build/'
+	@echo 'make run | stop      a private node in ./run, with a first conversation'
+	@echo 'make test            install what is missing, build, run every test'
+	@echo 'make bench           ratios against the raw broker; bench-report: plots and docs/performance.md'
+	@echo 'make soak            faults and simulation, DURATION=1h'
+	@echo 'make fuzz            each fuzzer for FUZZ_SECONDS'
+	@echo 'make lint            clang-format, clang-tidy, cppcheck, shellcheck'
+	@echo 'make install         DESTDIR= PREFIX=$(PREFIX)'
+	@echo 'SAN=address,undefined builds beside, in build/san; WERROR=1 makes warnings errors'
 
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)

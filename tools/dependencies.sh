@@ -1,6 +1,7 @@
 #!/bin/sh
 # dependencies.sh check    names what building needs and is missing, with its Debian package; exit 1 when something is
-# dependencies.sh install  installs what packages.txt lists and is not there (needs root or sudo)
+# dependencies.sh install [package ...]  installs these, or what packages.txt lists, where it is not there (root or sudo)
+# dependencies.sh run      the same, without what only tests need
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -18,6 +19,7 @@ check() {
     probe mosquitto.h libmosquitto-dev
     probe MQTTAsync.h libpaho-mqtt-dev
     probe curl/curl.h libcurl4-openssl-dev
+    probe openssl/evp.h libssl-dev
     probe postgresql/libpq-fe.h libpq-dev
     [ -z "$missing" ] && return 0
     echo "missing to build: apt-get install$missing   (or: make install-packages, for all of packages.txt)" >&2
@@ -25,7 +27,7 @@ check() {
 }
 
 install() {
-    wanted=$(sed 's/#.*//' packages.txt)
+    wanted=${*:-$(sed 's/#.*//' packages.txt)}
     absent=
     for package in $wanted; do
         case $package in # a node that came another way serves as well
@@ -54,6 +56,8 @@ install() {
 
 case ${1:-} in
 check) check ;;
-install) install ;;
-*) echo "usage: dependencies.sh check|install" >&2; exit 2 ;;
+install) shift; install "$@" ;;
+# shellcheck disable=SC2046
+run) install $(sed '/^# tests only/,$d; s/#.*//' packages.txt) ;;
+*) echo "usage: dependencies.sh check|install|run" >&2; exit 2 ;;
 esac

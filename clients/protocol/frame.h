@@ -18,6 +18,9 @@
 
 #define FRAME_TOPIC_UP "gnatter/v1/up"
 #define FRAME_TOPIC_DOWN "$CONTROL/gnatter/v1"
+/* A service link subscribes to this. What a device published is turned into it once it is taken, nothing is ever delivered
+ * on it, and a publish with no subscriber at all would be answered 0x10 instead of 0 to an MQTT 5 device. */
+#define FRAME_TOPIC_TAKEN "$q"
 #define FRAME_SERVICE_USER "$gnatter" /* MQTT user name of a service link; password: the hex of the link secret */
 #define FRAME_HEADER_BYTES 24
 #define FRAME_OP_HEADER_BYTES 8

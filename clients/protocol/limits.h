@@ -26,6 +26,7 @@
 #define LIMIT_GROUP_MEMBERS 1024
 #define LIMIT_TITLE_BYTES 256
 #define LIMIT_RPC_BYTES (64 * 1024) /* the longest is group.create with 1,024 members: 36 KiB */
+#define LIMIT_CORRELATION_BYTES 1024        /* of an MQTT 5 rpc; a UUID takes 16 to 36 */
 #define LIMIT_JSON_DEPTH 16                  /* objects and arrays within each other; no method needs more than 4 */
 #define LIMIT_JSON_MEMBERS 64                /* of one object: looking for duplicates is quadratic */
 #define LIMIT_JSON_NUMBER_LEN 32             /* cJSON cuts numbers at 63 */

@@ -122,6 +122,11 @@ void conversation_sendable(struct core *core, struct conversation *conversation)
         conversation_work_set(core, conversation, CONVERSATION_TO_SEND);
 }
 
+static const char *not_member(const struct conversation *conversation)
+{
+    return conversation->is_deleted ? "no-such-group" : "not-member";
+}
+
 /*
  * A member's message goes with the version that she is one in. Of anybody else only the database knows: she may have become
  * one just now, or send again what was accepted while she was.
@@ -297,7 +302,7 @@ static void group_appended(struct core *core, struct conversation *conversation,
             const struct member *member = member_find(conversation, conversation->pending->user_id);
             if (member && member_is_current(member))
                 conversation_reload(core, conversation);
-            message_fail(core, conversation, "not-member");
+            message_fail(core, conversation, not_member(conversation));
             break;
         }
         case CORE_APPEND_STALE: /* a group is stale as a whole */

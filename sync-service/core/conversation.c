@@ -210,6 +210,7 @@ static void take(struct core *core, struct conversation *conversation, const str
     conversation->first_seq = loaded->first_seq;
     conversation->membership_version = loaded->membership_version;
     conversation->is_group = loaded->is_group;
+    conversation->is_deleted = loaded->is_deleted;
     members_merge(core, conversation, loaded);
     subs_add(core, conversation);
     subs_take_cursors(core, conversation, loaded);

@@ -79,6 +79,7 @@ struct core_conversation {
     size_t members_len;
     const struct core_cursor *cursors; /* of these members' devices */
     size_t cursors_len;
+    bool is_deleted; /* the group is gone; its log is still told */
 };
 
 /* ---- what the core asks for ---- */

@@ -197,7 +197,7 @@ struct conversation {
     LINKS(conversation, tell); /* core->to_tell: its marks moved */
     LINKS(conversation, count); /* core->counted: counts were told less than a second ago */
     uint8_t state, work, name_len;
-    bool is_group;
+    bool is_group, is_deleted;
     bool creates;       /* a message waits: a direct conversation that is new is to be made */
     bool asked_creates; /* the load under way will */
     bool load_again;    /* changed while being loaded */

@@ -1,0 +1,92 @@
+#include "broker.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <mosquitto.h>
+#include <mosquitto_broker.h>
+#include <mqtt_protocol.h>
+
+#define LOG_LINE_BYTES 512
+
+void broker_log(enum broker_level level, const char *format, ...)
+{
+    static const struct {
+        int level;
+        const char *name;
+    } LEVELS[] = {
+        [BROKER_DEBUG] = {MOSQ_LOG_DEBUG, "debug"},    [BROKER_INFO] = {MOSQ_LOG_INFO, "info"},
+        [BROKER_NOTICE] = {MOSQ_LOG_NOTICE, "notice"}, [BROKER_WARNING] = {MOSQ_LOG_WARNING, "warning"},
+        [BROKER_ERROR] = {MOSQ_LOG_ERR, "error"},
+    };
+    char line[LOG_LINE_BYTES];
+    va_list args;
+    va_start(args, format);
+    (void)vsnprintf(line, sizeof line, format, args); /* a longer line is cut; NOLINT(clang-analyzer-valist*) */
+    va_end(args);
+    mosquitto_log_printf(LEVELS[level].level, "%s gnatter %s", LEVELS[level].name, line);
+}
+
+/* ---- properties ---- */
+static int add_user_property(mosquitto_property **list, const char *name, struct slice value)
+{
+    char text[LIMIT_INBOX_TOPIC_LEN + 1];
+    if (value.len == 0 || value.len >= sizeof text)
+        return MOSQ_ERR_SUCCESS;
+    memcpy(text, value.at, value.len);
+    text[value.len] = '\0';
+    return mosquitto_property_add_string_pair(list, MQTT_PROP_USER_PROPERTY, name, text);
+}
+
+static enum status properties_make(const struct broker_properties *properties, mosquitto_property **ret_list)
+{
+    mosquitto_property *list = NULL;
+    int error = add_user_property(&list, "seq", properties->seq);
+    if (error == MOSQ_ERR_SUCCESS)
+        error = add_user_property(&list, "time", properties->time);
+    if (error == MOSQ_ERR_SUCCESS)
+        error = add_user_property(&list, "sender", properties->sender);
+    if (error == MOSQ_ERR_SUCCESS)
+        error = add_user_property(&list, "id", properties->id);
+    if (error == MOSQ_ERR_SUCCESS && properties->correlation.len > 0)
+        error = mosquitto_property_add_binary(&list, MQTT_PROP_CORRELATION_DATA, properties->correlation.at,
+                                              (uint16_t)properties->correlation.len);
+    if (error != MOSQ_ERR_SUCCESS) {
+        mosquitto_property_free_all(&list);
+        return STATUS_NO_MEMORY;
+    }
+    *ret_list = list;
+    return STATUS_OK;
+}
+
+enum status broker_publish(const char *client_id, const char *topic, struct slice payload, int qos,
+                           const struct broker_properties *properties)
+{
+    mosquitto_property *list = NULL;
+    if (properties != NULL && properties_make(properties, &list) != STATUS_OK)
+        return STATUS_NO_MEMORY;
+    void *copy = NULL;
+    if (payload.len > 0) {
+        copy = mosquitto_malloc(payload.len); /* the broker frees it, and counts it */
+        if (copy == NULL)
+            goto failed;
+        memcpy(copy, payload.at, payload.len);
+    }
+    if (mosquitto_broker_publish(client_id, topic, (int)payload.len, copy, qos, false, list) == MOSQ_ERR_SUCCESS)
+        return STATUS_OK;
+failed:
+    mosquitto_free(copy);
+    mosquitto_property_free_all(&list);
+    return STATUS_NO_MEMORY;
+}
+
+void broker_kick(const char *client_id)
+{
+    (void)mosquitto_kick_client_by_clientid(client_id, false); /* not found: it is gone already */
+}
+
+int broker_subscription_count(const void *client)
+{
+    return mosquitto_client_sub_count(client);
+}

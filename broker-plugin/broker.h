@@ -1,0 +1,31 @@
+#ifndef GNATTER_BROKER_H
+#define GNATTER_BROKER_H
+/*
+ * What the plugin asks of the broker, without the broker's types: broker.c does it with Mosquitto, tests with a list.
+ *
+ * Only from the broker's thread. A publish is queued by the broker and goes out at the start of its next turn; it goes
+ * by client id, so it is for whoever has that id then. That is why deliveries are published in the tick only: nothing
+ * is read from any connection between the tick and the next turn's start.
+ */
+#include "topic.h"
+
+enum broker_level { BROKER_DEBUG, BROKER_INFO, BROKER_NOTICE, BROKER_WARNING, BROKER_ERROR };
+/* "what key=value": the level and "gnatter" are put before it. Ids and sizes only, never bodies, tokens or secrets. */
+void broker_log(enum broker_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* MQTT 5 properties of a delivery; empty slices: not there. */
+struct broker_properties {
+    struct slice seq, time, sender, id; /* user properties */
+    struct slice correlation;
+};
+
+/* To one connected client whatever its subscriptions. Keeps copies. `properties` NULL: none.
+ * STATUS_NO_MEMORY; that it was not dropped for a full queue cannot be known. */
+MUST_CHECK enum status broker_publish(const char *client_id, const char *topic, struct slice payload, int qos,
+                                      const struct broker_properties *properties);
+/* Ends the connection that has this client id now. Its disconnect event may come before this returns. */
+void broker_kick(const char *client_id);
+/* How many places for subscriptions the client's session has; 0: it never had one. Right only after CONNACK. */
+int broker_subscription_count(const void *client);
+
+#endif

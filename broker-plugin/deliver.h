@@ -1,0 +1,46 @@
+#ifndef GNATTER_DELIVER_H
+#define GNATTER_DELIVER_H
+/*
+ * The way down: what the service's frames, and the plugin itself, publish to devices. Everything waits for the tick
+ * (broker.h says why) and then goes out in the order it came, a slice per turn of the broker's loop, so that one large
+ * fan-out does not hold up everybody: what waits behind it waits for all of it, so the order of each session holds.
+ *
+ * A slice is a fixed number of publishes or a share of the backlog, whichever is more: the broker reads one frame per
+ * turn, so what waits here stays a few frames. Broker's thread.
+ */
+#include "frame.h"
+#include "sessions.h"
+
+#define DELIVER_SLICE_PUBLISHES 1000                 /* about 15 ms of the broker's time */
+#define DELIVER_SLICE_BYTES     (8ull * 1024 * 1024) /* each publish is a copy of its payload */
+#define DELIVER_BACKLOG_SHARE   4
+
+struct deliver_frame;
+struct deliver_reply;
+struct deliver {
+    struct deliver_frame *first, **last;
+    struct deliver_reply *first_reply, **last_reply;
+    uint64_t backlog_publishes, backlog_bytes;
+};
+
+void deliver_init(struct deliver *deliver);
+void deliver_done(struct deliver *deliver);
+
+/* Keeps a copy of what is to be delivered by this frame, which the caller has checked to its end. */
+MUST_CHECK enum status deliver_add(struct deliver *deliver, const void *frame, size_t frame_len);
+/* Forgets frames not delivered: a new link starts over anyway. */
+void deliver_forget(struct deliver *deliver);
+/* To one session at the next tick, before what the service sends. Keeps copies. */
+MUST_CHECK enum status deliver_reply(struct deliver *deliver, uint32_t session, struct slice tail, struct slice payload,
+                                     struct slice correlation);
+
+struct deliver_turn {
+    const struct sessions *sessions;
+    bool is_shedding;                                 /* presence is dropped */
+    void (*kick)(void *ctx, struct session *session); /* a KICK whose turn has come */
+    void *ctx;
+};
+/* From the tick only. */
+void deliver_slice(struct deliver *deliver, const struct deliver_turn *turn);
+
+#endif

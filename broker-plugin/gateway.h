@@ -1,0 +1,101 @@
+#ifndef GNATTER_GATEWAY_H
+#define GNATTER_GATEWAY_H
+/*
+ * The plugin without the broker: what it knows, and what it does when something happens. plugin.c turns the broker's
+ * events into these calls; broker.h is what they ask of it. Everything runs in the broker's thread, nothing blocks.
+ *
+ *   gateway.c   start, reload, connections, subscriptions, the tick
+ *   ingest.c    what devices publish: into the journal, or refused
+ *   link.c      the sync service's connection and its frames
+ *
+ * `client` is the broker's handle of a connection: compared, never looked into.
+ */
+#include "admit.h"
+#include "deliver.h"
+#include "options.h"
+#include "overload.h"
+#include "remembered.h"
+#include "uplink.h"
+
+struct moment {
+    int64_t unix_ms;
+    uint32_t clock_ms; /* for rates and pauses: only grows, wraps */
+};
+
+enum verdict {
+    VERDICT_OK,
+    VERDICT_DENY,  /* not allowed; the connection stays */
+    VERDICT_CLOSE, /* cannot be taken: end the connection without acknowledging it */
+};
+
+struct service;
+struct clients {
+    const void **at;
+    size_t len, size;
+};
+
+struct gateway {
+    struct options options;
+    struct admit admit;
+    struct revoked revoked;
+    struct journal journal;
+    struct rates rates;
+    struct overload overload;
+    enum overload_level level;
+    struct sessions sessions;
+    struct remembered remembered;
+    struct uplink uplink;
+    struct deliver deliver;
+    struct service *services;        /* connections with the link secret; uplink tells which one is the link */
+    uint64_t down_boot, down_number; /* of the link's last frame */
+    struct clients resuming;         /* connected since the last tick with clean session 0 */
+    struct clients kicked;           /* to be ended at the next tick */
+    uint32_t scanned_ms, full_logged_ms;
+    bool flushes_early; /* a broker whose tick comes after it has sent what plugins published */
+};
+
+/* Logs why not. */
+MUST_CHECK enum status gateway_init(struct gateway *gateway, const struct option_given given[], size_t given_len);
+void gateway_done(struct gateway *gateway);
+/* Reads the files of keys and secret again, or keeps what it has. */
+void gateway_reload(struct gateway *gateway);
+
+struct gateway_connect {
+    const void *client;
+    struct admit_request request;
+    const char *address; /* for the log */
+    int mqtt_version;
+    bool is_clean;
+};
+enum verdict gateway_connect(struct gateway *gateway, const struct gateway_connect *connect, struct moment now);
+/* The connection ended; one never accepted is no matter. */
+void gateway_gone(struct gateway *gateway, const void *client);
+enum verdict gateway_subscribe(struct gateway *gateway, const void *client, struct slice filter);
+enum verdict gateway_unsubscribe(struct gateway *gateway, const void *client, struct slice filter);
+/* Also asked, between accepting a connection and CONNACK, about each message that the broker kept for it: no. */
+bool gateway_may_receive(const struct gateway *gateway, const void *client, struct slice topic);
+/* Ends a session: nothing more is taken from or given to it; its connection is ended at the next tick. */
+void gateway_kick(struct gateway *gateway, struct session *session, enum gone_reason reason);
+/* Every current session whose token is void by now. */
+void gateway_kick_revoked(struct gateway *gateway);
+void gateway_kick_revoked_user(struct gateway *gateway, struct slice name); /* a user, or a client id */
+void gateway_tick(struct gateway *gateway, struct moment now);
+
+/* ingest.c. May it be published at all? Asked first; a denied device is told why. */
+enum verdict gateway_may_publish(struct gateway *gateway, const void *client, struct slice topic, bool is_retained,
+                                 struct moment now);
+/* VERDICT_OK: taken, or refused and the device told; either way the broker is to acknowledge it and forget it. */
+enum verdict gateway_publish(struct gateway *gateway, const void *client, struct slice topic, struct slice payload,
+                             struct slice correlation, struct moment now);
+
+/* link.c */
+enum verdict link_connect(struct gateway *gateway, const struct gateway_connect *connect);
+bool link_is_service(const struct gateway *gateway, const void *client);
+/* True when it was a service's connection. */
+bool link_gone(struct gateway *gateway, const void *client);
+void link_frame(struct gateway *gateway, const void *client, struct slice frame, struct moment now);
+/* Ends connections of services that broke the rules. From the tick. */
+void link_tick(struct gateway *gateway);
+void link_done(struct gateway *gateway);
+
+#endif

@@ -1,0 +1,272 @@
+#include "gateway.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "authorize.h"
+#include "broker.h"
+
+/*
+ * What devices publish. Each publish ends in one of four ways: it is in the journal; it is refused and the device is
+ * told below its inbox; it promised nothing and is dropped (typing); or the connection is closed without an
+ * acknowledgement, which is the only "no" that every MQTT client understands.
+ */
+
+#define JSON_BYTES        512
+#define TOPIC_SHOWN_BYTES 128
+#define LOG_PAUSE_MS      1000
+#define LINES_PER_TOKEN   16 /* of a list of marks, from the bucket of marks */
+
+/* One publish on its way. */
+struct publish {
+    struct session *session;
+    struct slice text; /* the topic as published */
+    struct topic topic;
+    struct slice payload, correlation;
+    struct moment now;
+};
+
+struct refusal {
+    const char *code, *message;
+    uint32_t retry_after_ms; /* 0: trying again does not help */
+};
+
+/* ---- telling the device ---- */
+/* A JSON string's inside; cut to TOPIC_SHOWN_BYTES, not within a character. */
+static void json_escape(struct slice text, char *buf, size_t size)
+{
+    size_t len = 0, shown = text.len < TOPIC_SHOWN_BYTES ? text.len : TOPIC_SHOWN_BYTES;
+    while (shown > 0 && shown < text.len && ((unsigned char)text.at[shown] & 0xC0) == 0x80)
+        shown--;
+    for (size_t i = 0; i < shown && len + 7 < size; i++) {
+        unsigned char c = (unsigned char)text.at[i];
+        if (c < 0x20 || c == '"' || c == '\\')
+            len += (size_t)snprintf(buf + len, size - len, "\\u%04x", c);
+        else
+            buf[len++] = (char)c;
+    }
+    buf[len] = '\0';
+}
+
+static size_t retry_format(char *buf, size_t size, uint32_t retry_after_ms)
+{
+    if (retry_after_ms == 0) {
+        buf[0] = '\0';
+        return 0;
+    }
+    return (size_t)snprintf(buf, size, ",\"retry_after_ms\":%u", retry_after_ms);
+}
+
+/* False: the device is not subscribed to where it would be told. */
+static bool tell(struct gateway *gateway, const struct session *session, struct slice tail, struct slice json,
+                 struct slice correlation)
+{
+    if (!subscriptions_match(&session->subscriptions, tail))
+        return false;
+    if (deliver_reply(&gateway->deliver, session->number, tail, json, correlation) != STATUS_OK)
+        broker_log(BROKER_ERROR, "reply dropped client=%s why=no-memory", session->client_id);
+    return true;
+}
+
+/* error/-/-/<code>, for what has no id to answer to; rate limited, since anything can be published. */
+static void tell_generally(struct gateway *gateway, struct session *session, struct slice topic,
+                           const struct refusal *refusal, struct moment now)
+{
+    char tail[64], json[JSON_BYTES], shown[7 * TOPIC_SHOWN_BYTES], retry[32];
+    if (!bucket_take(&session->rates.denied, gateway->rates.denied, now.clock_ms, 1))
+        return;
+    json_escape(topic, shown, 3 * TOPIC_SHOWN_BYTES);
+    (void)retry_format(retry, sizeof retry, refusal->retry_after_ms);
+    (void)snprintf(tail, sizeof tail, "error/-/-/%s", refusal->code);
+    int len = snprintf(json, sizeof json, "{\"topic\":\"%s\",\"message\":\"%s\"%s}", shown, refusal->message, retry);
+    if (len > 0 && (size_t)len < sizeof json)
+        (void)tell(gateway, session, slice_of(tail), (struct slice){json, (size_t)len}, (struct slice){NULL, 0});
+}
+
+static bool tell_message(struct gateway *gateway, const struct publish *publish, const struct refusal *refusal)
+{
+    static const char chat[] = "chat/";
+    char tail[LIMIT_INBOX_TOPIC_LEN + 1], json[JSON_BYTES], retry[32];
+    struct slice rest = {publish->text.at + sizeof chat - 1, publish->text.len - (sizeof chat - 1)};
+    (void)retry_format(retry, sizeof retry, refusal->retry_after_ms);
+    (void)snprintf(tail, sizeof tail, "error/%.*s/%s", (int)rest.len, rest.at, refusal->code);
+    (void)snprintf(json, sizeof json, "{\"message\":\"%s\"%s}", refusal->message, retry);
+    return tell(gateway, publish->session, slice_of(tail), slice_of(json), (struct slice){NULL, 0});
+}
+
+static bool tell_rpc(struct gateway *gateway, const struct publish *publish, const struct refusal *refusal)
+{
+    char tail[LIMIT_INBOX_TOPIC_LEN + 1], json[JSON_BYTES], retry[32];
+    (void)retry_format(retry, sizeof retry, refusal->retry_after_ms);
+    (void)snprintf(tail, sizeof tail, "rpc/%.*s", (int)publish->topic.id.len, publish->topic.id.at);
+    (void)snprintf(json, sizeof json, "{\"error\":{\"code\":\"%s\",\"message\":\"%s\"%s}}", refusal->code,
+                   refusal->message, retry);
+    struct slice correlation = publish->correlation;
+    if (correlation.len > LIMIT_CORRELATION_BYTES)
+        correlation.len = 0;
+    return tell(gateway, publish->session, slice_of(tail), slice_of(json), correlation);
+}
+
+static enum verdict close_session(struct gateway *gateway, const struct publish *publish, const char *why)
+{
+    struct session *session = publish->session;
+    session->gone_reason = GONE_OVERLOADED;
+    if (publish->now.clock_ms - gateway->full_logged_ms >= LOG_PAUSE_MS) {
+        gateway->full_logged_ms = publish->now.clock_ms;
+        broker_log(BROKER_WARNING, "closed client=%s why=%s fill=%u/1000", session->client_id, why,
+                   journal_fill(&gateway->journal));
+    }
+    return VERDICT_CLOSE;
+}
+
+static enum verdict refuse(struct gateway *gateway, const struct publish *publish, const struct refusal *refusal)
+{
+    struct session *session = publish->session;
+    bool is_told;
+    if (publish->topic.kind != TOPIC_CHAT && publish->topic.kind != TOPIC_RPC) {
+        tell_generally(gateway, session, publish->text, refusal, publish->now);
+        return VERDICT_OK;
+    }
+    /* Not lifted with the rate limits: it bounds memory. */
+    if (!bucket_take(&session->rates.errors, gateway->rates.errors, publish->now.clock_ms, 1))
+        return close_session(gateway, publish, "too-many-errors");
+    is_told = publish->topic.kind == TOPIC_CHAT ? tell_message(gateway, publish, refusal)
+                                                : tell_rpc(gateway, publish, refusal);
+    /* One that would be taken later and cannot hear that it was not taken now must not see an acknowledgement. */
+    if (!is_told && refusal->retry_after_ms > 0)
+        return close_session(gateway, publish, refusal->code);
+    return VERDICT_OK;
+}
+
+/* ---- taking ---- */
+static enum verdict take(struct gateway *gateway, const struct publish *publish)
+{
+    const struct journal_record record = {.at_ms = publish->now.unix_ms,
+                                          .session = publish->session->number,
+                                          .client_id = slice_of(publish->session->client_id),
+                                          .topic = publish->text,
+                                          .payload = publish->payload,
+                                          .correlation = publish->correlation};
+    enum status status = journal_append(&gateway->journal, &record);
+    if (status != STATUS_OK)
+        return close_session(gateway, publish, status == STATUS_FULL ? "journal-full" : status_name(status));
+    if (gateway->flushes_early && gateway->uplink.sent == gateway->uplink.confirmed)
+        uplink_flush(&gateway->uplink, &gateway->journal, slice_of(gateway->options.node));
+    return VERDICT_OK;
+}
+
+static enum verdict refuse_overloaded(struct gateway *gateway, const struct publish *publish)
+{
+    const struct journal *journal = &gateway->journal;
+    struct refusal refusal = {"overloaded", "the server is overloaded; try again later",
+                              overload_retry_ms(&gateway->overload, journal_used(journal), journal->capacity,
+                                                publish->now.unix_ms, publish->session->number)};
+    return refuse(gateway, publish, &refusal);
+}
+
+static enum verdict take_message(struct gateway *gateway, const struct publish *publish, enum overload_level level)
+{
+    struct session *session = publish->session;
+    struct refusal refusal = {"rate-limited", "too many messages; try again later", 0};
+    if (level == OVERLOAD_REFUSE)
+        return refuse_overloaded(gateway, publish);
+    if (!rates_take_chat(&gateway->rates, &session->rates, &session->user->chat, publish->now.clock_ms,
+                         &refusal.retry_after_ms))
+        return refuse(gateway, publish, &refusal);
+    return take(gateway, publish);
+}
+
+static enum verdict take_request(struct gateway *gateway, const struct publish *publish, enum overload_level level)
+{
+    static const struct refusal CORRELATION = {"bad-request", "the correlation data is too long", 0};
+    struct session *session = publish->session;
+    struct refusal refusal = {"rate-limited", "too many requests; try again later", 0};
+    if (publish->correlation.len > LIMIT_CORRELATION_BYTES)
+        return refuse(gateway, publish, &CORRELATION);
+    /* sync is a mark, taken as long as there is room. */
+    if (level == OVERLOAD_REFUSE && publish->topic.kind == TOPIC_RPC)
+        return refuse_overloaded(gateway, publish);
+    if (!rates_take(&gateway->rates, &session->rates.rpc, gateway->rates.rpc, publish->now.clock_ms, 1)) {
+        refusal.retry_after_ms = bucket_wait_ms(&session->rates.rpc, gateway->rates.rpc);
+        return refuse(gateway, publish, &refusal);
+    }
+    return take(gateway, publish);
+}
+
+static enum verdict take_mark(struct gateway *gateway, const struct publish *publish, uint32_t lines)
+{
+    if (!rates_take(&gateway->rates, &publish->session->rates.marks, gateway->rates.marks, publish->now.clock_ms,
+                    1 + lines / LINES_PER_TOKEN))
+        return close_session(gateway, publish, "too-many-marks");
+    return take(gateway, publish);
+}
+
+static enum verdict take_typing(struct gateway *gateway, const struct publish *publish, enum overload_level level)
+{
+    if (level != OVERLOAD_NONE ||
+        !rates_take(&gateway->rates, &publish->session->rates.typing, gateway->rates.typing, publish->now.clock_ms, 1))
+        return VERDICT_OK; /* dropped: it promises nothing */
+    return take(gateway, publish);
+}
+
+static enum verdict take_any(struct gateway *gateway, const struct publish *publish, uint32_t lines)
+{
+    enum overload_level level = overload_level(journal_fill(&gateway->journal));
+    switch (publish->topic.kind) {
+    case TOPIC_CHAT:
+        return take_message(gateway, publish, level);
+    case TOPIC_RPC:
+    case TOPIC_SYNC:
+        return take_request(gateway, publish, level);
+    case TOPIC_ACK:
+    case TOPIC_READ:
+    case TOPIC_ACK_LIST:
+    case TOPIC_READ_LIST:
+        return take_mark(gateway, publish, lines);
+    case TOPIC_TYPING:
+        return take_typing(gateway, publish, level);
+    }
+    return VERDICT_DENY;
+}
+
+/* ---- the two questions of the broker ---- */
+enum verdict gateway_may_publish(struct gateway *gateway, const void *client, struct slice topic, bool is_retained,
+                                 struct moment now)
+{
+    static const struct refusal DENIED = {"denied", "not a topic that a device may publish to", 0};
+    static const struct refusal RETAINED = {"denied", "retained messages are not allowed", 0};
+    struct topic parsed;
+    if (link_is_service(gateway, client))
+        return !is_retained && slice_equal(topic, SLICE(FRAME_TOPIC_DOWN)) ? VERDICT_OK : VERDICT_DENY;
+    struct session *session = sessions_of_client(&gateway->sessions, client);
+    if (session == NULL || !session->is_current)
+        return VERDICT_DENY; /* also a will: its connection is gone by then */
+    if (authorize_publish(topic, is_retained, &parsed) == STATUS_OK)
+        return VERDICT_OK;
+    tell_generally(gateway, session, topic, is_retained ? &RETAINED : &DENIED, now);
+    return VERDICT_DENY;
+}
+
+enum verdict gateway_publish(struct gateway *gateway, const void *client, struct slice topic, struct slice payload,
+                             struct slice correlation, struct moment now)
+{
+    static const struct refusal MALFORMED = {"bad-request", "the payload is not of the form that belongs to the topic",
+                                             0};
+    static const struct refusal TOO_LARGE = {"too-large", "the payload is too large", 0};
+    uint32_t lines;
+    struct session *session = sessions_of_client(&gateway->sessions, client);
+    if (session == NULL || !session->is_current)
+        return VERDICT_DENY;
+    if (session->gone_reason != GONE_CLOSED) /* closing: what still arrives must not get past what was refused */
+        return VERDICT_CLOSE;
+    struct publish publish = {
+        .session = session, .text = topic, .payload = payload, .correlation = correlation, .now = now};
+    if (authorize_publish(topic, false, &publish.topic) != STATUS_OK)
+        return VERDICT_DENY;
+    enum status status = authorize_payload(&publish.topic, payload, (size_t)gateway->options.max_message_bytes, &lines);
+    if (status == STATUS_TOO_LARGE)
+        return refuse(gateway, &publish, &TOO_LARGE);
+    if (status != STATUS_OK)
+        return refuse(gateway, &publish, &MALFORMED);
+    return take_any(gateway, &publish, lines);
+}

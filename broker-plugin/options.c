@@ -1,0 +1,131 @@
+#include "options.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bucket.h"
+#include "journal.h"
+
+enum option_type { OPTION_PATH, OPTION_NAME, OPTION_NUMBER, OPTION_SWITCH };
+
+struct option_row {
+    const char *name;
+    enum option_type type;
+    size_t offset;
+    const char *standard; /* NULL: must be given */
+    uint64_t min, max;    /* NUMBER */
+    const char *help;
+};
+
+#define AT(member) offsetof(struct options, member)
+static const struct option_row OPTIONS[] = {
+    {"keys_file", OPTION_PATH, AT(keys_file), NULL, 0, 0, "public keys of tokens; read again on SIGHUP"},
+    {"link_secret_file", OPTION_PATH, AT(link_secret_file), NULL, 0, 0,
+     "what the sync service proves itself with; read again on SIGHUP"},
+    {"journal_file", OPTION_PATH, AT(journal_file), NULL, 0, 0, "messages not yet committed"},
+    {"journal_bytes", OPTION_NUMBER, AT(journal_bytes), "67108864", JOURNAL_BYTES_MIN, 1ull << 40,
+     "size of the journal; an existing one changes its size when it is empty"},
+    {"revocations_file", OPTION_PATH, AT(revocations_file), NULL, 0, 0, "revoked tokens"},
+    {"max_message_bytes", OPTION_NUMBER, AT(max_message_bytes), "65536", 1, LIMIT_MESSAGE_BYTES_MAX,
+     "largest payload of a device"},
+    {"limits", OPTION_SWITCH, AT(limits), "on", 0, 0, "off lifts the rate limits, for load tests"},
+    {"messages_per_second", OPTION_NUMBER, AT(messages_per_second), "100", 1, BUCKET_BURST_MAX,
+     "messages of one device, sustained; a user's devices together: four times as many"},
+    {"messages_burst", OPTION_NUMBER, AT(messages_burst), "2000", 1, BUCKET_BURST_MAX, "at once, after a pause"},
+    {"node", OPTION_NAME, AT(node), "node", 0, 0, "name of this broker, told to the sync service"},
+};
+#define OPTIONS_LEN (sizeof OPTIONS / sizeof OPTIONS[0])
+
+static enum status number_read(const struct option_row *row, const char *value, uint64_t *ret_number)
+{
+    char *end;
+    errno = 0;
+    unsigned long long number = strtoull(value, &end, 10);
+    if (value[0] < '0' || value[0] > '9' || *end != '\0' || errno != 0 || number < row->min || number > row->max)
+        return STATUS_MALFORMED;
+    *ret_number = number;
+    return STATUS_OK;
+}
+
+static enum status value_read(struct options *options, const struct option_row *row, const char *value)
+{
+    char *at = (char *)options + row->offset;
+    size_t len = strlen(value);
+    bool is_on = strcmp(value, "on") == 0;
+    switch (row->type) {
+    case OPTION_PATH:
+        if (len == 0 || len > OPTIONS_PATH_LEN)
+            return STATUS_MALFORMED;
+        memcpy(at, value, len + 1);
+        return STATUS_OK;
+    case OPTION_NAME:
+        if (!name_is_group(slice_of(value)))
+            return STATUS_MALFORMED;
+        memcpy(at, value, len + 1);
+        return STATUS_OK;
+    case OPTION_NUMBER:
+        return number_read(row, value, (uint64_t *)(void *)at);
+    case OPTION_SWITCH:
+        if (!is_on && strcmp(value, "off") != 0)
+            return STATUS_MALFORMED;
+        *(bool *)(void *)at = is_on;
+        return STATUS_OK;
+    }
+    return STATUS_INTERNAL;
+}
+
+static const struct option_row *row_of(const char *name)
+{
+    for (size_t i = 0; i < OPTIONS_LEN; i++)
+        if (strcmp(OPTIONS[i].name, name) == 0)
+            return &OPTIONS[i];
+    return NULL;
+}
+
+enum status options_read(struct options *ret_options, const struct option_given given[], size_t given_len, char *why,
+                         size_t why_size)
+{
+    bool was_given[OPTIONS_LEN] = {false};
+    struct options options = {.limits = false};
+    for (size_t i = 0; i < given_len; i++) {
+        const struct option_row *row = row_of(given[i].name);
+        if (row == NULL) {
+            (void)snprintf(why, why_size, "unknown option plugin_opt_%s", given[i].name);
+            return STATUS_MALFORMED;
+        }
+        if (was_given[row - OPTIONS]) {
+            (void)snprintf(why, why_size, "plugin_opt_%s is given twice", row->name);
+            return STATUS_MALFORMED;
+        }
+        was_given[row - OPTIONS] = true;
+        if (value_read(&options, row, given[i].value) != STATUS_OK) {
+            (void)snprintf(why, why_size, "plugin_opt_%s cannot be %s: it is %s", row->name, given[i].value, row->help);
+            return STATUS_MALFORMED;
+        }
+    }
+    for (size_t i = 0; i < OPTIONS_LEN; i++) {
+        if (was_given[i])
+            continue;
+        if (OPTIONS[i].standard == NULL) {
+            (void)snprintf(why, why_size, "plugin_opt_%s is missing: %s", OPTIONS[i].name, OPTIONS[i].help);
+            return STATUS_MALFORMED;
+        }
+        if (value_read(&options, &OPTIONS[i], OPTIONS[i].standard) != STATUS_OK)
+            return STATUS_INTERNAL;
+    }
+    *ret_options = options;
+    return STATUS_OK;
+}
+
+size_t options_help(char *buf, size_t buf_size)
+{
+    size_t len = 0;
+    for (size_t i = 0; i < OPTIONS_LEN; i++)
+        len += (size_t)snprintf(len < buf_size ? buf + len : NULL, len < buf_size ? buf_size - len : 0,
+                                "plugin_opt_%s\t%s\t%s\n", OPTIONS[i].name,
+                                OPTIONS[i].standard != NULL ? OPTIONS[i].standard : "(must be given)", OPTIONS[i].help);
+    return len;
+}

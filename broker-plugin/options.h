@@ -1,0 +1,34 @@
+#ifndef GNATTER_PLUGIN_OPTIONS_H
+#define GNATTER_PLUGIN_OPTIONS_H
+/*
+ * The plugin_opt_... lines of mosquitto.conf: one table (options.c) of name, type, default, bounds and help. The broker
+ * reads them at its start only; on a reload the plugin reads the files they name again. Pure.
+ */
+#include "status.h"
+#include "topic.h"
+
+#define OPTIONS_PATH_LEN 1023
+
+struct options {
+    char keys_file[OPTIONS_PATH_LEN + 1];
+    char link_secret_file[OPTIONS_PATH_LEN + 1];
+    char journal_file[OPTIONS_PATH_LEN + 1];
+    char revocations_file[OPTIONS_PATH_LEN + 1];
+    char node[LIMIT_GROUP_LEN + 1];
+    uint64_t journal_bytes;
+    uint64_t max_message_bytes;
+    uint64_t messages_per_second, messages_burst;
+    bool limits;
+};
+
+struct option_given {
+    const char *name, *value;
+};
+
+/* STATUS_MALFORMED: an unknown, doubled, ill formed or missing option; `why` names it. */
+MUST_CHECK enum status options_read(struct options *ret_options, const struct option_given given[], size_t given_len,
+                                    char *why, size_t why_size);
+/* The table as text, a row per line, for the reference page. Returns the length, as snprintf. */
+size_t options_help(char *buf, size_t buf_size);
+
+#endif

@@ -1,0 +1,39 @@
+#ifndef GNATTER_SUBSCRIPTIONS_H
+#define GNATTER_SUBSCRIPTIONS_H
+/*
+ * What one device is subscribed to: filters below its inbox, and users whose presence it watches. What is published to
+ * a device goes by its client id and would reach it whatever it subscribed to, so its filters are honoured here.
+ * Broker's thread only.
+ */
+#include "topic.h"
+
+#define SUBSCRIPTIONS_FILTERS_MAX 64 /* of one device below its inbox; there are twelve kinds of things in it */
+
+struct subscriptions {
+    bool has_all; /* inbox/<user>/#, what nearly every device has: takes no memory */
+    uint16_t filters_len, watched_len;
+    char **filters; /* below inbox/<user>/ */
+    char **watched; /* users */
+};
+
+void subscriptions_done(struct subscriptions *subscriptions); /* empty again */
+bool subscriptions_is_empty(const struct subscriptions *subscriptions);
+/* Subscribed to anything below the inbox: live. */
+bool subscriptions_has_inbox(const struct subscriptions *subscriptions);
+
+/* `below`: the filter without inbox/<user>/; keeps a copy. Having it already is STATUS_OK too.
+ * STATUS_FULL: too many. STATUS_NO_MEMORY. */
+MUST_CHECK enum status subscriptions_add(struct subscriptions *subscriptions, struct slice below);
+/* Was it there? */
+bool subscriptions_remove(struct subscriptions *subscriptions, struct slice below);
+/* STATUS_EXISTS: watched already. */
+MUST_CHECK enum status subscriptions_watch(struct subscriptions *subscriptions, struct slice user);
+bool subscriptions_unwatch(struct subscriptions *subscriptions, struct slice user);
+bool subscriptions_watches(const struct subscriptions *subscriptions, struct slice user);
+
+/* Does a publish to inbox/<user>/<tail> match one of the filters? */
+bool subscriptions_match(const struct subscriptions *subscriptions, struct slice tail);
+/* MQTT's rule for one filter and one topic. */
+bool filter_matches(struct slice filter, struct slice topic);
+
+#endif

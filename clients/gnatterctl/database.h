@@ -1,0 +1,26 @@
+#ifndef GNATTER_CTL_DATABASE_H
+#define GNATTER_CTL_DATABASE_H
+/* The node's database, as its administrator. The SQL functions are the API; an error of theirs is said in their words.
+ */
+#include <libpq-fe.h>
+#include "node.h"
+
+/* Connects. Says what is wrong and returns NULL. PQfinish it. */
+PGconn *database_open(const struct node *node);
+/* Opens node and database; what was opened is closed again on failure. */
+MUST_CHECK enum result database_begin(const struct args *args, struct node *ret_node, PGconn **ret_conn);
+void database_end(struct node *node, PGconn *conn);
+/* Runs one statement with text parameters (NULL: null). Says what is wrong and returns NULL. PQclear it. */
+PGresult *database_query(PGconn *conn, const char *sql, int params_len, const char *const params[]);
+/* The same, for its effect. */
+MUST_CHECK enum result database_do(PGconn *conn, const char *sql, int params_len, const char *const params[]);
+/* Opens node and database, runs one statement for its effect, closes both. */
+MUST_CHECK enum result database_call(const struct args *args, const char *sql, int params_len,
+                                     const char *const params[]);
+/* Says an error of a result (or of the connection) in one line. */
+enum result database_fail(PGconn *conn, const PGresult *result);
+/* An array of texts as PostgreSQL writes it. NULL elements are not allowed. */
+const char *database_array(const char *const texts[], int texts_len);
+/* What libpq and psql need in their environment to connect as the administrator. */
+void database_environment(const struct node *node);
+#endif

@@ -1,0 +1,254 @@
+#include "node.h"
+#include "conf.h"
+#include "file.h"
+#include "output.h"
+#include "ports.h"
+#include "text.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <libpq-fe.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* [node] of gnatter.conf: reading, writing and explaining come from this table. */
+static const struct conf_row {
+    const char *key;
+    bool is_number;
+    size_t offset;
+    const char *standard;
+    int64_t min, max;
+    const char *help;
+} conf_rows[] = {
+#define TEXT(key, standard, help)                                                                                      \
+    {                                                                                                                  \
+#key, false, offsetof(struct node_conf, key), standard, 0, 0, help                                             \
+    }
+#define NUMBER(key, standard, min, max, help)                                                                          \
+    {                                                                                                                  \
+#key, true, offsetof(struct node_conf, key), #standard, min, max, help                                         \
+    }
+    TEXT(name, "gnatter", "the node's name, in logs and metrics"),
+    TEXT(listen, "127.0.0.1", "address of the plain listeners; another than loopback on purpose only"),
+    NUMBER(mqtt_port, 1883, 0, 65535, "MQTT over TCP"),
+    NUMBER(ws_port, 8083, 0, 65535, "MQTT over WebSocket"),
+    TEXT(tls_cert, "", "certificate chain (PEM); with tls_key: listeners with TLS"),
+    TEXT(tls_key, "", "its private key (PEM)"),
+    TEXT(tls_listen, "0.0.0.0", "address of the TLS listeners"),
+    NUMBER(mqtts_port, 8883, 0, 65535, "MQTT over TLS"),
+    NUMBER(wss_port, 8084, 0, 65535, "MQTT over WebSocket over TLS"),
+    NUMBER(max_message_bytes, 65536, 1024, LIMIT_MESSAGE_BYTES_MAX, "largest payload of a message"),
+    NUMBER(journal_bytes, 67108864, 1048576, 1099511627776,
+           "the broker's journal of what the service has not yet taken"),
+    NUMBER(messages_per_second, 100, 1, 1000000, "what one device may send in the long run"),
+    NUMBER(messages_burst, 2000, 1, 1000000, "and at once"),
+    NUMBER(postgres_port, 0, 0, 65535, "of the private PostgreSQL; 0: an existing server"),
+    TEXT(database, "", "how gnatterctl connects to it; the password is in keys/pgpass"),
+    TEXT(service_user, "gnatter_service", "the database role of the service; its password is in keys/service.pgpass"),
+#undef TEXT
+#undef NUMBER
+};
+enum { CONF_ROWS = sizeof(conf_rows) / sizeof(conf_rows[0]) };
+
+static bool conf_put(struct node_conf *conf, const struct conf_row *row, const char *value)
+{
+    void *at = (char *)conf + row->offset;
+    if (row->is_number)
+        return text_number(value, row->min, row->max, at);
+    *(char **)at = text_copy(value, strlen(value));
+    return true;
+}
+
+static const char *conf_value(const struct node_conf *conf, const struct conf_row *row)
+{
+    const void *at = (const char *)conf + row->offset;
+    return row->is_number ? text_format("%lld", (long long)*(const int64_t *)at) : *(char *const *)at;
+}
+
+void node_conf_default(struct node_conf *ret_conf)
+{
+    for (int i = 0; i < CONF_ROWS; i++)
+        (void)conf_put(ret_conf, &conf_rows[i], conf_rows[i].standard); /* the table's own values are good */
+}
+
+const char *node_conf_text(const struct node_conf *conf)
+{
+    const char *text =
+        "# A Gnatter node. [node] is read by gnatterctl (after a change: gnatterctl down, gnatterctl up),\n"
+        "# [service] by gnatter-syncd; gnatter-syncd --help explains its keys, gnatterctl reload applies them.\n"
+        "\n[node]\n";
+    for (int i = 0; i < CONF_ROWS; i++)
+        text = text_format("%s# %s\n%s = %s\n", text, conf_rows[i].help, conf_rows[i].key,
+                           conf_value(conf, &conf_rows[i]));
+    return text_format("%s\n[service]\n", text);
+}
+
+static const char *take_pair(struct node_conf *conf, const struct conf_pair *pair)
+{
+    if (!strcmp(pair->section, "service"))
+        return NULL;
+    if (strcmp(pair->section, "node") != 0)
+        return text_format("unknown section [%s]", pair->section);
+    for (int i = 0; i < CONF_ROWS; i++) {
+        if (strcmp(conf_rows[i].key, pair->key) != 0)
+            continue;
+        if (conf_put(conf, &conf_rows[i], pair->value))
+            return NULL;
+        return text_format("%s: not a number from %lld to %lld", pair->key, (long long)conf_rows[i].min,
+                           (long long)conf_rows[i].max);
+    }
+    return text_format("unknown key %s in [node]", pair->key);
+}
+
+static enum result read_conf(const char *dir, int dir_fd, struct node_conf *ret_conf)
+{
+    char *text;
+    enum status status = file_read(dir_fd, NODE_CONF, &text, NULL);
+    if (status == STATUS_NOT_FOUND)
+        return fail("no node in %s: make one with gnatterctl --dir %s init (or up)", dir, dir);
+    if (status != STATUS_OK)
+        return fail("cannot read %s/%s: %s", dir, NODE_CONF, strerror(errno));
+    node_conf_default(ret_conf);
+    struct conf_pair pair = {.section = ""};
+    const char *at = text, *problem = NULL;
+    int line = 0;
+    while (!problem && conf_next(&at, &line, &pair))
+        problem = take_pair(ret_conf, &pair);
+    if (!problem && !pair.key)
+        problem = "neither [section] nor key = value";
+    if (problem)
+        return fail("%s/%s, line %d: %s", dir, NODE_CONF, line, problem);
+    return DONE;
+}
+
+enum result node_open(const struct args *args, struct node *ret_node)
+{
+    *ret_node = (struct node){.dir_fd = -1};
+    /* What a shell set for another server would win over the node's own. */
+    static const char *const foreign[] = {"PGHOSTADDR", "PGPASSWORD", "PGPASSFILE", "PGSERVICE", "PGSERVICEFILE"};
+    for (size_t i = 0; i < sizeof(foreign) / sizeof(foreign[0]); i++)
+        (void)unsetenv(foreign[i]); /* these are names: cannot fail */
+    char *real = realpath(args->dir, NULL);
+    if (!real)
+        return errno == ENOENT
+                   ? fail("no node in %s: make one with gnatterctl --dir %s init (or up)", args->dir, args->dir)
+                   : fail("cannot open %s: %s", args->dir, strerror(errno));
+    ret_node->dir = text_copy(real, strlen(real));
+    free(real);
+    ret_node->dir_fd = open(ret_node->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (ret_node->dir_fd < 0)
+        return fail("cannot open %s: %s", ret_node->dir, strerror(errno));
+    enum result result = read_conf(args->dir, ret_node->dir_fd, &ret_node->conf);
+    if (result != DONE)
+        node_close(ret_node);
+    return result;
+}
+
+void node_close(struct node *node)
+{
+    if (node->dir_fd >= 0)
+        (void)close(node->dir_fd); /* was only read */
+    node->dir_fd = -1;
+}
+
+bool node_exists(const char *dir)
+{
+    return file_exists(AT_FDCWD, text_format("%s/%s", dir, NODE_CONF));
+}
+
+const char *node_path(const struct node *node, const char *name)
+{
+    return text_format("%s/%s", node->dir, name);
+}
+
+static void set_text(char **at, const char *value, bool *changed)
+{
+    if (!value || !strcmp(*at, value))
+        return;
+    *at = text_copy(value, strlen(value));
+    *changed = true;
+}
+
+/* Port 0 asks for any free one. */
+static bool set_port(int64_t *at, int64_t value, const char *address, bool *changed)
+{
+    if (value < 0 || value == *at)
+        return true;
+    if (value == 0)
+        value = port_free_one(address);
+    *at = value;
+    *changed = true;
+    return value != 0;
+}
+
+static const char *absolute(const char *path)
+{
+    if (!path || path[0] == '/' || path[0] == '\0')
+        return path;
+    char *real = realpath(path, NULL);
+    const char *text = text_copy(real ? real : path, strlen(real ? real : path));
+    free(real);
+    return text;
+}
+
+enum result node_apply_listeners(struct node *node, const struct args *args, bool *ret_changed)
+{
+    struct node_conf *conf = &node->conf;
+    bool changed = false;
+    set_text(&conf->listen, args->listen, &changed);
+    set_text(&conf->tls_listen, args->tls_listen, &changed);
+    set_text(&conf->tls_cert, absolute(args->tls_cert), &changed);
+    set_text(&conf->tls_key, absolute(args->tls_key), &changed);
+    if (!address_is_valid(conf->listen) || !address_is_valid(conf->tls_listen))
+        return fail_usage("--listen and --tls-listen take a numeric address such as 127.0.0.1, not \"%s\"",
+                          address_is_valid(conf->listen) ? conf->tls_listen : conf->listen);
+    if (args->listen && !address_is_loopback(conf->listen) && !args->plain_exposed)
+        return fail(
+            "%s can be reached from outside and tokens would travel unencrypted: use --tls-cert and --tls-key, or "
+            "--plain-exposed behind something that adds TLS",
+            conf->listen);
+    if (!conf->tls_cert[0] != !conf->tls_key[0])
+        return fail_usage("--tls-cert and --tls-key go together");
+    if (conf->tls_cert[0] && (access(conf->tls_cert, R_OK) != 0 || access(conf->tls_key, R_OK) != 0))
+        return fail("cannot read %s: %s", access(conf->tls_cert, R_OK) != 0 ? conf->tls_cert : conf->tls_key,
+                    strerror(errno));
+    if (!set_port(&conf->mqtt_port, args->mqtt_port, conf->listen, &changed) ||
+        !set_port(&conf->ws_port, args->ws_port, conf->listen, &changed) ||
+        !set_port(&conf->mqtts_port, args->mqtts_port, conf->tls_listen, &changed) ||
+        !set_port(&conf->wss_port, args->wss_port, conf->tls_listen, &changed))
+        return fail("no free port at %s", conf->listen);
+    if (conf->mqtt_port == conf->ws_port)
+        return fail_usage("MQTT and WebSocket cannot share port %lld", (long long)conf->mqtt_port);
+    *ret_changed = changed;
+    return DONE;
+}
+
+/* How the service connects: as the administrator does, but for role and password. */
+static const char *service_database(const struct node_conf *conf)
+{
+    const char *text = "";
+    PQconninfoOption *options = PQconninfoParse(conf->database, NULL);
+    for (const PQconninfoOption *option = options; option && option->keyword; option++)
+        if (option->val && strcmp(option->keyword, "user") != 0)
+            text = text_format("%s%s=%s ", text, option->keyword, conf_quote(option->val));
+    PQconninfoFree(options);
+    return text_format("%suser=%s passfile=%s", text, conf_quote(conf->service_user), conf_quote(NODE_SERVICE_PGPASS));
+}
+
+enum result node_save(const struct node *node, bool *ret_changed)
+{
+    char *text;
+    if (file_read(node->dir_fd, NODE_CONF, &text, NULL) != STATUS_OK)
+        return fail("cannot read %s/%s: %s", node->dir, NODE_CONF, strerror(errno));
+    const struct node_conf *conf = &node->conf;
+    for (int i = 0; i < CONF_ROWS; i++)
+        text = conf_set(text, "node", conf_rows[i].key, conf_value(conf, &conf_rows[i]));
+    text = conf_set(text, "service", "database", service_database(conf));
+    text = conf_set(text, "service", "links",
+                    text_format("mqtt://%s:%lld", address_to_reach(conf->listen), (long long)conf->mqtt_port));
+    if (file_update(node->dir_fd, NODE_CONF, text, 0644, ret_changed) != STATUS_OK)
+        return fail("cannot write %s/%s: %s", node->dir, NODE_CONF, strerror(errno));
+    return DONE;
+}

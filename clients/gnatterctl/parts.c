@@ -1,0 +1,182 @@
+#include "parts.h"
+#include "broker.h"
+#include "file.h"
+#include "output.h"
+#include "postgres.h"
+#include "text.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define LAST_LINES 3 /* an error and what it came from */
+#define STATE_FILE "run/parts"
+
+const struct part_row part_rows[PARTS] = {
+    [PART_POSTGRES] = {"postgres", "run/postgres.pid", "log/postgres.log", SIGINT /* fast shutdown */, 60000},
+    [PART_BROKER] = {"mosquitto", "run/mosquitto.pid", "log/mosquitto.log", SIGTERM, 15000},
+    [PART_SYNCD] = {"syncd", "run/syncd.pid", "log/syncd.log", SIGTERM, 20000},
+};
+
+void parts_read(const struct node *node, struct parts *ret_parts)
+{
+    *ret_parts = (struct parts){0};
+    char *text;
+    if (file_read(node->dir_fd, STATE_FILE, &text, NULL) != STATUS_OK)
+        return;
+    for (char *line = text; line && *line;) {
+        char *end = strchr(line, '\n');
+        char name[32];
+        long pid;
+        unsigned long long start_ticks;
+        if (sscanf(line, "%31s %ld %llu", name, &pid, &start_ticks) == 3) {
+            struct process process = {(pid_t)pid, start_ticks};
+            if (!process_alive(process))
+                process.pid = 0;
+            if (!strcmp(name, "supervisor"))
+                ret_parts->supervisor = process;
+            for (int id = 0; id < PARTS; id++)
+                if (!strcmp(name, part_rows[id].name))
+                    ret_parts->part[id] = process;
+        }
+        line = end ? end + 1 : NULL;
+    }
+}
+
+static bool write_pid(const struct node *node, const char *name, pid_t pid)
+{
+    if (!pid)
+        return unlinkat(node->dir_fd, name, 0) == 0 || errno == ENOENT;
+    const char *text = text_format("%ld\n", (long)pid);
+    return file_write(node->dir_fd, name, text, strlen(text), 0644, (uid_t)-1, (gid_t)-1) == STATUS_OK;
+}
+
+enum result parts_write(const struct node *node, const struct parts *parts)
+{
+    const char *text = text_format("supervisor %ld %llu\n", (long)parts->supervisor.pid,
+                                   (unsigned long long)parts->supervisor.start_ticks);
+    bool ok = true;
+    for (int id = 0; id < PARTS; id++) {
+        text = text_format("%s%s %ld %llu\n", text, part_rows[id].name, (long)parts->part[id].pid,
+                           (unsigned long long)parts->part[id].start_ticks);
+        ok = ok && write_pid(node, part_rows[id].pid_file, parts->part[id].pid);
+    }
+    ok = ok && file_write(node->dir_fd, STATE_FILE, text, strlen(text), 0644, (uid_t)-1, (gid_t)-1) == STATUS_OK;
+    return ok ? DONE : fail("cannot write below %s: %s", node_path(node, "run"), strerror(errno));
+}
+
+bool part_is_ours(const struct node *node, enum part_id id)
+{
+    return id != PART_POSTGRES || node->conf.postgres_port != 0;
+}
+
+static const char *syncd_program(void)
+{
+    return sibling_path("GNATTER_SYNCD", "gnatter-syncd", "../sbin/gnatter-syncd");
+}
+
+/* As root it reads what only root may, and then becomes the account of its configuration by itself. */
+static bool syncd_start(const struct node *node, int log_fd, struct process *ret_process)
+{
+    const char *program = syncd_program();
+    if (!program) {
+        errno = ENOENT;
+        return false;
+    }
+    char *argv[] = {text_format("%s", program), "--config", NODE_CONF, NULL};
+    struct launch launch = {
+        .program = program, .argv = argv, .cwd_fd = node->dir_fd, .input_fd = -1, .log_fd = log_fd, .keep_fd = -1};
+    return process_start(&launch, ret_process);
+}
+
+bool part_start(const struct node *node, enum part_id id, struct process *ret_process)
+{
+    int log_fd = openat(node->dir_fd, part_rows[id].log_file, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    if (log_fd < 0)
+        return false;
+    bool ok = false;
+    switch (id) {
+    case PART_POSTGRES:
+        ok = postgres_start(node, log_fd, ret_process);
+        break;
+    case PART_BROKER:
+        ok = broker_start(node, log_fd, ret_process);
+        break;
+    case PART_SYNCD:
+        ok = syncd_start(node, log_fd, ret_process);
+        break;
+    case PARTS:
+        break;
+    }
+    int error = errno;
+    (void)close(log_fd); /* the part has its own */
+    errno = error;
+    return ok;
+}
+
+bool part_stop(enum part_id id, struct process process)
+{
+    bool in_time = true;
+    if (!process_alive(process))
+        return true;
+    (void)kill(process.pid, part_rows[id].stop_signal); /* gone meanwhile: just as well */
+    if (!process_wait(process, part_rows[id].stop_ms)) {
+        in_time = false;
+        (void)kill(process.pid, SIGKILL);
+        (void)process_wait(process, 5000); /* nothing more can be done about it */
+    }
+    (void)waitpid(process.pid, NULL, WNOHANG); /* when it is a child of ours */
+    return in_time;
+}
+
+/* Through the supervisor, or past one that was killed. */
+bool node_reload(const struct node *node)
+{
+    struct parts parts;
+    parts_read(node, &parts);
+    if (parts.supervisor.pid)
+        return kill(parts.supervisor.pid, SIGHUP) == 0;
+    bool told = false, changed;
+    if (broker_files_copy(node, &changed) != DONE)
+        return false;
+    for (int id = 0; id < PARTS; id++)
+        told = (parts.part[id].pid && kill(parts.part[id].pid, SIGHUP) == 0) || told;
+    return told;
+}
+
+const char *part_last_words(const struct node *node, const char *log_file)
+{
+    char buf[4096];
+    int fd = openat(node->dir_fd, log_file, O_RDONLY | O_CLOEXEC);
+    struct stat about;
+    ssize_t len = -1;
+    if (fd >= 0 && fstat(fd, &about) == 0) {
+        off_t from = about.st_size > (off_t)sizeof(buf) - 1 ? about.st_size - (off_t)sizeof(buf) + 1 : 0;
+        len = pread(fd, buf, sizeof(buf) - 1, from);
+    }
+    if (fd >= 0)
+        (void)close(fd); /* was only read */
+    if (len <= 0)
+        return "(its log is empty)";
+    buf[len] = '\0';
+    char *text = text_trim(buf), *from = text + strlen(text);
+    for (int lines = 0; from > text; from--)
+        if (from[-1] == '\n' && ++lines == LAST_LINES)
+            break;
+    return text_copy(from, strlen(from));
+}
+
+enum result parts_installed(const struct node *node)
+{
+    if (!broker_program() || !broker_plugin())
+        return REFUSED;
+    if (!syncd_program())
+        return fail("gnatter-syncd is not beside gnatterctl: run make, or set GNATTER_SYNCD");
+    if (node->conf.postgres_port && !postgres_program("postgres"))
+        return REFUSED;
+    return DONE;
+}

@@ -1,0 +1,103 @@
+#include "state.h"
+#include "broker.h"
+#include "output.h"
+#include "postgres.h"
+#include "text.h"
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define ANSWER_BYTES_MAX (256 * 1024)
+#define WAIT_MS          2000
+
+/* Through the node's descriptor: a socket's path is short, and DIR may be long. */
+static int connect_service(const struct node *node)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    (void)snprintf(address.sun_path, sizeof(address.sun_path), "/proc/self/fd/%d/" NODE_SYNCD_SOCKET, node->dir_fd);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0)
+        return -1;
+    if (connect(fd, (const struct sockaddr *)&address, sizeof(address)) == 0)
+        return fd;
+    (void)close(fd); /* nothing was sent */
+    return -1;
+}
+
+/* The one JSON object that the service writes to whoever connects. */
+static cJSON *ask_service(const struct node *node)
+{
+    int fd = connect_service(node);
+    if (fd < 0)
+        return NULL;
+    char *text = text_room(ANSWER_BYTES_MAX + 1);
+    size_t len = 0;
+    int64_t until_ms = clock_ms() + WAIT_MS;
+    cJSON *object = NULL;
+    while (!object && len < ANSWER_BYTES_MAX) {
+        int64_t left_ms = until_ms - clock_ms();
+        struct pollfd waiting = {.fd = fd, .events = POLLIN};
+        if (left_ms <= 0 || poll(&waiting, 1, (int)left_ms) != 1)
+            break;
+        ssize_t got = recv(fd, text + len, ANSWER_BYTES_MAX - len, 0);
+        if (got > 0)
+            len += (size_t)got;
+        text[len] = '\0';
+        if (got <= 0 || text[len - 1] == '\n')
+            object = cJSON_Parse(text);
+        if (got <= 0)
+            break;
+    }
+    (void)close(fd); /* nothing was sent */
+    return object;
+}
+
+static bool has_link(const cJSON *service)
+{
+    const cJSON *link;
+    cJSON_ArrayForEach(
+        link, cJSON_GetObjectItem(service, "links")) if (cJSON_IsTrue(cJSON_GetObjectItem(link, "up"))) return true;
+    return false;
+}
+
+static const char *find_why(const struct node *node, const struct node_state *state)
+{
+    if (!state->parts.supervisor.pid && !state->parts.part[PART_BROKER].pid)
+        return "the node is down (gnatterctl up)";
+    for (int id = 0; id < PARTS; id++)
+        if (part_is_ours(node, (enum part_id)id) && !state->parts.part[id].pid)
+            return text_format("%s is down", part_rows[id].name);
+    if (!state->database_answers)
+        return "the database does not answer";
+    if (!state->broker_answers)
+        return text_format("the broker does not answer at port %lld", (long long)node->conf.mqtt_port);
+    if (!state->service)
+        return "the service does not tell how it is";
+    if (!cJSON_IsTrue(cJSON_GetObjectItem(state->service, "database")))
+        return "the service has no connection to the database";
+    if (!has_link(state->service))
+        return "the service has no link to the broker";
+    return NULL;
+}
+
+void node_state_look(const struct node *node, struct node_state *ret_state)
+{
+    *ret_state = (struct node_state){0};
+    parts_read(node, &ret_state->parts);
+    ret_state->database_answers = true;
+    ret_state->service = ask_service(node);
+    bool service_has_database = cJSON_IsTrue(cJSON_GetObjectItem(ret_state->service, "database"));
+    if (!part_is_ours(node, PART_POSTGRES))
+        ret_state->database_answers = service_has_database || postgres_answers(node);
+    ret_state->broker_answers = ret_state->parts.part[PART_BROKER].pid && broker_answers(node, WAIT_MS);
+    ret_state->why = find_why(node, ret_state);
+}
+
+void node_state_done(struct node_state *state)
+{
+    cJSON_Delete(state->service);
+    state->service = NULL;
+}

@@ -1,0 +1,382 @@
+#include "supervise.h"
+#include "broker.h"
+#include "migrate.h"
+#include "output.h"
+#include "postgres.h"
+#include "text.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define LOG_FILE       "log/supervisor.log"
+#define DEATHS         5     /* so many ... */
+#define DEATHS_MS      10000 /* ... within so long are not an accident: */
+#define PAUSE_LONG_MS  1000  /* no faster than this from then on */
+#define PAUSE_SHORT_MS 100   /* after a life of less than a second: let go what its last life held */
+#define TURN_MS        50    /* between two looks at something that has no descriptor */
+
+enum phase {
+    PHASE_DATABASE, /* PostgreSQL is starting */
+    PHASE_SCHEMA,   /* a child brings the schema up to date */
+    PHASE_SERVE,    /* everything runs, or is started again */
+    PHASE_STOP,
+};
+struct life {
+    struct process process; /* pid 0: not running */
+    int watch_fd;           /* pidfd; -1: look at it each turn */
+    int64_t started_ms;
+    int64_t start_at_ms; /* when to start it; -1: not now */
+    int64_t died_ms[DEATHS];
+    unsigned int deaths;
+};
+struct supervisor {
+    struct supervision *supervision;
+    const struct node *node;
+    enum phase phase;
+    struct life life[PARTS];
+    struct life schema; /* the child that migrates */
+    int schema_fd;      /* what it says */
+    int signal_fd;
+    bool failed;
+};
+
+static void say(const char *level, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void say(const char *level, const char *format, ...)
+{
+    char time_text[32], text[1024];
+    struct timespec now;
+    struct tm utc;
+    (void)clock_gettime(CLOCK_REALTIME, &now); /* cannot fail */
+    gmtime_r(&now.tv_sec, &utc);
+    (void)strftime(time_text, sizeof(time_text), "%Y-%m-%dT%H:%M:%S", &utc);
+    va_list list;
+    va_start(list, format);
+    (void)vsnprintf(text, sizeof(text), format, list);
+    va_end(list);
+    fprintf(stderr, "%s.%03ldZ %s supervisor %s\n", time_text, now.tv_nsec / 1000000, level, text);
+}
+
+/* To whoever waits for the start. */
+static void report(struct supervisor *s, const char *text)
+{
+    int fd = s->supervision->report_fd;
+    char *line = text_format("%s\n", text);
+    for (char *at = line; at[0] && at[1]; at++)
+        if (*at == '\n')
+            *at = ' ';
+    say("error", "start %s", line);
+    if (fd < 0)
+        return;
+    (void)!write(fd, line, strlen(line)); /* nobody waits any more */
+}
+
+int supervise_lock(const struct node *node)
+{
+    for (;;) {
+        int fd = openat(node->dir_fd, "run/supervisor.pid", O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+        struct stat about;
+        if (fd < 0) {
+            (void)fail("cannot write %s: %s", node_path(node, "run/supervisor.pid"), strerror(errno));
+            return -2;
+        }
+        if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+            (void)close(fd);
+            return -1;
+        }
+        if (fstat(fd, &about) == 0 && about.st_nlink > 0)
+            return fd;
+        (void)close(fd); /* its holder has just stopped and removed it: there will be another file */
+    }
+}
+
+static void write_state(struct supervisor *s)
+{
+    struct parts parts = {0};
+    (void)process_identify(getpid(), &parts.supervisor); /* we are alive */
+    for (int id = 0; id < PARTS; id++)
+        parts.part[id] = s->life[id].process;
+    if (parts_write(s->node, &parts) != DONE)
+        say("error", "state not written: a later gnatterctl may not find the parts");
+}
+
+static void watch(struct life *life, struct process process)
+{
+    life->process = process;
+    life->watch_fd = process_watch(process);
+    life->started_ms = clock_ms();
+    life->start_at_ms = -1;
+}
+
+/* Plans its next start. True when it has died too often too fast. */
+static bool plan(struct life *life, int64_t now_ms)
+{
+    life->died_ms[life->deaths++ % DEATHS] = now_ms;
+    bool often = life->deaths >= DEATHS && now_ms - life->died_ms[life->deaths % DEATHS] < DEATHS_MS;
+    int pause_ms = often ? PAUSE_LONG_MS : now_ms - life->started_ms < 1000 ? PAUSE_SHORT_MS : 0;
+    life->start_at_ms = now_ms + pause_ms;
+    return often;
+}
+
+static void start(struct supervisor *s, enum part_id id)
+{
+    struct life *life = &s->life[id];
+    struct process process;
+    if (part_start(s->node, id, &process)) {
+        watch(life, process);
+        say("info", "started part=%s pid=%ld", part_rows[id].name, (long)process.pid);
+    } else {
+        const char *why = strerror(errno);
+        life->started_ms = clock_ms();
+        say("error", "start-failed part=%s why=\"%s\"", part_rows[id].name, why);
+        if (plan(life, life->started_ms))
+            report(s, text_format("%s cannot be started: %s", part_rows[id].name, why));
+    }
+    write_state(s);
+}
+
+static void on_death(struct supervisor *s, enum part_id id, int state, bool has_state)
+{
+    struct life *life = &s->life[id];
+    const char *how = !has_state           ? "unknown"
+                      : WIFSIGNALED(state) ? text_format("signal-%d", WTERMSIG(state))
+                                           : text_format("exit-%d", WEXITSTATUS(state));
+    say("warning", "died part=%s pid=%ld how=%s", part_rows[id].name, (long)life->process.pid, how);
+    if (life->watch_fd >= 0)
+        (void)close(life->watch_fd);
+    life->watch_fd = -1;
+    life->process.pid = 0;
+    if (plan(life, clock_ms()))
+        report(s, text_format("%s keeps dying: %s (see %s)", part_rows[id].name,
+                              part_last_words(s->node, part_rows[id].log_file),
+                              node_path(s->node, part_rows[id].log_file)));
+    write_state(s);
+}
+
+/* ---- the schema ---- */
+
+static void schema_start(struct supervisor *s)
+{
+    int out[2];
+    if (pipe(out) != 0) {
+        say("error", "pipe why=\"%s\"", strerror(errno));
+        return; /* tried again next turn */
+    }
+    pid_t pid = fork();
+    if (pid == 0) {
+        int done;
+        sigset_t none;
+        (void)sigemptyset(&none);
+        (void)sigprocmask(SIG_SETMASK, &none, NULL); /* cannot fail with these arguments */
+        (void)dup2(out[1], STDERR_FILENO);
+        _exit(migrate(s->node, &done));
+    }
+    (void)close(out[1]);
+    struct process process;
+    if (pid < 0 || !process_identify(pid, &process))
+        process = (struct process){pid > 0 ? pid : 0, 0};
+    s->schema_fd = out[0];
+    watch(&s->schema, process);
+    s->phase = PHASE_SCHEMA;
+}
+
+static void on_schema_done(struct supervisor *s, int state)
+{
+    char words[1024];
+    ssize_t len = read(s->schema_fd, words, sizeof(words) - 1);
+    words[len > 0 ? len : 0] = '\0';
+    (void)close(s->schema_fd);
+    if (s->schema.watch_fd >= 0)
+        (void)close(s->schema.watch_fd);
+    s->schema = (struct life){.watch_fd = -1, .start_at_ms = -1};
+    if (s->phase == PHASE_STOP)
+        return;
+    if (WIFEXITED(state) && WEXITSTATUS(state) == DONE) {
+        s->phase = PHASE_SERVE;
+        for (int id = PART_BROKER; id < PARTS; id++)
+            if (!s->life[id].process.pid)
+                start(s, (enum part_id)id);
+        return;
+    }
+    const char *text = text_trim(words);
+    report(s, !strncmp(text, "gnatterctl: ", 12) ? text + 12 : "the schema could not be brought up to date");
+    s->failed = true;
+    s->phase = PHASE_STOP;
+}
+
+/* ---- one turn ---- */
+
+static bool has_ended(const struct life *life)
+{
+    return life->process.pid && !process_alive(life->process);
+}
+
+/* Children first, with how they ended; then what an earlier supervisor started; grandchildren that came to us are let
+ * go. */
+static void reap(struct supervisor *s)
+{
+    int state;
+    pid_t pid;
+    while ((pid = waitpid(-1, &state, WNOHANG)) > 0) {
+        if (pid == s->schema.process.pid)
+            on_schema_done(s, state);
+        for (int id = 0; id < PARTS; id++)
+            if (pid == s->life[id].process.pid)
+                on_death(s, (enum part_id)id, state, true);
+    }
+    for (int id = 0; id < PARTS; id++)
+        if (has_ended(&s->life[id]))
+            on_death(s, (enum part_id)id, 0, false);
+}
+
+static void on_signals(struct supervisor *s)
+{
+    struct signalfd_siginfo info;
+    while (read(s->signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
+        if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT) {
+            say("info", "stopping signal=%u from=%u", info.ssi_signo, info.ssi_pid);
+            s->phase = PHASE_STOP;
+        } else if (info.ssi_signo == SIGHUP) {
+            bool changed;
+            say("info", "reload");
+            if (broker_files_copy(s->node, &changed) != DONE)
+                say("error", "files-not-copied what=\"the broker keeps its certificates\"");
+            for (int id = 0; id < PARTS; id++)
+                if (s->life[id].process.pid)
+                    (void)kill(s->life[id].process.pid, SIGHUP); /* it has just ended: the new one reads everything */
+        }
+    }
+}
+
+static int wait_ms(const struct supervisor *s)
+{
+    int64_t now_ms = clock_ms(), until_ms = now_ms + 60000;
+    if (s->phase == PHASE_DATABASE)
+        until_ms = now_ms + TURN_MS;
+    for (int id = 0; id < PARTS; id++) {
+        const struct life *life = &s->life[id];
+        if (life->process.pid && life->watch_fd < 0 && until_ms > now_ms + 200)
+            until_ms = now_ms + 200; /* a kernel without pidfds */
+        if (life->start_at_ms >= 0 && life->start_at_ms < until_ms)
+            until_ms = life->start_at_ms;
+    }
+    return until_ms > now_ms ? (int)(until_ms - now_ms) : 0;
+}
+
+static void turn(struct supervisor *s)
+{
+    struct pollfd polled[PARTS + 2];
+    nfds_t polled_len = 0;
+    polled[polled_len++] = (struct pollfd){.fd = s->signal_fd, .events = POLLIN};
+    for (int id = 0; id < PARTS; id++)
+        polled[polled_len++] = (struct pollfd){.fd = s->life[id].watch_fd, .events = POLLIN};
+    polled[polled_len++] = (struct pollfd){.fd = s->schema.watch_fd, .events = POLLIN};
+    (void)poll(polled, polled_len, wait_ms(s)); /* whatever it says, everything is looked at */
+    const void *mark = text_mark();
+    on_signals(s);
+    reap(s);
+    int64_t now_ms = clock_ms();
+    for (int id = 0; id < PARTS && s->phase != PHASE_STOP; id++)
+        if (s->life[id].start_at_ms >= 0 && s->life[id].start_at_ms <= now_ms &&
+            part_is_ours(s->node, (enum part_id)id))
+            start(s, (enum part_id)id);
+    if (s->phase == PHASE_DATABASE && (!s->node->conf.postgres_port || postgres_answers(s->node)))
+        schema_start(s);
+    text_release(mark);
+}
+
+/* ---- beginning and end ---- */
+
+/* What an earlier supervisor left goes on undisturbed, unless its settings are others now. */
+static void take_over(struct supervisor *s)
+{
+    struct parts left;
+    parts_read(s->node, &left);
+    for (int id = PARTS - 1; id >= 0; id--) {
+        struct life *life = &s->life[id];
+        *life = (struct life){.watch_fd = -1, .start_at_ms = -1};
+        if (!left.part[id].pid)
+            continue;
+        if (s->supervision->replace[id]) {
+            say("info", "replacing part=%s pid=%ld", part_rows[id].name, (long)left.part[id].pid);
+            (void)part_stop((enum part_id)id, left.part[id]); /* killed or not: it is gone */
+        } else {
+            watch(life, left.part[id]);
+            say("info", "taken-over part=%s pid=%ld", part_rows[id].name, (long)left.part[id].pid);
+        }
+    }
+}
+
+static void stop_all(struct supervisor *s)
+{
+    if (s->schema.process.pid)
+        (void)kill(s->schema.process.pid, SIGKILL); /* its transaction is undone */
+    for (int id = PARTS - 1; id >= 0; id--) {
+        struct process process = s->life[id].process;
+        if (process.pid && !part_stop((enum part_id)id, process))
+            say("error", "killed part=%s pid=%ld why=\"did not stop in %d ms\"", part_rows[id].name, (long)process.pid,
+                part_rows[id].stop_ms);
+        else if (process.pid)
+            say("info", "stopped part=%s pid=%ld", part_rows[id].name, (long)process.pid);
+        s->life[id].process.pid = 0;
+        write_state(s);
+    }
+}
+
+static bool open_log(const struct node *node, bool keep_stderr)
+{
+    if (keep_stderr)
+        return true;
+    int fd = openat(node->dir_fd, LOG_FILE, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    int null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+    bool ok = fd >= 0 && null_fd >= 0 && dup2(null_fd, 0) == 0 && dup2(null_fd, 1) == 1 && dup2(fd, 2) == 2;
+    if (fd > 2)
+        (void)close(fd);
+    if (null_fd > 2)
+        (void)close(null_fd);
+    return ok;
+}
+
+enum result supervise(struct supervision *supervision)
+{
+    struct supervisor s = {
+        .supervision = supervision, .node = supervision->node, .schema = {.watch_fd = -1, .start_at_ms = -1}};
+    sigset_t handled;
+    (void)sigemptyset(&handled);
+    for (int i = 0; i < 4; i++)
+        (void)sigaddset(&handled, ((const int[]){SIGTERM, SIGINT, SIGHUP, SIGCHLD})[i]);
+    (void)sigprocmask(SIG_BLOCK, &handled, NULL); /* cannot fail with these arguments */
+    (void)signal(SIGPIPE, SIG_IGN);
+    s.signal_fd = signalfd(-1, &handled, SFD_CLOEXEC | SFD_NONBLOCK);
+    (void)prctl(PR_SET_CHILD_SUBREAPER, 1); /* an old kernel: what a killed part leaves goes to init instead */
+    if (s.signal_fd < 0 || !open_log(s.node, supervision->report_fd < 0))
+        return fail("cannot supervise: %s", strerror(errno));
+    const char *pid = text_format("%ld\n", (long)getpid());
+    if (ftruncate(supervision->lock_fd, 0) != 0 || pwrite(supervision->lock_fd, pid, strlen(pid), 0) < 0)
+        return fail("cannot write %s: %s", node_path(s.node, "run/supervisor.pid"), strerror(errno));
+    say("info", "begin dir=%s", s.node->dir);
+    if (!supervision->limits)
+        say("warning", "rate-limits-off until=\"the next up without --limits off\"");
+    take_over(&s);
+    if (part_is_ours(s.node, PART_POSTGRES) && !s.life[PART_POSTGRES].process.pid)
+        start(&s, PART_POSTGRES);
+    write_state(&s);
+    while (s.phase != PHASE_STOP)
+        turn(&s);
+    stop_all(&s);
+    (void)unlinkat(s.node->dir_fd, "run/supervisor.pid", 0); /* still locked: see supervise_lock */
+    (void)unlinkat(s.node->dir_fd, "run/parts", 0);
+    say("info", "end");
+    (void)close(s.signal_fd);
+    return s.failed ? REFUSED : DONE;
+}

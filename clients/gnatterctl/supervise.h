@@ -1,0 +1,24 @@
+#ifndef GNATTER_CTL_SUPERVISE_H
+#define GNATTER_CTL_SUPERVISE_H
+/*
+ * The supervisor: starts the parts in order, starts again what dies, stops them in reverse order on SIGTERM or SIGINT,
+ * and passes SIGHUP on. One thread, one loop over pidfds and signals; it runs until it is told to stop.
+ *
+ * When it is killed itself, the parts go on; the next one takes them over as they are.
+ */
+#include "parts.h"
+
+struct supervision {
+    const struct node *node;
+    int lock_fd;   /* run/supervisor.pid, locked: see supervise_lock */
+    int report_fd; /* -1, or where to tell in a line why the start fails; closed when the reader is content */
+    bool limits;
+    bool replace[PARTS]; /* what an earlier supervisor left runs with other settings: start it anew */
+};
+/* Until stopped. Not DONE: a part could not be started the first time (reported). */
+enum result supervise(struct supervision *supervision);
+
+/* The lock that says a supervisor is there: >= 0 the descriptor, now ours; -1: somebody has it; -2: said what is wrong.
+ */
+int supervise_lock(const struct node *node);
+#endif

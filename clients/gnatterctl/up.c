@@ -1,0 +1,280 @@
+/* up, down, reload: a node's life as its operator sees it. */
+#include "broker.h"
+#include "file.h"
+#include "init.h"
+#include "output.h"
+#include "ports.h"
+#include "postgres.h"
+#include "state.h"
+#include "supervise.h"
+#include "text.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define UP_MS   60000  /* until a device can chat: a crashed cluster may have much to recover */
+#define DOWN_MS 110000 /* all the parts' own times together, and some more */
+#define LOOK_MS 50
+
+static bool limits_are_off(const struct node *node)
+{
+    char *text;
+    return file_read(node->dir_fd, NODE_BROKER_CONF, &text, NULL) == STATUS_OK &&
+           strstr(text, "plugin_opt_limits off\n");
+}
+
+static cJSON *endpoints_json(const struct node_conf *conf)
+{
+    cJSON *array = cJSON_CreateArray();
+    const char *plain = address_to_reach(conf->listen), *tls = address_to_reach(conf->tls_listen);
+    const struct {
+        const char *scheme, *address;
+        int64_t port;
+    } rows[] = {{"mqtt", plain, conf->mqtt_port},
+                {"ws", plain, conf->ws_port},
+                {"mqtts", tls, conf->mqtts_port},
+                {"wss", tls, conf->wss_port}};
+    for (size_t i = 0; i < (conf->tls_cert[0] ? 4U : 2U); i++) {
+        bool is_v6 = strchr(rows[i].address, ':');
+        (void)cJSON_AddItemToArray(
+            array, cJSON_CreateString(text_format("%s://%s%s%s:%lld", rows[i].scheme, is_v6 ? "[" : "", rows[i].address,
+                                                  is_v6 ? "]" : "", (long long)rows[i].port)));
+    }
+    return array;
+}
+
+static void print_up(const struct args *args, const struct node *node, bool was_up)
+{
+    bool limits = !limits_are_off(node);
+    cJSON *endpoints = endpoints_json(&node->conf);
+    if (args->json) {
+        cJSON *object = cJSON_CreateObject();
+        (void)cJSON_AddStringToObject(object, "dir", node->dir);
+        (void)cJSON_AddBoolToObject(object, "was_up", was_up);
+        (void)cJSON_AddBoolToObject(object, "limits", limits);
+        (void)cJSON_AddItemToObject(object, "endpoints", endpoints);
+        output_json(object);
+    } else {
+        const cJSON *endpoint;
+        printf("the node in %s is %sup:\n", node->dir, was_up ? "already " : "");
+        cJSON_ArrayForEach(endpoint, endpoints) printf("  %s\n", endpoint->valuestring);
+        cJSON_Delete(endpoints);
+    }
+    (void)fflush(stdout); /* checked at the end */
+    if (!limits)
+        note("RATE LIMITS ARE OFF until the next up without --limits off");
+}
+
+/* Until a device could chat, or the supervisor says or shows that this will not be. */
+static enum result wait_up(const struct node *node, int report_fd, int64_t until_ms)
+{
+    char words[1024];
+    for (;;) {
+        struct node_state state;
+        const void *mark = text_mark();
+        node_state_look(node, &state);
+        node_state_done(&state);
+        if (!state.why && !state.parts.supervisor.pid)
+            state.why = "its supervisor has not begun"; /* what runs may be what the last one left */
+        if (!state.why)
+            return DONE;
+        struct pollfd waiting = {.fd = report_fd, .events = POLLIN};
+        if (poll(&waiting, 1, LOOK_MS) == 1) {
+            ssize_t len = read(report_fd, words, sizeof(words) - 1);
+            words[len > 0 ? len : 0] = '\0';
+            if (words[0])
+                return fail("the node does not come up: %s", text_trim(words));
+            return fail("the node does not come up: its supervisor ended; see %s",
+                        node_path(node, "log/supervisor.log"));
+        }
+        if (clock_ms() >= until_ms)
+            return fail("the node did not come up in %d s: %s; see the logs in %s", UP_MS / 1000, state.why,
+                        node_path(node, "log"));
+        text_release(mark);
+    }
+}
+
+/* The supervisor in the background. Returns in the caller only; *ret_report_fd ends when the supervisor does. */
+static bool start_background(struct supervision *supervision, int *ret_report_fd)
+{
+    int report[2];
+    if (pipe(report) != 0)
+        return false;
+    (void)fcntl(report[0], F_SETFD, FD_CLOEXEC); /* cannot fail */
+    (void)fcntl(report[1], F_SETFD, FD_CLOEXEC);
+    pid_t pid = fork();
+    if (pid == 0) {
+        (void)close(report[0]);
+        supervision->report_fd = report[1];
+        (void)setsid(); /* a fresh child leads no group: cannot fail */
+        if (fork() != 0)
+            _exit(0);
+        (void)!fchdir(supervision->node->dir_fd); /* anywhere but where the caller was, whose folder may go away */
+        _exit(supervise(supervision));
+    }
+    (void)close(report[1]);
+    if (pid < 0) {
+        (void)close(report[0]);
+        return false;
+    }
+    (void)waitpid(pid, NULL, 0); /* it has only started the other */
+    *ret_report_fd = report[0];
+    return true;
+}
+
+static enum result stop_node(const struct node *node);
+
+static enum result up_background(const struct args *args, struct supervision *supervision)
+{
+    const struct node *node = supervision->node;
+    int report_fd;
+    if (!start_background(supervision, &report_fd))
+        return fail("cannot start the supervisor: %s", strerror(errno));
+    (void)close(supervision->lock_fd); /* the supervisor has it */
+    enum result result = wait_up(node, report_fd, clock_ms() + UP_MS);
+    (void)close(report_fd);
+    if (result == DONE)
+        print_up(args, node, false);
+    else
+        (void)stop_node(node); /* nothing half-started stays; why was said */
+    return result;
+}
+
+/* The supervisor is this process; a child of it waits and tells. */
+static enum result up_foreground(const struct args *args, struct supervision *supervision)
+{
+    pid_t pid = fork();
+    if (pid == 0) {
+        (void)close(supervision->lock_fd);
+        if (wait_up(supervision->node, -1, clock_ms() + UP_MS) == DONE)
+            print_up(args, supervision->node, false);
+        _exit(0);
+    }
+    return supervise(supervision);
+}
+
+static enum result already_up(const struct args *args, struct node *node)
+{
+    bool changed;
+    enum result result = node_apply_listeners(node, args, &changed);
+    if (result != DONE)
+        return result;
+    if (changed)
+        return fail("the node is up with other listeners: gnatterctl down first, then up changes them");
+    if (args->limits && !strcmp(args->limits, "off") != limits_are_off(node))
+        return fail("the node is up with limits %s: gnatterctl down first, then up changes that",
+                    limits_are_off(node) ? "off" : "on");
+    result = wait_up(node, -1, clock_ms() + UP_MS); /* somebody may be starting it just now */
+    if (result == DONE)
+        print_up(args, node, true);
+    return result;
+}
+
+/* Brings the configuration up to what the command line says, and finds what an earlier supervisor left behind. */
+static enum result prepare(const struct args *args, struct node *node, bool is_new, struct supervision *supervision)
+{
+    bool changed = false;
+    struct parts left;
+    parts_read(node, &left);
+    enum result result = is_new ? DONE : node_apply_listeners(node, args, &changed);
+    if (result == DONE && node->conf.postgres_port && !left.part[PART_POSTGRES].pid)
+        result = postgres_port_check(node);
+    if (result == DONE)
+        result = broker_ports_check(node, left.part[PART_BROKER].pid);
+    if (result == DONE)
+        result = node_save(node, &supervision->replace[PART_SYNCD]);
+    if (result == DONE)
+        result = broker_files_copy(node, &changed);
+    if (result == DONE)
+        result = broker_conf_write(node, supervision->limits, &supervision->replace[PART_BROKER]);
+    supervision->replace[PART_BROKER] = supervision->replace[PART_BROKER] || changed;
+    return result;
+}
+
+enum result command_up(struct args *args)
+{
+    if (args->limits && strcmp(args->limits, "on") != 0 && strcmp(args->limits, "off") != 0)
+        return fail_usage("--limits takes on or off, not \"%s\"", args->limits);
+    bool is_new = !node_exists(args->dir);
+    if (!is_new && args->database)
+        return fail("--database is for a new node, and there is one in %s", args->dir);
+    struct node node;
+    enum result result = is_new ? node_make(args) : DONE;
+    if (result != DONE || (result = node_open(args, &node)) != DONE)
+        return result;
+    struct supervision supervision = {
+        .node = &node, .report_fd = -1, .limits = !args->limits || strcmp(args->limits, "off") != 0};
+    if ((result = parts_installed(&node)) != DONE)
+        goto out;
+    supervision.lock_fd = supervise_lock(&node);
+    if (supervision.lock_fd == -1)
+        result = already_up(args, &node);
+    else if (supervision.lock_fd < 0)
+        result = REFUSED;
+    else if ((result = prepare(args, &node, is_new, &supervision)) == DONE)
+        result = args->foreground ? up_foreground(args, &supervision) : up_background(args, &supervision);
+out:
+    node_close(&node);
+    return result;
+}
+
+/* First who starts again what dies, then, had that been killed before, what it left. */
+static enum result stop_node(const struct node *node)
+{
+    struct parts parts;
+    parts_read(node, &parts);
+    if (parts.supervisor.pid && kill(parts.supervisor.pid, SIGTERM) != 0 && errno != ESRCH)
+        return fail("cannot stop the supervisor (pid %ld): %s", (long)parts.supervisor.pid, strerror(errno));
+    if (parts.supervisor.pid && !process_wait(parts.supervisor, DOWN_MS))
+        return fail("the supervisor (pid %ld) has not stopped in %d s; see %s", (long)parts.supervisor.pid,
+                    DOWN_MS / 1000, node_path(node, "log/supervisor.log"));
+    enum result result = DONE;
+    parts_read(node, &parts);
+    for (int id = PARTS - 1; id >= 0; id--) {
+        if (parts.part[id].pid && !part_stop((enum part_id)id, parts.part[id]))
+            result = fail("%s did not stop in %d s and was killed", part_rows[id].name, part_rows[id].stop_ms / 1000);
+        (void)unlinkat(node->dir_fd, part_rows[id].pid_file, 0); /* gone already when the supervisor stopped it */
+    }
+    (void)unlinkat(node->dir_fd, "run/parts", 0);
+    return result;
+}
+
+enum result command_down(struct args *args)
+{
+    struct node node;
+    struct parts parts;
+    enum result result = node_open(args, &node);
+    if (result != DONE)
+        return result;
+    parts_read(&node, &parts);
+    bool was_up = parts.supervisor.pid;
+    for (int id = 0; id < PARTS; id++)
+        was_up = was_up || parts.part[id].pid;
+    result = stop_node(&node);
+    if (result == DONE) {
+        cJSON *object = cJSON_CreateObject();
+        (void)cJSON_AddBoolToObject(object, "was_up", was_up);
+        output_done(args, object, was_up ? "the node in %s is down" : "the node in %s was not up", node.dir);
+    }
+    node_close(&node);
+    return result;
+}
+
+enum result command_reload(struct args *args)
+{
+    struct node node;
+    enum result result = node_open(args, &node);
+    if (result != DONE)
+        return result;
+    if (node_reload(&node))
+        output_done(args, NULL, "broker and service read their keys and configuration again");
+    else
+        result = fail("the node in %s is not up", node.dir);
+    node_close(&node);
+    return result;
+}

@@ -1,0 +1,55 @@
+create or replace function gnatter.append_careful(conversation_ids bigint[], user_ids bigint[], device_ids bigint[],
+    message_ids text[], payloads bytea[])
+returns table (ord int, state text, seq bigint, time_ms bigint)
+language plpgsql volatile security definer
+set search_path = pg_catalog, gnatter, pg_temp
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
+set jit = off
+as $$
+#variable_conflict use_column
+declare
+    now_ms bigint := gnatter.now_ms();
+    item record;
+begin
+    perform from gnatter.conversation c where c.conversation_id = any (conversation_ids)
+      order by c.conversation_id for no key update;
+    for item in
+        select i.ord, i.conversation_id, i.user_id, i.device_id, i.message_id, i.payload
+          from unnest(conversation_ids, user_ids, device_ids, message_ids, payloads)
+               with ordinality as i (conversation_id, user_id, device_id, message_id, payload, ord)
+         order by i.ord
+    loop
+        ord := item.ord;
+        select m.seq, m.time_ms into seq, time_ms
+          from gnatter.message m
+         where m.conversation_id = item.conversation_id and m.sender_device_id = item.device_id
+           and m.message_id = item.message_id;
+        if found then
+            state := 'duplicate';
+            return next;
+            continue;
+        end if;
+        update gnatter.conversation c
+           set last_seq = c.last_seq + 1, last_time_ms = greatest(c.last_time_ms, now_ms)
+         where c.conversation_id = item.conversation_id and c.deleted_at is null
+           and exists (select from gnatter.member m
+                        where m.conversation_id = item.conversation_id and m.user_id = item.user_id
+                          and m.left_seq is null)
+        returning c.last_seq, c.last_time_ms into seq, time_ms;
+        if not found then
+            state := 'not-member';
+            return next;
+            continue;
+        end if;
+        insert into gnatter.message
+            (conversation_id, seq, time_ms, sender_user_id, sender_device_id, message_id, payload)
+        values (item.conversation_id, seq, time_ms, item.user_id, item.device_id, item.message_id, item.payload);
+        state := 'new';
+        return next;
+    end loop;
+end
+$$;
+comment on function gnatter.append_careful(bigint[], bigint[], bigint[], text[], bytea[]) is
+    'appends messages one by one, in order, deciding membership and duplicates here: new, duplicate (with the seq and '
+    'time it has) or not-member. For what append refused.';

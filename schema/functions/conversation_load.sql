@@ -1,0 +1,28 @@
+create or replace function gnatter.conversation_load(names text[], creates boolean[])
+returns table (ord int, state text, conversation_id bigint, last_seq bigint, first_seq bigint,
+               membership_version bigint, is_group boolean, is_deleted boolean)
+language plpgsql volatile security definer
+set search_path = pg_catalog, gnatter, pg_temp
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
+set jit = off
+as $$
+#variable_conflict use_column
+begin
+    if true = any (creates) then
+        perform gnatter.direct_create(names, creates);
+    end if;
+    return query
+    select n.ord::int,
+           case when c.conversation_id is not null then 'ok'
+                when n.name like 'g/%' then 'no-such-group'
+                else 'no-such-user' end,
+           c.conversation_id, c.last_seq, c.first_seq, c.membership_version, c.kind = 'group', c.deleted_at is not null
+      from unnest(names) with ordinality as n (name, ord)
+      left join gnatter.conversation c on c.name = n.name
+     order by n.ord;
+end
+$$;
+comment on function gnatter.conversation_load(text[], boolean[]) is
+    'conversations by their server names, a row for each (state ok, no-such-user, no-such-group); a direct one is '
+    'made where creates is true and both users are there. A deleted group is ok: its log is still to be delivered.';

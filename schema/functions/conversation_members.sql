@@ -1,0 +1,27 @@
+create or replace function gnatter.conversation_members(ids bigint[])
+returns table (conversation_id bigint, user_id bigint, user_name text, joined_seqs bigint[], left_seqs bigint[],
+               delivered_seq bigint, read_seq bigint)
+language plpgsql stable security definer
+set search_path = pg_catalog, gnatter, pg_temp
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
+set jit = off
+as $$
+#variable_conflict use_column
+begin
+    return query
+    select g.conversation_id, g.user_id, u.name::text, g.joined_seqs, g.left_seqs,
+           coalesce(k.delivered_seq, 0), coalesce(k.read_seq, 0)
+      from (select m.conversation_id, m.user_id,
+                   array_agg(m.joined_seq order by m.joined_seq) as joined_seqs,
+                   array_agg(coalesce(m.left_seq, 0) order by m.joined_seq) as left_seqs
+              from gnatter.member m
+             where m.conversation_id = any (ids)
+             group by m.conversation_id, m.user_id) g
+      join gnatter.user_account u on u.user_id = g.user_id
+      left join gnatter.mark k on k.conversation_id = g.conversation_id and k.user_id = g.user_id
+     order by g.conversation_id, g.user_id;
+end
+$$;
+comment on function gnatter.conversation_members(bigint[]) is
+    'everybody who is or was in these conversations: intervals of seq (left 0: a member still) and marks';

@@ -1,0 +1,19 @@
+create or replace function gnatter.device_gone(device_ids bigint[], at_ms bigint[]) returns void
+language plpgsql volatile security definer
+set search_path = pg_catalog, gnatter, pg_temp
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
+set jit = off
+as $$
+begin
+    update gnatter.device d
+       set is_live = false, last_seen_at = greatest(d.last_seen_at, g.at),
+           -- marks that moved just before may not have reached it: tell them again
+           live_until = greatest(d.live_until, g.at - interval '10 s')
+      from (select i.device_id, to_timestamp(max(i.at_ms) / 1000.0) as at
+              from unnest(device_ids, at_ms) as i (device_id, at_ms) group by i.device_id) g
+     where d.device_id = g.device_id;
+end
+$$;
+comment on function gnatter.device_gone(bigint[], bigint[]) is
+    'these devices are no longer connected, since these Unix milliseconds';

@@ -1,0 +1,56 @@
+create or replace function gnatter.history_items(user_id bigint, conversation text, before bigint, after bigint,
+    lim int)
+returns table (seq bigint, time_ms bigint, kind text, sender_user_id bigint, sender_device_id bigint, sender_user text,
+               sender_device text, message_id text, event_type text, payload bytea, more boolean)
+language plpgsql stable security definer
+set search_path = pg_catalog, gnatter, pg_temp
+set enable_seqscan = off
+set jit = off
+as $$
+#variable_conflict use_column
+declare
+    seen gnatter.conversation := gnatter.conversation_seen(history_items.user_id, conversation);
+    items int := least(coalesce(lim, 50), 200);
+    direction int := case when after is null then -1 else 1 end; -- to the past, or from a seq on
+begin
+    if items < 1 then
+        raise exception 'the limit is from 1 to 200' using errcode = 'GN006';
+    end if;
+    return query
+    with visible as (
+        select greatest(m.joined_seq, seen.first_seq, after + 1) as from_seq,
+               least(coalesce(m.left_seq, seen.last_seq), before - 1) as to_seq
+          from gnatter.member m
+         where m.conversation_id = seen.conversation_id and m.user_id = history_items.user_id
+    ), candidate as (
+        -- one more than asked for, to know whether there is more; each interval by its own stretch of the index
+        select i.* from visible v cross join lateral (
+            (select m.* from gnatter.message m
+              where direction < 0 and m.conversation_id = seen.conversation_id and m.seq between v.from_seq and v.to_seq
+              order by m.seq desc limit items + 1)
+            union all
+            (select m.* from gnatter.message m
+              where direction > 0 and m.conversation_id = seen.conversation_id and m.seq between v.from_seq and v.to_seq
+              order by m.seq limit items + 1)) i
+    ), counted as (
+        select c.*, row_number() over nearest as n, sum(octet_length(c.payload)) over nearest as bytes_so_far,
+               count(*) over () as candidates
+          from candidate c window nearest as (order by c.seq * direction)
+    ), kept as (
+        select c.*, count(*) over () < c.candidates as more
+          from counted c where c.n <= items and (c.n = 1 or c.bytes_so_far <= 1048576)
+    )
+    select k.seq, k.time_ms, case when k.event_type is null then 'chat' else 'event' end, k.sender_user_id,
+           case when k.event_type is null then k.sender_device_id end, coalesce(u.name::text, '-'),
+           case when k.event_type is null then d.name::text end,
+           case when k.event_type is null then k.message_id::text end, k.event_type::text, k.payload, k.more
+      from kept k
+      left join gnatter.user_account u on u.user_id = k.sender_user_id
+      left join gnatter.device d on d.device_id = k.sender_device_id
+     order by k.seq;
+end
+$$;
+comment on function gnatter.history_items(bigint, text, bigint, bigint, int) is
+    'items of a conversation that the user may see, ascending: those next above after (and below before, if given), '
+    'else the newest (below before). lim 50 when null, cut at 200 and at 1 MiB of payload, never below one item; '
+    'more: there are others in that direction. GN001, GN002, GN003, GN006';

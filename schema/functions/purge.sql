@@ -1,0 +1,54 @@
+create or replace function gnatter.purge(older_than interval default null, delivered_to_all boolean default false,
+    conversation text default null) returns bigint
+language plpgsql volatile security definer
+set search_path = pg_catalog, gnatter, pg_temp
+as $$
+declare
+    oldest_ms bigint := floor(extract(epoch from now() - older_than) * 1000);
+    item record;
+    keep_from bigint;
+    purged bigint := 0;
+    removed bigint;
+    changed_name text;
+    ids bigint[] := '{}';
+    firsts bigint[] := '{}';
+begin
+    if older_than is null and not coalesce(delivered_to_all, false) then
+        raise exception 'purge what: older_than, delivered_to_all or both' using errcode = 'GN006';
+    end if;
+    for item in select c.conversation_id, c.first_seq, c.last_seq from gnatter.conversation c
+                 where c.last_seq >= c.first_seq and (purge.conversation is null or c.name = purge.conversation)
+                 order by c.conversation_id
+    loop
+        keep_from := item.last_seq + 1;
+        if older_than is not null then
+            -- times never go back, so the first young enough is where to stop
+            select coalesce(min(m.seq), keep_from) into keep_from from gnatter.message m
+             where m.conversation_id = item.conversation_id and m.seq >= item.first_seq and m.time_ms >= oldest_ms;
+        end if;
+        if delivered_to_all then
+            keep_from := least(keep_from, gnatter.undelivered_seq(item.conversation_id));
+        end if;
+        continue when keep_from <= item.first_seq;
+        delete from gnatter.message m where m.conversation_id = item.conversation_id and m.seq < keep_from;
+        get diagnostics removed = row_count;
+        purged := purged + removed;
+        ids := ids || item.conversation_id;
+        firsts := firsts || keep_from;
+    end loop;
+    -- The rows that appends wait for are locked last, and in order, however long the deleting took.
+    for item in select i.id, i.first from unnest(ids, firsts) as i (id, first) order by i.id
+    loop
+        update gnatter.conversation c set first_seq = greatest(c.first_seq, item.first)
+         where c.conversation_id = item.id
+        returning c.name into changed_name;
+        perform pg_notify('gnatter', 'c ' || changed_name);
+    end loop;
+    return purged;
+end
+$$;
+comment on function gnatter.purge(interval, boolean, text) is
+    'retention, only when called: removes from the start of each conversation (or of one, by its server name) what is '
+    'older than that and, or, what every device of everybody who may see it has acknowledged; returns how many items. '
+    'seq goes on, first_seq says where the log starts now, and devices that missed something are told truncated. '
+    'GN006';

@@ -1,0 +1,42 @@
+create or replace function gnatter.rpc_conversations(user_id bigint, device_id bigint, params jsonb) returns jsonb
+language plpgsql stable
+set search_path = pg_catalog, gnatter, pg_temp
+set enable_seqscan = off
+set jit = off
+as $$
+declare
+    own_name text := (select u.name from gnatter.user_account u where u.user_id = rpc_conversations.user_id);
+    result jsonb;
+begin
+    with membership as (
+        -- of several memberships the last one says what she is now
+        select distinct on (m.conversation_id) m.conversation_id, m.role, m.left_seq
+          from gnatter.member m where m.user_id = rpc_conversations.user_id
+         order by m.conversation_id, m.joined_seq desc
+    ), newest as (
+        select c.conversation_id, c.name, c.title, c.kind, m.role, m.left_seq is not null as has_left,
+               coalesce(m.left_seq, c.last_seq) as last_seq,
+               case when m.left_seq is null then nullif(c.last_time_ms, 0)
+                    else (select i.time_ms from gnatter.message i
+                           where i.conversation_id = c.conversation_id and i.seq = m.left_seq) end as last_time
+          from membership m
+          join gnatter.conversation c on c.conversation_id = m.conversation_id
+         order by last_time desc nulls last, c.conversation_id
+         limit 1000
+    )
+    select jsonb_build_object('conversations', coalesce(jsonb_agg(jsonb_build_object(
+               'conversation', gnatter.conversation_view(n.name, own_name), 'title', n.title, 'kind', n.kind,
+               'last_seq', n.last_seq, 'last_time', n.last_time,
+               'delivered_seq', coalesce(k.delivered_seq, 0), 'read_seq', coalesce(k.read_seq, 0),
+               'unread', gnatter.unread_count(n.conversation_id, rpc_conversations.user_id, coalesce(k.read_seq, 0)),
+               'role', n.role, 'left', n.has_left) order by n.last_time desc nulls last, n.conversation_id), '[]'))
+      into result
+      from newest n
+      left join gnatter.mark k on k.conversation_id = n.conversation_id and k.user_id = rpc_conversations.user_id;
+    return result;
+end
+$$;
+comment on function gnatter.rpc_conversations(bigint, bigint, jsonb) is
+    'conversations: the 1,000 with the newest items, newest first; of one that she has left, the last item she may see';
+insert into gnatter.rpc_method (name, function_name, is_mutating) values ('conversations', 'rpc_conversations', false)
+on conflict (name) do update set function_name = excluded.function_name, is_mutating = excluded.is_mutating;

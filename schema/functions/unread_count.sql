@@ -1,0 +1,20 @@
+create or replace function gnatter.unread_count(conversation_id bigint, user_id bigint, read_seq bigint) returns bigint
+language plpgsql stable
+set search_path = pg_catalog, gnatter, pg_temp
+as $$
+declare
+    unread bigint;
+begin
+    select count(*) into unread
+      from (select from gnatter.member v
+              join gnatter.message m on m.conversation_id = v.conversation_id
+                   and m.seq >= greatest(v.joined_seq, unread_count.read_seq + 1)
+                   and m.seq <= coalesce(v.left_seq, 9223372036854775807)
+             where v.conversation_id = unread_count.conversation_id and v.user_id = unread_count.user_id
+               and m.event_type is null and m.sender_user_id <> unread_count.user_id
+             limit 10000) counted;
+    return unread;
+end
+$$;
+comment on function gnatter.unread_count(bigint, bigint, bigint) is
+    'messages of others above a seq that a user may see; counting ends at 10,000. Internal';

@@ -1,0 +1,236 @@
+#include "clerk.h"
+#include <inttypes.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include "clock.h"
+#include "database.h"
+#include "log.h"
+#include "mailbox.h"
+#include "push/pusher.h"
+#include "runtime.h"
+
+#define RETRY_WAIT_MS 100
+#define IDLE_WAIT_MS 1000
+#define BATCH_MAX 1000
+
+enum job_kind { JOB_LIVE, JOB_GONE, JOB_PRESENCE, JOB_REVOCATIONS };
+struct job {
+    struct letter head;
+    session_ref session;
+    int64_t id; /* device or watching user */
+    int64_t at_ms;
+    uint8_t user_len;
+    char user[LIMIT_USER_LEN];
+};
+
+struct clerk {
+    struct clerk_options options;
+    struct mailbox mailbox;
+    struct database database;
+    pthread_t thread;
+    bool is_started, is_reset;
+    atomic_bool is_stopping;
+    struct job batch[BATCH_MAX]; /* of one kind */
+    size_t batch_len;
+};
+
+static void post(struct clerk *clerk, enum job_kind kind, const struct job *job, enum mailbox_patience patience)
+{
+    struct job *letter = mailbox_write(&clerk->mailbox, kind, sizeof *letter, patience);
+    if (letter == NULL)
+        return;
+    struct letter head = letter->head;
+    *letter = *job;
+    letter->head = head;
+    mailbox_post(&clerk->mailbox);
+}
+
+void clerk_device_live(struct clerk *clerk, int64_t device_id)
+{
+    struct job job = {.id = device_id};
+    post(clerk, JOB_LIVE, &job, MAILBOX_TRY);
+}
+
+void clerk_device_gone(struct clerk *clerk, int64_t device_id, int64_t at_unix_ms)
+{
+    struct job job = {.id = device_id, .at_ms = at_unix_ms};
+    post(clerk, JOB_GONE, &job, MAILBOX_TRY);
+}
+
+void clerk_ask_presence(struct clerk *clerk, session_ref session, int64_t watcher_user_id, struct slice user)
+{
+    struct job job = {.session = session, .id = watcher_user_id, .user_len = (uint8_t)user.len};
+    if (user.len > sizeof job.user)
+        return;
+    memcpy(job.user, user.at, user.len);
+    post(clerk, JOB_PRESENCE, &job, MAILBOX_TRY);
+}
+
+void clerk_ask_revocations(struct clerk *clerk)
+{
+    struct job job = {0};
+    post(clerk, JOB_REVOCATIONS, &job, MAILBOX_FORCE);
+}
+
+/* ---- the clerk's thread ---- */
+static void put_ids(struct clerk *clerk)
+{
+    pg_params_begin(&clerk->database.params);
+    pg_bigints(&clerk->database.params);
+    for (size_t i = 0; i < clerk->batch_len; i++)
+        pg_put_bigint(&clerk->database.params, clerk->batch[i].id);
+}
+
+static enum status do_live(struct clerk *clerk, PGresult **ret_result)
+{
+    put_ids(clerk);
+    return database_ask(&clerk->database, "select gnatter.device_live($1)", DATABASE_BINARY, ret_result);
+}
+
+static enum status do_gone(struct clerk *clerk, PGresult **ret_result)
+{
+    put_ids(clerk);
+    pg_bigints(&clerk->database.params);
+    for (size_t i = 0; i < clerk->batch_len; i++)
+        pg_put_bigint(&clerk->database.params, clerk->batch[i].at_ms);
+    enum status status =
+        database_ask(&clerk->database, "select gnatter.device_gone($1, $2)", DATABASE_BINARY, ret_result);
+    for (size_t i = 0; i < clerk->batch_len && status == STATUS_OK; i++)
+        pusher_note_gone(clerk->options.pusher, &clerk->batch[i].id, 1);
+    return status;
+}
+
+static enum status do_presence(struct clerk *clerk, PGresult **ret_result)
+{
+    put_ids(clerk);
+    pg_texts(&clerk->database.params);
+    for (size_t i = 0; i < clerk->batch_len; i++)
+        pg_put_bytes(&clerk->database.params, (struct slice){clerk->batch[i].user, clerk->batch[i].user_len});
+    enum status status =
+        database_ask(&clerk->database, "select ord, visible, last_seen_s from gnatter.presence_state($1, $2)",
+                     DATABASE_BINARY, ret_result);
+    if (status != STATUS_OK)
+        return status;
+    for (int row = 0; row < PQntuples(*ret_result); row++) {
+        const struct job *job = &clerk->batch[pg_read_int(PQgetvalue(*ret_result, row, 0)) - 1];
+        int64_t seen_s = PQgetisnull(*ret_result, row, 2) ? 0 : pg_read_bigint(PQgetvalue(*ret_result, row, 2));
+        clerk->options.on_presence(clerk->options.ctx, job->session, (struct slice){job->user, job->user_len},
+                                   PQgetvalue(*ret_result, row, 1)[0] != 0, seen_s);
+    }
+    return STATUS_OK;
+}
+
+static enum status do_revocations(struct clerk *clerk, PGresult **ret_result)
+{
+    pg_params_begin(&clerk->database.params);
+    enum status status =
+        database_ask(&clerk->database,
+                     "select coalesce(string_agg(name || ' ' || valid_after_s || e'\\n', ''), '')"
+                     " from gnatter.revocations(null)",
+                     DATABASE_BINARY, ret_result);
+    if (status == STATUS_OK)
+        clerk->options.on_revocations(clerk->options.ctx, (struct slice){PQgetvalue(*ret_result, 0, 0),
+                                                                         (size_t)PQgetlength(*ret_result, 0, 0)});
+    return status;
+}
+
+/* A service that starts knows no session: what an earlier one has said is void. */
+static void reset(struct clerk *clerk)
+{
+    PGresult *result = NULL;
+    pg_params_begin(&clerk->database.params);
+    if (database_ask(&clerk->database, "select gnatter.devices_reset()", DATABASE_BINARY, &result) != STATUS_OK)
+        return;
+    PQclear(result);
+    clerk->is_reset = true;
+}
+
+/* Until the database has answered, or this ends. */
+static void do_batch(struct clerk *clerk, enum job_kind kind)
+{
+    static enum status (*const by_kind[])(struct clerk *, PGresult **) = {
+        [JOB_LIVE] = do_live,
+        [JOB_GONE] = do_gone,
+        [JOB_PRESENCE] = do_presence,
+        [JOB_REVOCATIONS] = do_revocations,
+    };
+    for (;;) {
+        if (!clerk->is_reset)
+            reset(clerk);
+        PGresult *result = NULL;
+        enum status status = by_kind[kind](clerk, &result);
+        PQclear(result);
+        if (status != STATUS_UNAVAILABLE || atomic_load(&clerk->is_stopping))
+            break;
+        (void)poll(NULL, 0, RETRY_WAIT_MS);
+    }
+    clerk->batch_len = 0;
+}
+
+static void *clerk_run(void *arg)
+{
+    struct clerk *clerk = arg;
+    for (;;) {
+        bool is_last = atomic_load(&clerk->is_stopping);
+        enum job_kind kind = JOB_LIVE;
+        for (const struct letter *letter; (letter = mailbox_next(&clerk->mailbox)) != NULL;) {
+            if (clerk->batch_len > 0 && (kind != (enum job_kind)letter->kind || clerk->batch_len == BATCH_MAX))
+                do_batch(clerk, kind);
+            kind = (enum job_kind)letter->kind;
+            clerk->batch[clerk->batch_len++] = *(const struct job *)(const void *)letter;
+        }
+        if (clerk->batch_len > 0)
+            do_batch(clerk, kind);
+        if (is_last)
+            return NULL;
+        struct pollfd fd = {mailbox_fd(&clerk->mailbox), POLLIN, 0};
+        (void)poll(&fd, 1, IDLE_WAIT_MS); /* interrupted or not: look */
+    }
+}
+
+enum status clerk_new(const struct clerk_options *options, struct clerk **ret_clerk)
+{
+    struct clerk *clerk = calloc(1, sizeof *clerk);
+    if (clerk == NULL)
+        return STATUS_NO_MEMORY;
+    clerk->options = *options;
+    enum status status = mailbox_init(&clerk->mailbox, RUNTIME_CLERK_MAILBOX_BYTES);
+    if (status == STATUS_OK)
+        status = database_init(&clerk->database, options->database, options->name);
+    if (status != STATUS_OK) {
+        clerk_free(clerk);
+        return status;
+    }
+    *ret_clerk = clerk;
+    return STATUS_OK;
+}
+
+enum status clerk_start(struct clerk *clerk)
+{
+    if (pthread_create(&clerk->thread, NULL, clerk_run, clerk) != 0)
+        return STATUS_UNAVAILABLE;
+    clerk->is_started = true;
+    return STATUS_OK;
+}
+
+void clerk_stop(struct clerk *clerk)
+{
+    if (!clerk->is_started)
+        return;
+    atomic_store(&clerk->is_stopping, true);
+    mailbox_close(&clerk->mailbox);
+    (void)pthread_join(clerk->thread, NULL); /* ours, joined once */
+    clerk->is_started = false;
+}
+
+void clerk_free(struct clerk *clerk)
+{
+    if (clerk == NULL)
+        return;
+    database_done(&clerk->database);
+    mailbox_done(&clerk->mailbox);
+    free(clerk);
+}

@@ -1,0 +1,32 @@
+#ifndef GNATTER_CLERK_H
+#define GNATTER_CLERK_H
+/*
+ * Paperwork that nobody waits for, in a thread and a connection of its own: when devices came and went, who may see
+ * whose presence, the list of revocations. Takes what has gathered and asks once for all of it.
+ */
+#include "core/core.h"
+
+struct clerk;
+struct pusher;
+struct clerk_options {
+    const char *database, *name; /* borrowed for the clerk's life */
+    /* by the clerk's thread; they only leave a note */
+    void *ctx;
+    void (*on_presence)(void *ctx, session_ref session, struct slice user, bool is_visible, int64_t seen_s);
+    /* lines "<name> <valid after, Unix seconds>\n" */
+    void (*on_revocations)(void *ctx, struct slice lines);
+    struct pusher *pusher; /* hears of devices that have gone; NULL: push is off */
+};
+MUST_CHECK enum status clerk_new(const struct clerk_options *options, struct clerk **ret_clerk);
+MUST_CHECK enum status clerk_start(struct clerk *clerk);
+/* Does what it was told so far, unless the database is away, and ends. */
+void clerk_stop(struct clerk *clerk);
+void clerk_free(struct clerk *clerk); /* NULL is allowed */
+
+/* Any thread. Dropped when too much waits: nothing of it is promised but the revocations, which are never dropped. */
+void clerk_device_live(struct clerk *clerk, int64_t device_id);
+void clerk_device_gone(struct clerk *clerk, int64_t device_id, int64_t at_unix_ms);
+void clerk_ask_presence(struct clerk *clerk, session_ref session, int64_t watcher_user_id, struct slice user);
+void clerk_ask_revocations(struct clerk *clerk);
+
+#endif

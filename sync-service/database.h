@@ -1,0 +1,33 @@
+#ifndef GNATTER_DATABASE_H
+#define GNATTER_DATABASE_H
+/*
+ * A connection for a thread that may wait for its answers (requests, lookups, notifications). Reconnects by itself, with
+ * a growing pause. One thread's own.
+ */
+#include <libpq-fe.h>
+#include "pg_wire.h"
+
+struct database {
+    char *conninfo, *name;
+    PGconn *conn;
+    int64_t retry_at_ms;
+    uint32_t pause_ms;
+    struct pg_params params; /* of the next question: pg_params_begin, pg_..., database_ask */
+};
+/* `name`: of the application. Does not connect yet. */
+MUST_CHECK enum status database_init(struct database *database, const char *conninfo, const char *name);
+void database_done(struct database *database);
+
+/* Connects when it is time to; false: not connected. */
+bool database_connect(struct database *database);
+enum database_format { DATABASE_TEXT = 0, DATABASE_BINARY = 1 };
+/*
+ * Asks and waits. STATUS_OK gives the result: PQclear. STATUS_UNAVAILABLE: no connection, or it broke, or the database
+ * is in no state to answer: ask again later. Another status: what the database said, logged.
+ */
+MUST_CHECK enum status database_ask(struct database *database, const char *sql, enum database_format format,
+                                    PGresult **ret_result);
+/* Ends the connection; the next question makes another. */
+void database_drop(struct database *database);
+
+#endif

@@ -1,0 +1,70 @@
+#ifndef GNATTER_HUB_STATE_H
+#define GNATTER_HUB_STATE_H
+/*
+ * Inside the hub: hub.c has the thread and its notes, frames.c takes frames apart, records.c sends what devices
+ * published, live.c knows who is there, revoked.c whose tokens are void.
+ */
+#include <stdatomic.h>
+#include "../courier.h"
+#include "../database.h"
+#include "../mailbox.h"
+#include "../runtime.h"
+#include "hub.h"
+#include "presence.h"
+
+struct hub_link {
+    uint64_t life;        /* of the last WELCOME; 0: down */
+    uint64_t boot;        /* of its broker */
+    uint64_t next_number; /* of the frame to come */
+    bool is_listing;      /* SESSIONS_END is to come */
+};
+
+struct hub {
+    struct hub_options options;
+    struct mailbox mailbox;
+    struct courier courier;
+    struct database database;
+    struct hub_link links[RUNTIME_LINKS_MAX];
+    struct identities identities;
+    struct sessions sessions;
+    struct presence presence;
+    uint64_t last_ready_number;
+    /* revocations heard of while the whole list is being asked for: they follow it */
+    char *revoked;
+    size_t revoked_len, revoked_size;
+    uint32_t lists_asked;
+    pthread_t thread;
+    bool is_started;
+    atomic_bool is_stopping; /* no more frames */
+    bool is_ending;
+    struct barrier stopped;
+    int64_t now_ms, unix_ms; /* of this turn */
+    _Atomic size_t sessions_len, ready_len;
+};
+
+/* The same event for every shard. */
+void hub_post_all(struct hub *hub, const struct shard_event *event);
+
+/* frames.c: takes what the frame says; gives it back */
+void frames_take(struct hub *hub, uint32_t link, uint64_t life, struct link_frame *frame);
+
+/* records.c */
+void records_take(struct hub *hub, uint32_t link, const struct frame_op *op);
+
+/* live.c */
+void live_link_up(struct hub *hub, uint32_t link, uint64_t life);
+void live_link_down(struct hub *hub, uint32_t link);
+void live_connected(struct hub *hub, uint32_t link, const struct frame_op *op);
+void live_ready(struct hub *hub, struct session *session);
+void live_unready(struct hub *hub, struct session *session);
+void live_gone(struct hub *hub, struct session *session);
+void live_caught_up(struct hub *hub, session_ref ref, uint64_t ready_number, uint64_t replayed);
+void live_removed(struct hub *hub, struct slice client_id);
+void live_presence_port(struct hub *hub, struct presence_port *ret_port);
+
+/* revoked.c */
+void revoked_ask(struct hub *hub);
+void revoked_told(struct hub *hub, struct slice lines);
+void revoked_one(struct hub *hub, struct slice name, int64_t valid_after_s);
+
+#endif

@@ -1,0 +1,196 @@
+#include "presence.h"
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <utlist.h>
+
+struct watched {
+    UT_hash_handle hh;
+    uint32_t devices; /* live */
+    bool is_leaving;  /* on the list */
+    int64_t told_at_ms, seen_s;
+    struct watch *watches;
+    struct watched *prev, *next;
+    uint8_t name_len;
+    char name[LIMIT_USER_LEN + 1];
+};
+
+void presence_init(struct presence *presence, const struct presence_port *port, uint32_t offline_after_ms)
+{
+    *presence = (struct presence){.port = *port, .offline_after_ms = offline_after_ms};
+}
+
+static struct slice name_of(const struct watched *watched)
+{
+    return (struct slice){watched->name, watched->name_len};
+}
+
+static struct watched *find(const struct presence *presence, struct slice user)
+{
+    struct watched *watched;
+    HASH_FIND(hh, presence->by_name, user.at, user.len, watched);
+    return watched;
+}
+
+static struct watched *get(struct presence *presence, struct slice user)
+{
+    struct watched *watched = find(presence, user);
+    if (watched != NULL || user.len > LIMIT_USER_LEN || (watched = calloc(1, sizeof *watched)) == NULL)
+        return watched;
+    memcpy(watched->name, user.at, user.len);
+    watched->name_len = (uint8_t)user.len;
+    HASH_ADD(hh, presence->by_name, name, user.len, watched);
+    return watched;
+}
+
+/* Forgets a user nobody needs. */
+static void put(struct presence *presence, struct watched *watched)
+{
+    if (watched->devices > 0 || watched->is_leaving || watched->watches != NULL)
+        return;
+    HASH_DEL(presence->by_name, watched);
+    free(watched);
+}
+
+static struct watch *watch_find(const struct session *session, const struct watched *watched)
+{
+    struct watch *watch;
+    DL_FOREACH2 (session->watches, watch, session_next)
+        if (watch->watched == watched)
+            return watch;
+    return NULL;
+}
+
+static void watch_free(struct presence *presence, struct watch *watch)
+{
+    struct watched *watched = watch->watched;
+    DL_DELETE2(watch->session->watches, watch, session_prev, session_next);
+    watch->session->watches_len--;
+    DL_DELETE2(watched->watches, watch, watched_prev, watched_next);
+    free(watch);
+    put(presence, watched);
+}
+
+static void ask(struct presence *presence, const struct watch *watch)
+{
+    presence->port.ask(presence->port.ctx, watch->session->ref, watch->session->identity->device.user_id,
+                       name_of(watch->watched));
+}
+
+static void ask_all(struct presence *presence, const struct watched *watched)
+{
+    struct watch *watch;
+    DL_FOREACH2 (watched->watches, watch, watched_next)
+        ask(presence, watch);
+}
+
+void presence_watch(struct presence *presence, struct session *session, struct slice user)
+{
+    struct watched *watched = get(presence, user);
+    if (watched == NULL)
+        return;
+    struct watch *watch = watch_find(session, watched);
+    if (watch == NULL && session->watches_len < LIMIT_WATCHED_USERS && (watch = calloc(1, sizeof *watch)) != NULL) {
+        watch->watched = watched;
+        watch->session = session;
+        DL_APPEND2(session->watches, watch, session_prev, session_next);
+        session->watches_len++;
+        DL_APPEND2(watched->watches, watch, watched_prev, watched_next);
+    }
+    if (watch != NULL) {
+        watch->told = PRESENCE_NOTHING; /* subscribing again tells again */
+        ask(presence, watch);
+    }
+    put(presence, watched);
+}
+
+void presence_unwatch(struct presence *presence, struct session *session, struct slice user)
+{
+    struct watched *watched = find(presence, user);
+    struct watch *watch = watched == NULL ? NULL : watch_find(session, watched);
+    if (watch != NULL)
+        watch_free(presence, watch);
+}
+
+void presence_forget_session(struct presence *presence, struct session *session)
+{
+    while (session->watches != NULL)
+        watch_free(presence, session->watches);
+}
+
+static void stop_leaving(struct presence *presence, struct watched *watched)
+{
+    DL_DELETE(presence->leaving, watched);
+    watched->is_leaving = false;
+}
+
+void presence_came(struct presence *presence, struct slice user)
+{
+    struct watched *watched = get(presence, user);
+    if (watched == NULL)
+        return;
+    bool was_there = watched->devices++ > 0 || watched->is_leaving;
+    if (watched->is_leaving)
+        stop_leaving(presence, watched);
+    if (!was_there)
+        ask_all(presence, watched);
+}
+
+void presence_went(struct presence *presence, struct slice user, int64_t now_ms, int64_t unix_s)
+{
+    struct watched *watched = find(presence, user);
+    if (watched == NULL || watched->devices == 0)
+        return;
+    watched->seen_s = unix_s;
+    if (--watched->devices > 0)
+        return;
+    watched->told_at_ms = now_ms + presence->offline_after_ms;
+    watched->is_leaving = true;
+    DL_APPEND(presence->leaving, watched);
+}
+
+void presence_answer(struct presence *presence, struct session *session, struct slice user, bool is_visible,
+                     int64_t seen_s)
+{
+    struct watched *watched = find(presence, user);
+    struct watch *watch = watched == NULL ? NULL : watch_find(session, watched);
+    if (watch == NULL)
+        return;
+    bool is_there = watched->devices > 0 || watched->is_leaving;
+    enum presence_told told = !is_visible ? PRESENCE_HIDDEN : is_there ? PRESENCE_ONLINE : PRESENCE_OFFLINE;
+    if (seen_s < watched->seen_s)
+        seen_s = watched->seen_s; /* the database hears of it later */
+    if (told == watch->told && (told != PRESENCE_OFFLINE || seen_s == watch->told_seen_s))
+        return;
+    watch->told = told;
+    watch->told_seen_s = seen_s;
+    char offline[40];
+    (void)snprintf(offline, sizeof offline, "offline %" PRId64, seen_s);
+    struct slice state = told == PRESENCE_HIDDEN   ? SLICE("hidden")
+                         : told == PRESENCE_ONLINE ? SLICE("online")
+                                                   : slice_of(offline);
+    presence->port.tell(presence->port.ctx, session->ref, user, state);
+}
+
+int64_t presence_turn(struct presence *presence, int64_t now_ms)
+{
+    while (presence->leaving != NULL && presence->leaving->told_at_ms <= now_ms) {
+        struct watched *watched = presence->leaving;
+        stop_leaving(presence, watched);
+        ask_all(presence, watched);
+        put(presence, watched);
+    }
+    return presence->leaving == NULL ? INT64_MAX : presence->leaving->told_at_ms;
+}
+
+/* Watches go with their sessions, before. */
+void presence_done(struct presence *presence)
+{
+    struct watched *watched, *next;
+    HASH_ITER (hh, presence->by_name, watched, next) {
+        HASH_DEL(presence->by_name, watched);
+        free(watched);
+    }
+    presence->leaving = NULL;
+}

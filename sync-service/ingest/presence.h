@@ -1,0 +1,50 @@
+#ifndef GNATTER_PRESENCE_H
+#define GNATTER_PRESENCE_H
+/*
+ * Who watches whom, and who is there. Pure state: what is to be asked of the database and what is to be told comes out
+ * by calls of the port. Whether a watcher may see the user is asked anew with each change, so that who shares no
+ * conversation any more sees no more. Going away is told after a pause, so that a reconnect is not a story.
+ * The hub's thread.
+ */
+#include "sessions.h"
+
+enum presence_told { PRESENCE_NOTHING, PRESENCE_ONLINE, PRESENCE_OFFLINE, PRESENCE_HIDDEN };
+
+struct watched; /* a user who is there, or watched */
+struct watch {
+    struct watched *watched;
+    struct session *session;
+    struct watch *session_prev, *session_next; /* the session's list */
+    struct watch *watched_prev, *watched_next; /* the user's */
+    enum presence_told told;
+    int64_t told_seen_s;
+};
+struct presence_port {
+    void *ctx;
+    /* may this user see that one, and when was that one last seen? presence_answer */
+    void (*ask)(void *ctx, session_ref session, int64_t watcher_user_id, struct slice user);
+    void (*tell)(void *ctx, session_ref session, struct slice user, struct slice state);
+};
+struct presence {
+    struct presence_port port;
+    uint32_t offline_after_ms;
+    struct watched *by_name;
+    struct watched *leaving; /* away, and not told yet: oldest first */
+};
+void presence_init(struct presence *presence, const struct presence_port *port, uint32_t offline_after_ms);
+void presence_done(struct presence *presence);
+
+/* Asks. Above LIMIT_WATCHED_USERS of one session, or watched already: nothing. */
+void presence_watch(struct presence *presence, struct session *session, struct slice user);
+void presence_unwatch(struct presence *presence, struct session *session, struct slice user);
+void presence_forget_session(struct presence *presence, struct session *session);
+/* A device of this user became live, or is no more. */
+void presence_came(struct presence *presence, struct slice user);
+void presence_went(struct presence *presence, struct slice user, int64_t now_ms, int64_t unix_s);
+/* Tells what has changed for that watcher; `seen_s` 0: never, as far as the database knows. */
+void presence_answer(struct presence *presence, struct session *session, struct slice user, bool is_visible,
+                     int64_t seen_s);
+/* Asks about those who have been away long enough; when to call again, INT64_MAX: not needed. */
+int64_t presence_turn(struct presence *presence, int64_t now_ms);
+
+#endif

@@ -1,0 +1,329 @@
+#include "message_log_state.h"
+#include <poll.h>
+#include <sodium.h>
+#include <stdlib.h>
+#include <string.h>
+#include "log.h"
+#include "metrics.h"
+
+#define PAUSE_MIN_MS 50
+#define PAUSE_MAX_MS 2000
+#define CONNECT_WAIT_MS 10000
+
+const char *const query_statements[QUERY_KINDS] = {
+    [QUERY_LOAD] = "select ord, state, conversation_id, last_seq, first_seq, membership_version, is_group, is_deleted"
+                   " from gnatter.conversation_load($1, $2)",
+    [QUERY_MEMBERS] = "select conversation_id, user_id, user_name, joined_seqs, left_seqs, delivered_seq, read_seq"
+                      " from gnatter.conversation_members($1)",
+    [QUERY_CURSORS] = "select conversation_id, user_id, device_id, acked_seq from gnatter.conversation_cursors($1)",
+    [QUERY_APPEND] = "select base_seqs, times_ms from gnatter.append($1, $2, $3, $4, $5, $6, $7)",
+    [QUERY_APPEND_CAREFUL] = "select ord, state, seq, time_ms from gnatter.append_careful($1, $2, $3, $4, $5)",
+    [QUERY_PAGE] = "select ord, seq, time_ms, kind, sender_user_id, sender_device_id, sender_user, sender_device,"
+                   " message_id, event_type, payload, is_last from gnatter.log_page($1, $2, $3, $4)",
+    [QUERY_SENDERS] = "select ord, user_id from gnatter.log_senders($1, $2, $3) order by ord",
+    [QUERY_SCAN] = "select device_id, conversation_name, acked_seq from gnatter.device_scan($1, $2, $3)",
+    [QUERY_SCAN_MARKS] = "select device_id, conversation_name, user_name, delivered_seq, read_seq,"
+                         " is_group_counts, counts_seq, delivered_count, read_count"
+                         " from gnatter.device_scan_marks($1, $2, $3)",
+    [QUERY_MARKS] = "select gnatter.marks_flush($1, $2, $3, $4, $5, $6, $7)",
+    [QUERY_CURSORS_SET] = "select gnatter.cursors_set($1, $2, $3)",
+};
+
+struct message_log *message_log_new(const struct message_log_options *options)
+{
+    struct message_log *log = calloc(1, sizeof *log);
+    if (log == NULL)
+        return NULL;
+    log->options = *options;
+    log->last = &log->first;
+    log->database = strdup(options->database);
+    log->name = strdup(options->name);
+    if (log->database == NULL || log->name == NULL) {
+        message_log_free(log);
+        return NULL;
+    }
+    return log;
+}
+
+void message_log_set_core(struct message_log *log, struct core *core)
+{
+    log->core = core;
+}
+
+static void gathered_free(struct gathered *gathered)
+{
+    if (gathered == NULL)
+        return;
+    for (size_t i = 0; i < 3; i++)
+        PQclear(gathered->results[i]);
+    free(gathered);
+}
+
+void query_free(struct query *query)
+{
+    if (query == NULL)
+        return;
+    PQclear(query->result);
+    free(query);
+}
+
+/* What several queries gather belongs to the last of them that is under way. */
+static bool is_gathering(const struct query *query, const struct gathered *gathered)
+{
+    for (; query != NULL; query = query->next)
+        if (query->gathered == gathered)
+            return true;
+    return false;
+}
+
+static void forget_all(struct message_log *log)
+{
+    while (log->first != NULL) {
+        struct query *query = log->first;
+        log->first = query->next;
+        if (query->gathered != NULL && !is_gathering(log->first, query->gathered))
+            gathered_free(query->gathered);
+        query_free(query);
+    }
+    log->last = &log->first;
+    log->pages_len = log->senders_len = 0;
+}
+
+void message_log_free(struct message_log *log)
+{
+    if (log == NULL)
+        return;
+    forget_all(log);
+    PQfinish(log->conn);
+    pg_params_free(&log->params);
+    free(log->pages);
+    free(log->senders);
+    free(log->answers);
+    free(log->database);
+    free(log->name);
+    free(log);
+}
+
+int message_log_fd(const struct message_log *log)
+{
+    return log->conn == NULL ? -1 : PQsocket(log->conn);
+}
+
+short message_log_events(const struct message_log *log)
+{
+    if (log->state == LOG_CONNECTING)
+        return log->polling == PGRES_POLLING_WRITING ? POLLOUT : POLLIN;
+    return log->wants_flush ? POLLIN | POLLOUT : POLLIN;
+}
+
+int64_t message_log_due_ms(const struct message_log *log)
+{
+    if (log->state == LOG_DOWN)
+        return log->retry_at_ms;
+    return log->state == LOG_UP ? INT64_MAX : log->give_up_at_ms;
+}
+
+bool message_log_is_up(const struct message_log *log)
+{
+    return log->state == LOG_UP && !log->is_failed;
+}
+
+void message_log_fail(struct message_log *log, const char *why)
+{
+    /* while it is away, each further try is of no interest */
+    enum log_level level = log->tries++ == 0 ? LOG_LEVEL_ERROR : LOG_LEVEL_DEBUG;
+    if (!log->is_failed)
+        log_line(level, "database", "away", LOG_INT("shard", log->options.shard), LOG_TEXT("why", why));
+    log->is_failed = true;
+}
+
+static void take_down(struct message_log *log)
+{
+    bool was_up = log->state == LOG_UP;
+    forget_all(log);
+    PQfinish(log->conn);
+    log->conn = NULL;
+    log->is_failed = log->wants_flush = false;
+    log->state = LOG_DOWN;
+    log->pause_ms = was_up ? PAUSE_MIN_MS : log->pause_ms * 2;
+    if (log->pause_ms > PAUSE_MAX_MS)
+        log->pause_ms = PAUSE_MAX_MS;
+    log->retry_at_ms = log->now_ms + log->pause_ms / 2 + randombytes_uniform(log->pause_ms / 2 + 1);
+    if (was_up) {
+        metrics_add(&metrics.database_losses, 1);
+        core_on_database_lost(log->core, log->now_ms);
+    }
+}
+
+void message_log_start_over(struct message_log *log, int64_t now_ms)
+{
+    log->now_ms = now_ms;
+    if (log->state != LOG_DOWN)
+        take_down(log);
+    log->retry_at_ms = now_ms;
+}
+
+static void start_connecting(struct message_log *log)
+{
+    const char *const keywords[] = {"dbname",          "application_name", "client_encoding",     "keepalives_idle",
+                                    "tcp_user_timeout", "keepalives_count", "keepalives_interval", NULL};
+    const char *const values[] = {log->database, log->name, "UTF8", "10", "15000", "3", "5", NULL};
+    if (log->pause_ms == 0)
+        log->pause_ms = PAUSE_MIN_MS;
+    log->conn = PQconnectStartParams(keywords, values, 1);
+    log->state = LOG_CONNECTING;
+    log->polling = PGRES_POLLING_WRITING;
+    log->give_up_at_ms = log->now_ms + CONNECT_WAIT_MS;
+    if (log->conn == NULL || PQstatus(log->conn) == CONNECTION_BAD)
+        message_log_fail(log, log->conn == NULL ? "no memory" : PQerrorMessage(log->conn));
+}
+
+static void prepare(struct message_log *log)
+{
+    for (unsigned kind = 0; kind < QUERY_KINDS && !log->is_failed; kind++) {
+        struct query *query = query_new(log, QUERY_PREPARE, 0, 0);
+        if (query == NULL)
+            return;
+        query->tag = kind;
+        query_send(log, query);
+    }
+}
+
+static void connect_on(struct message_log *log)
+{
+    struct pollfd ready = {PQsocket(log->conn), log->polling == PGRES_POLLING_WRITING ? POLLOUT : POLLIN, 0};
+    if (poll(&ready, 1, 0) <= 0) /* libpq relies on being called when there is something to do */
+        return;
+    log->polling = PQconnectPoll(log->conn);
+    if (log->polling == PGRES_POLLING_FAILED) {
+        message_log_fail(log, PQerrorMessage(log->conn));
+    } else if (log->polling == PGRES_POLLING_OK) {
+        if (PQsetnonblocking(log->conn, 1) != 0 || PQenterPipelineMode(log->conn) != 1) {
+            message_log_fail(log, "cannot pipeline");
+            return;
+        }
+        log->state = LOG_PREPARING;
+        prepare(log);
+    }
+}
+
+/* ---- questions ---- */
+struct query *query_new(struct message_log *log, enum query_kind kind, size_t len, size_t item_bytes)
+{
+    struct query *query = calloc(1, sizeof *query + len * item_bytes);
+    if (query == NULL) {
+        message_log_fail(log, "no memory");
+        return NULL;
+    }
+    query->kind = kind;
+    query->len = len;
+    query->names = (struct slice *)(void *)(query + 1); /* the union's pointers are all the same */
+    return query;
+}
+
+void query_send(struct message_log *log, struct query *query)
+{
+    static const char *const names[] = {"q0", "q1", "q2", "q3", "q4", "q5", "q6", "q7", "q8", "q9", "q10"};
+    static const int binary[PG_PARAMS_MAX] = {1, 1, 1, 1, 1, 1, 1, 1};
+    _Static_assert(sizeof names / sizeof names[0] == QUERY_KINDS, "a name for each statement");
+    *log->last = query; /* also when it cannot be sent: then it is forgotten with the rest */
+    log->last = &query->next;
+    int sent;
+    if (query->kind == QUERY_PREPARE) {
+        sent = PQsendPrepare(log->conn, names[query->tag], query_statements[query->tag], 0, NULL);
+    } else {
+        enum status status = pg_params_end(&log->params);
+        sent = status == STATUS_OK && PQsendQueryPrepared(log->conn, names[query->kind], log->params.params,
+                                                          log->params.values, log->params.lengths, binary, 1);
+    }
+    if (sent != 1 || PQpipelineSync(log->conn) != 1)
+        message_log_fail(log, PQerrorMessage(log->conn));
+}
+
+void message_log_flush(struct message_log *log)
+{
+    if (!message_log_is_up(log))
+        return;
+    message_log_ask_gathered(log);
+    int left = PQflush(log->conn);
+    if (left < 0)
+        message_log_fail(log, PQerrorMessage(log->conn));
+    log->wants_flush = left == 1;
+}
+
+/* ---- answers ---- */
+static void prepared(struct message_log *log, const struct query *query)
+{
+    if (PQresultStatus(query->result) != PGRES_COMMAND_OK) {
+        message_log_fail(log, PQresultErrorField(query->result, PG_DIAG_MESSAGE_PRIMARY));
+        return;
+    }
+    if (query->tag + 1 < QUERY_KINDS)
+        return;
+    log->state = LOG_UP;
+    log->pause_ms = log->tries = 0;
+    log_notice("database", "up", LOG_INT("shard", log->options.shard));
+    core_on_database_back(log->core, log->now_ms);
+}
+
+/* The oldest question has all its answer. */
+static void complete(struct message_log *log)
+{
+    struct query *query = log->first;
+    log->first = query->next;
+    if (log->first == NULL)
+        log->last = &log->first;
+    struct gathered *gathered = query->gathered;
+    if (query->result == NULL)
+        message_log_fail(log, "an answer without a result");
+    else if (query->kind == QUERY_PREPARE)
+        prepared(log, query);
+    else
+        message_log_answer(log, query);
+    if (gathered != NULL && !is_gathering(log->first, gathered))
+        gathered_free(gathered);
+    query_free(query);
+}
+
+static void read_answers(struct message_log *log)
+{
+    if (PQconsumeInput(log->conn) != 1) {
+        message_log_fail(log, PQerrorMessage(log->conn));
+        return;
+    }
+    while (log->first != NULL && !log->is_failed && !PQisBusy(log->conn)) {
+        PGresult *result = PQgetResult(log->conn);
+        if (result == NULL)
+            continue; /* between a result and its sync */
+        if (PQresultStatus(result) == PGRES_PIPELINE_SYNC) {
+            PQclear(result);
+            complete(log);
+        } else if (log->first->result == NULL) {
+            log->first->result = result;
+        } else {
+            PQclear(result); /* an error after the result, which the sync shows as well */
+            message_log_fail(log, "two results for one question");
+        }
+    }
+    if (PQstatus(log->conn) == CONNECTION_BAD)
+        message_log_fail(log, PQerrorMessage(log->conn));
+}
+
+void message_log_step(struct message_log *log, int64_t now_ms)
+{
+    log->now_ms = now_ms;
+    if (log->state == LOG_DOWN && now_ms >= log->retry_at_ms)
+        start_connecting(log);
+    else if (log->state == LOG_CONNECTING && !log->is_failed)
+        connect_on(log);
+    if (log->state == LOG_PREPARING || log->state == LOG_UP) {
+        if (!log->is_failed)
+            read_answers(log);
+        int left = log->is_failed ? 0 : PQflush(log->conn);
+        log->wants_flush = left == 1;
+    }
+    if ((log->state == LOG_CONNECTING || log->state == LOG_PREPARING) && now_ms >= log->give_up_at_ms)
+        message_log_fail(log, "no answer");
+    if (log->is_failed)
+        take_down(log);
+}

@@ -1,0 +1,380 @@
+#include <stdlib.h>
+#include <string.h>
+#include "log.h"
+#include "message_log_state.h"
+#include "pg_status.h"
+
+static struct slice text_of(const PGresult *result, int row, int column)
+{
+    return (struct slice){PQgetvalue(result, row, column), (size_t)PQgetlength(result, row, column)};
+}
+
+/* 0 for null */
+static int64_t bigint_of(const PGresult *result, int row, int column)
+{
+    return PQgetisnull(result, row, column) ? 0 : pg_read_bigint(PQgetvalue(result, row, column));
+}
+
+static size_t ord_of(const PGresult *result, int row)
+{
+    return (size_t)pg_read_int(PQgetvalue(result, row, 0)) - 1;
+}
+
+static bool boolean_of(const PGresult *result, int row, int column)
+{
+    return PQgetvalue(result, row, column)[0] != 0;
+}
+
+static enum status status_of(const PGresult *result)
+{
+    if (PQresultStatus(result) == PGRES_TUPLES_OK)
+        return STATUS_OK;
+    const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+    const char *message = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
+    enum status status = pg_status(sqlstate);
+    if (status != STATUS_EXISTS)
+        log_warning("database", "refused", LOG_TEXT("sqlstate", sqlstate == NULL ? "-" : sqlstate),
+                    LOG_TEXT("message", message == NULL ? "-" : message));
+    return status;
+}
+
+/* ---- load: conversations, then their members and cursors ---- */
+static void ask_ids(struct message_log *log, enum query_kind kind, struct query *load, const PGresult *loaded)
+{
+    size_t bytes = 0;
+    for (size_t i = 0; i < load->len; i++)
+        bytes += load->names[i].len;
+    struct query *query = query_new(log, kind, 1, load->len * sizeof *load->names + bytes);
+    if (query == NULL)
+        return;
+    query->gathered = load->gathered;
+    query->len = load->len;
+    char *text = (char *)(query->names + load->len);
+    for (size_t i = 0; i < load->len; i++) {
+        memcpy(text, load->names[i].at, load->names[i].len);
+        query->names[i] = (struct slice){text, load->names[i].len};
+        text += load->names[i].len;
+    }
+    pg_params_begin(&log->params);
+    pg_bigints(&log->params);
+    for (int row = 0; row < PQntuples(loaded); row++)
+        if (!PQgetisnull(loaded, row, 2))
+            pg_put_bigint(&log->params, bigint_of(loaded, row, 2));
+    query_send(log, query);
+}
+
+static void loaded_first(struct message_log *log, struct query *query)
+{
+    query->gathered->results[0] = query->result;
+    query->result = NULL;
+    ask_ids(log, QUERY_MEMBERS, query, query->gathered->results[0]);
+    ask_ids(log, QUERY_CURSORS, query, query->gathered->results[0]);
+}
+
+/* Room for what one conversation's load is told with. */
+struct load_room {
+    struct core_member *members;
+    struct core_interval *intervals;
+    struct core_cursor *cursors;
+};
+
+static void load_room_free(struct load_room *room)
+{
+    free(room->members);
+    free(room->intervals);
+    free(room->cursors);
+}
+
+static size_t intervals_read(const PGresult *members, int row, struct core_interval intervals[])
+{
+    struct pg_array joined, left;
+    size_t len = 0;
+    bool is_null;
+    if (pg_array_open(&joined, text_of(members, row, 3)) != STATUS_OK ||
+        pg_array_open(&left, text_of(members, row, 4)) != STATUS_OK || joined.left != left.left)
+        return 0;
+    struct core_interval interval = {0, 0};
+    while (pg_array_next(&joined, &interval.joined_seq, &is_null) == STATUS_OK &&
+           pg_array_next(&left, &interval.left_seq, &is_null) == STATUS_OK)
+        intervals[len++] = interval;
+    return len;
+}
+
+/* An upper bound: each element of the array takes twelve bytes on the wire. */
+static size_t intervals_max(const PGresult *members)
+{
+    size_t max = 0;
+    for (int row = 0; row < PQntuples(members); row++)
+        max += (size_t)PQgetlength(members, row, 3) / 12 + 1;
+    return max;
+}
+
+/* The first row of a conversation; rows come ordered by it. */
+static int first_row(const PGresult *result, int64_t conversation_id)
+{
+    int from = 0, to = PQntuples(result);
+    while (from < to) {
+        int middle = from + (to - from) / 2;
+        if (bigint_of(result, middle, 0) < conversation_id)
+            from = middle + 1;
+        else
+            to = middle;
+    }
+    return from;
+}
+
+static bool is_row_of(const PGresult *result, int row, int64_t conversation_id)
+{
+    return row < PQntuples(result) && bigint_of(result, row, 0) == conversation_id;
+}
+
+static void tell_loaded(struct message_log *log, const struct query *load, const PGresult *loaded,
+                        const PGresult *members, const PGresult *cursors, struct load_room *room)
+{
+    for (int row = 0; row < PQntuples(loaded); row++) {
+        struct slice state = text_of(loaded, row, 1);
+        struct core_conversation conversation = {.name = load->names[ord_of(loaded, row)], .state = CORE_LOAD_OK};
+        if (slice_equal(state, SLICE("no-such-user")))
+            conversation.state = CORE_LOAD_NO_SUCH_USER;
+        else if (slice_equal(state, SLICE("no-such-group")))
+            conversation.state = CORE_LOAD_NO_SUCH_GROUP;
+        if (conversation.state != CORE_LOAD_OK) {
+            core_on_loaded(log->core, log->now_ms, &conversation);
+            continue;
+        }
+        conversation.conversation_id = bigint_of(loaded, row, 2);
+        conversation.last_seq = bigint_of(loaded, row, 3);
+        conversation.first_seq = bigint_of(loaded, row, 4);
+        conversation.membership_version = bigint_of(loaded, row, 5);
+        conversation.is_group = boolean_of(loaded, row, 6);
+        conversation.is_deleted = boolean_of(loaded, row, 7);
+        int64_t id = conversation.conversation_id;
+        size_t interval_at = 0, members_len = 0, cursors_len = 0;
+        for (int m = first_row(members, id); is_row_of(members, m, id); m++) {
+            struct core_interval *intervals = room->intervals + interval_at;
+            size_t len = intervals_read(members, m, intervals);
+            interval_at += len;
+            room->members[members_len++] =
+                (struct core_member){bigint_of(members, m, 1), text_of(members, m, 2), intervals, len,
+                                     bigint_of(members, m, 5), bigint_of(members, m, 6)};
+        }
+        for (int c = first_row(cursors, id); is_row_of(cursors, c, id); c++)
+            room->cursors[cursors_len++] =
+                (struct core_cursor){bigint_of(cursors, c, 2), bigint_of(cursors, c, 1), bigint_of(cursors, c, 3)};
+        conversation.members = room->members;
+        conversation.members_len = members_len;
+        conversation.cursors = room->cursors;
+        conversation.cursors_len = cursors_len;
+        core_on_loaded(log->core, log->now_ms, &conversation);
+    }
+}
+
+static void loaded_all(struct message_log *log, struct query *query)
+{
+    struct gathered *gathered = query->gathered;
+    gathered->results[2] = query->result;
+    query->result = NULL;
+    const PGresult *members = gathered->results[1], *cursors = gathered->results[2];
+    if (gathered->results[0] == NULL || members == NULL) {
+        message_log_fail(log, "a load without its first answers");
+        return;
+    }
+    struct load_room room = {
+        calloc((size_t)PQntuples(members) + 1, sizeof *room.members),
+        calloc(intervals_max(members) + 1, sizeof *room.intervals),
+        calloc((size_t)PQntuples(cursors) + 1, sizeof *room.cursors),
+    };
+    if (room.members == NULL || room.intervals == NULL || room.cursors == NULL)
+        message_log_fail(log, "no memory");
+    else
+        tell_loaded(log, query, gathered->results[0], members, cursors, &room);
+    load_room_free(&room);
+}
+
+/* ---- append ---- */
+static struct core_append_answer *answers_room(struct message_log *log, size_t len)
+{
+    if (len > log->answers_size) {
+        free(log->answers);
+        log->answers = calloc(len, sizeof *log->answers);
+        log->answers_size = log->answers == NULL ? 0 : len;
+    }
+    if (log->answers == NULL)
+        message_log_fail(log, "no memory");
+    return log->answers;
+}
+
+static enum status groups_read(const struct query *query, struct core_append_answer answers[])
+{
+    struct pg_array seqs, times;
+    if (PQntuples(query->result) != 1 || pg_array_open(&seqs, text_of(query->result, 0, 0)) != STATUS_OK ||
+        pg_array_open(&times, text_of(query->result, 0, 1)) != STATUS_OK)
+        return STATUS_INTERNAL;
+    size_t at = 0;
+    for (size_t group = 0; group < query->len; group++) {
+        int64_t base_seq = 0, time_ms = 0;
+        bool is_stale, has_no_time;
+        if (pg_array_next(&seqs, &base_seq, &is_stale) != STATUS_OK ||
+            pg_array_next(&times, &time_ms, &has_no_time) != STATUS_OK)
+            return STATUS_INTERNAL;
+        for (size_t i = 0; i < query->groups[group].len; i++)
+            answers[at++] = is_stale ? (struct core_append_answer){CORE_APPEND_STALE, 0, 0}
+                                     : (struct core_append_answer){CORE_APPEND_NEW, base_seq + (int64_t)i, time_ms};
+    }
+    return at == query->items_len ? STATUS_OK : STATUS_INTERNAL;
+}
+
+static enum status careful_read(const struct query *query, struct core_append_answer answers[])
+{
+    const PGresult *result = query->result;
+    if ((size_t)PQntuples(result) != query->items_len)
+        return STATUS_INTERNAL;
+    for (int row = 0; row < PQntuples(result); row++) {
+        struct slice state = text_of(result, row, 1);
+        struct core_append_answer answer = {CORE_APPEND_NOT_MEMBER, bigint_of(result, row, 2), bigint_of(result, row, 3)};
+        if (slice_equal(state, SLICE("new")))
+            answer.state = CORE_APPEND_NEW;
+        else if (slice_equal(state, SLICE("duplicate")))
+            answer.state = CORE_APPEND_DUPLICATE;
+        if (ord_of(result, row) >= query->items_len)
+            return STATUS_INTERNAL;
+        answers[ord_of(result, row)] = answer;
+    }
+    return STATUS_OK;
+}
+
+static void appended(struct message_log *log, const struct query *query, enum status status)
+{
+    struct core_append_answer *answers = answers_room(log, query->items_len);
+    if (answers == NULL)
+        return;
+    if (status == STATUS_OK)
+        status = query->kind == QUERY_APPEND ? groups_read(query, answers) : careful_read(query, answers);
+    if (status == STATUS_NOT_FOUND || status == STATUS_TOO_LARGE)
+        status = STATUS_INTERNAL; /* nothing that the core knows */
+    core_on_appended(log->core, log->now_ms, query->tag, status, answers, status == STATUS_OK ? query->items_len : 0);
+    if (status == STATUS_OK && log->options.on_appended != NULL)
+        log->options.on_appended(log->options.ctx, query->groups, query->len);
+}
+
+/* ---- pages and senders: rows come ordered by request ---- */
+static void item_read(const PGresult *result, int row, struct core_item *item)
+{
+    *item = (struct core_item){
+        .seq = bigint_of(result, row, 1),
+        .time_ms = bigint_of(result, row, 2),
+        .kind = slice_equal(text_of(result, row, 3), SLICE("event")) ? CORE_ITEM_EVENT : CORE_ITEM_CHAT,
+        .sender_user_id = bigint_of(result, row, 4),
+        .sender_device_id = bigint_of(result, row, 5),
+        .sender_user = text_of(result, row, 6),
+        .sender_device = text_of(result, row, 7),
+        .message_id = text_of(result, row, 8),
+        .event_type = text_of(result, row, 9),
+        .payload = text_of(result, row, 10),
+    };
+}
+
+static void paged(struct message_log *log, const struct query *query)
+{
+    const PGresult *result = query->result;
+    int rows = PQntuples(result), row = 0;
+    struct core_item *items = calloc((size_t)rows + 1, sizeof *items);
+    if (items == NULL) {
+        message_log_fail(log, "no memory");
+        return;
+    }
+    for (size_t i = 0; i < query->len; i++) {
+        size_t len = 0;
+        bool is_end = true; /* no rows: nothing follows */
+        for (; row < rows && ord_of(result, row) == i; row++) {
+            item_read(result, row, &items[len++]);
+            is_end = boolean_of(result, row, 11);
+        }
+        core_on_page(log->core, log->now_ms, &query->pages[i], items, len, is_end);
+    }
+    free(items);
+}
+
+static void senders_told(struct message_log *log, const struct query *query)
+{
+    const PGresult *result = query->result;
+    int rows = PQntuples(result), row = 0;
+    int64_t *user_ids = calloc((size_t)rows + 1, sizeof *user_ids);
+    if (user_ids == NULL) {
+        message_log_fail(log, "no memory");
+        return;
+    }
+    for (size_t i = 0; i < query->len; i++) {
+        size_t len = 0;
+        for (; row < rows && ord_of(result, row) == i; row++)
+            user_ids[len++] = bigint_of(result, row, 1);
+        core_on_senders(log->core, log->now_ms, &query->senders[i], user_ids, len);
+    }
+    free(user_ids);
+}
+
+/* ---- scan ---- */
+static void scanned(struct message_log *log, struct query *query)
+{
+    const PGresult *behind = query->gathered->results[0], *marks = query->result;
+    struct core *core = log->core;
+    for (int row = 0; row < PQntuples(behind); row++)
+        core_on_scan_behind(core, log->now_ms, query->tag, bigint_of(behind, row, 0), text_of(behind, row, 1),
+                            bigint_of(behind, row, 2));
+    for (int row = 0; row < PQntuples(marks); row++)
+        core_on_scan_mark(core, log->now_ms, query->tag, bigint_of(marks, row, 0), text_of(marks, row, 1),
+                          text_of(marks, row, 2), bigint_of(marks, row, 3), bigint_of(marks, row, 4),
+                          boolean_of(marks, row, 5), bigint_of(marks, row, 6), bigint_of(marks, row, 7),
+                          bigint_of(marks, row, 8));
+    core_on_scan_done(core, log->now_ms, query->tag);
+}
+
+static void keep(struct query *query, size_t place)
+{
+    query->gathered->results[place] = query->result;
+    query->result = NULL;
+}
+
+void message_log_answer(struct message_log *log, struct query *query)
+{
+    enum status status = status_of(query->result);
+    bool may_fail = query->kind == QUERY_APPEND || query->kind == QUERY_APPEND_CAREFUL || query->kind == QUERY_MARKS;
+    /* Nobody knows what to do without these answers, or the database is in no state to give any: start over. */
+    if (status == STATUS_UNAVAILABLE || (status != STATUS_OK && !may_fail)) {
+        message_log_fail(log, "a question was refused");
+        return;
+    }
+    switch (query->kind) {
+    case QUERY_LOAD:
+        loaded_first(log, query);
+        break;
+    case QUERY_MEMBERS:
+        keep(query, 1);
+        break;
+    case QUERY_CURSORS:
+        loaded_all(log, query);
+        break;
+    case QUERY_APPEND:
+    case QUERY_APPEND_CAREFUL:
+        appended(log, query, status);
+        break;
+    case QUERY_PAGE:
+        paged(log, query);
+        break;
+    case QUERY_SENDERS:
+        senders_told(log, query);
+        break;
+    case QUERY_SCAN:
+        keep(query, 0);
+        break;
+    case QUERY_SCAN_MARKS:
+        scanned(log, query);
+        break;
+    case QUERY_MARKS:
+        core_on_flushed(log->core, log->now_ms, query->tag, status);
+        break;
+    case QUERY_CURSORS_SET: /* its marks follow */
+    case QUERY_PREPARE:
+        break;
+    }
+}

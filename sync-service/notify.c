@@ -1,0 +1,152 @@
+#include "notify.h"
+#include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+#include "clock.h"
+#include "database.h"
+#include "log.h"
+
+#define RETRY_WAIT_MS 50
+#define PING_EVERY_MS 10000 /* a connection that died in silence is found out */
+
+struct notify {
+    struct notify_options options;
+    struct database database;
+    pthread_t thread;
+    bool is_started;
+    int stop_fd;
+    atomic_bool is_stopping, is_up;
+};
+
+static struct slice word(struct slice *rest)
+{
+    const char *blank = memchr(rest->at, ' ', rest->len);
+    size_t len = blank == NULL ? rest->len : (size_t)(blank - rest->at);
+    struct slice word = {rest->at, len};
+    rest->at += len + (blank != NULL);
+    rest->len -= len + (blank != NULL);
+    return word;
+}
+
+/* "c <conversation>", "r <user or client id> <valid after, s>", "d <client id>" */
+static void heard(struct notify *notify, const char *payload)
+{
+    const struct notify_options *options = &notify->options;
+    struct slice rest = slice_of(payload), kind = word(&rest), name = word(&rest);
+    if (slice_equal(kind, SLICE("c")) && name.len > 0 && rest.len == 0)
+        options->on_changed(options->ctx, name);
+    else if (slice_equal(kind, SLICE("r")) && name.len > 0 && rest.len > 0)
+        options->on_revoked(options->ctx, name, strtoll(rest.at, NULL, 10));
+    else if (slice_equal(kind, SLICE("d")) && name.len > 0 && rest.len == 0)
+        options->on_removed(options->ctx, name);
+    else
+        log_warning("notify", "not-understood", LOG_TEXT("payload", payload));
+}
+
+static bool ask(struct notify *notify, const char *sql)
+{
+    PGresult *result = NULL;
+    pg_params_begin(&notify->database.params);
+    enum status status = database_ask(&notify->database, sql, DATABASE_TEXT, &result);
+    PQclear(result);
+    return status == STATUS_OK;
+}
+
+static void hear_all(struct notify *notify)
+{
+    for (PGnotify *note; (note = PQnotifies(notify->database.conn)) != NULL; PQfreemem(note))
+        heard(notify, note->extra);
+}
+
+static void listen_on(struct notify *notify)
+{
+    int64_t ping_at_ms = clock_monotonic_ms() + PING_EVERY_MS;
+    while (!atomic_load(&notify->is_stopping) && notify->database.conn != NULL) {
+        struct pollfd fds[2] = {{PQsocket(notify->database.conn), POLLIN, 0}, {notify->stop_fd, POLLIN, 0}};
+        int64_t now_ms = clock_monotonic_ms();
+        (void)poll(fds, 2, ping_at_ms > now_ms ? (int)(ping_at_ms - now_ms) : 0); /* interrupted: an early look */
+        if (PQconsumeInput(notify->database.conn) != 1) {
+            database_drop(&notify->database);
+            return;
+        }
+        hear_all(notify);
+        if (clock_monotonic_ms() >= ping_at_ms) {
+            if (!ask(notify, "select 1"))
+                return;
+            hear_all(notify);
+            ping_at_ms = clock_monotonic_ms() + PING_EVERY_MS;
+        }
+    }
+}
+
+static void *notify_run(void *arg)
+{
+    struct notify *notify = arg;
+    while (!atomic_load(&notify->is_stopping)) {
+        if (ask(notify, "listen gnatter")) {
+            atomic_store(&notify->is_up, true);
+            notify->options.on_missed(notify->options.ctx);
+            listen_on(notify);
+            atomic_store(&notify->is_up, false);
+        }
+        struct pollfd fd = {notify->stop_fd, POLLIN, 0};
+        (void)poll(&fd, 1, RETRY_WAIT_MS); /* the connection has its own pauses */
+    }
+    return NULL;
+}
+
+enum status notify_new(const struct notify_options *options, struct notify **ret_notify)
+{
+    struct notify *notify = calloc(1, sizeof *notify);
+    if (notify == NULL)
+        return STATUS_NO_MEMORY;
+    notify->options = *options;
+    notify->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    enum status status = notify->stop_fd < 0 ? STATUS_UNAVAILABLE
+                                             : database_init(&notify->database, options->database, options->name);
+    if (status != STATUS_OK) {
+        notify_free(notify);
+        return status;
+    }
+    *ret_notify = notify;
+    return STATUS_OK;
+}
+
+enum status notify_start(struct notify *notify)
+{
+    if (pthread_create(&notify->thread, NULL, notify_run, notify) != 0)
+        return STATUS_UNAVAILABLE;
+    notify->is_started = true;
+    return STATUS_OK;
+}
+
+void notify_stop(struct notify *notify)
+{
+    if (!notify->is_started)
+        return;
+    uint64_t one = 1;
+    atomic_store(&notify->is_stopping, true);
+    ssize_t written = write(notify->stop_fd, &one, sizeof one);
+    (void)written; /* an eventfd takes its first byte */
+    (void)pthread_join(notify->thread, NULL); /* ours, joined once */
+    notify->is_started = false;
+}
+
+void notify_free(struct notify *notify)
+{
+    if (notify == NULL)
+        return;
+    if (notify->stop_fd >= 0)
+        (void)close(notify->stop_fd);
+    database_done(&notify->database);
+    free(notify);
+}
+
+bool notify_is_up(const struct notify *notify)
+{
+    return atomic_load(&notify->is_up);
+}

@@ -1,0 +1,395 @@
+#include "service.h"
+#include <cjson/cJSON.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "clock.h"
+#include "ingest/hub.h"
+#include "metrics.h"
+#include "notify.h"
+#include "push/pusher.h"
+#include "runtime.h"
+#include "version.h"
+
+struct metrics metrics;
+
+struct service {
+    const struct config *config;
+    int64_t since_unix_s;
+    struct broker_link *links[RUNTIME_LINKS_MAX];
+    size_t links_len;
+    struct hub *hub;
+    struct shard *shards[RUNTIME_SHARDS_MAX];
+    size_t shards_len;
+    struct rpc *rpc;
+    struct clerk *clerk;
+    struct pusher *pusher; /* NULL: no push provider is configured */
+    struct notify *notify;
+};
+
+/* ---- notifications go to the shard whose conversation it is, or to the hub ---- */
+static void conversation_changed(void *ctx, struct slice conversation)
+{
+    struct service *service = ctx;
+    struct shard_event event = {.kind = SHARD_CHANGED, .conversation = conversation};
+    uint16_t route = conversation_route(conversation);
+    (void)shard_post(service->shards[route % service->shards_len], &event); /* refused: it stops */
+}
+
+static void tokens_revoked(void *ctx, struct slice name, int64_t valid_after_s)
+{
+    hub_revoked(((struct service *)ctx)->hub, name, valid_after_s);
+}
+
+static void device_removed(void *ctx, struct slice client_id)
+{
+    hub_device_removed(((struct service *)ctx)->hub, client_id);
+}
+
+static void notifications_missed(void *ctx)
+{
+    hub_resync(((struct service *)ctx)->hub);
+}
+
+/* ---- making ---- */
+static enum status link_make(struct service *service, const char *uri)
+{
+    const struct config *config = service->config;
+    if (service->links_len == RUNTIME_LINKS_MAX) {
+        log_error("main", "too-many-links", LOG_INT("max", RUNTIME_LINKS_MAX));
+        return STATUS_TOO_LARGE;
+    }
+    const struct broker_link_options options = {
+        .index = (uint32_t)service->links_len,
+        .uri = uri,
+        .name = config->name,
+        .secret_file = config->link_secret_file,
+        .ca_file = config->link_ca_file,
+        .ctx = service->hub,
+        .on_frame = hub_frame,
+        .on_down = hub_link_down,
+    };
+    enum status status = broker_link_new(&options, &service->links[service->links_len]);
+    if (status == STATUS_OK)
+        service->links_len++;
+    else
+        log_error("main", "bad-link", LOG_TEXT("uri", uri), LOG_TEXT("expected", "mqtt://host:port or mqtts://host:port"));
+    return status;
+}
+
+static enum status links_make(struct service *service)
+{
+    char *list = strdup(service->config->links), *rest = list;
+    enum status status = list == NULL ? STATUS_NO_MEMORY : STATUS_OK;
+    for (char *uri; status == STATUS_OK && (uri = strtok_r(rest, ", \t", &rest)) != NULL;)
+        status = link_make(service, uri);
+    free(list);
+    if (status == STATUS_OK && service->links_len == 0) {
+        log_error("main", "no-links");
+        status = STATUS_MALFORMED;
+    }
+    return status;
+}
+
+static size_t shards_wanted(const struct config *config)
+{
+    if (config->shards > 0)
+        return (size_t)config->shards;
+    long processors = sysconf(_SC_NPROCESSORS_ONLN);
+    return processors < 1 ? 1 : processors > 4 ? 4 : (size_t)processors;
+}
+
+static enum status pusher_make(struct service *service)
+{
+    const struct pusher_setup setup = {&service->config->push, service->config->database, service->config->name};
+    return pusher_is_configured(setup.options) ? pusher_new(&setup, &service->pusher) : STATUS_OK;
+}
+
+static enum status shards_make(struct service *service)
+{
+    const struct config *config = service->config;
+    size_t wanted = shards_wanted(config);
+    struct shard_options options = {
+        .shards = (uint32_t)wanted,
+        .database = config->database,
+        .name = config->name,
+        .links = service->links,
+        .links_len = service->links_len,
+        .ctx = service->hub,
+        .on_caught_up = hub_caught_up,
+    };
+    core_options_default(&options.core);
+    options.core.window_items = (uint32_t)config->window_items;
+    options.core.window_bytes = (uint32_t)config->window_bytes;
+    options.core.redeliver_after_ms = (uint32_t)config->redeliver_after_ms;
+    options.core.redeliver_max_ms = (uint32_t)config->redeliver_max_ms;
+    options.core.flush_after_ms = (uint32_t)config->flush_after_ms;
+    options.core.pending_items_max = (uint32_t)config->pending_items_max;
+    options.core.conversations_max = (uint32_t)config->conversations_max;
+    for (size_t i = 0; i < wanted; i++) {
+        options.index = (uint32_t)i;
+        options.notes = pusher_notes_new(service->pusher);
+        enum status status = service->pusher != NULL && options.notes == NULL ? STATUS_NO_MEMORY
+                                                                              : shard_new(&options, &service->shards[i]);
+        if (status != STATUS_OK)
+            return status;
+        service->shards_len++;
+    }
+    return STATUS_OK;
+}
+
+static enum status helpers_make(struct service *service)
+{
+    const struct config *config = service->config;
+    const struct rpc_options rpc = {
+        .database = config->database,
+        .name = config->name,
+        .workers = (uint32_t)config->rpc_workers,
+        .links = service->links,
+        .links_len = service->links_len,
+        .shards = service->shards,
+        .shards_len = service->shards_len,
+    };
+    const struct clerk_options clerk = {
+        .database = config->database,
+        .name = config->name,
+        .ctx = service->hub,
+        .on_presence = hub_presence,
+        .on_revocations = hub_revocations,
+        .pusher = service->pusher,
+    };
+    const struct notify_options notify = {
+        .database = config->database,
+        .name = config->name,
+        .ctx = service,
+        .on_changed = conversation_changed,
+        .on_revoked = tokens_revoked,
+        .on_removed = device_removed,
+        .on_missed = notifications_missed,
+    };
+    enum status status = rpc_new(&rpc, &service->rpc);
+    if (status == STATUS_OK)
+        status = clerk_new(&clerk, &service->clerk);
+    if (status == STATUS_OK)
+        status = notify_new(&notify, &service->notify);
+    return status;
+}
+
+/* From the end of the journey to its start: what takes something finds everybody it needs. */
+static enum status threads_start(struct service *service)
+{
+    const struct hub_options hub = {
+        .database = service->config->database,
+        .name = service->config->name,
+        .presence_offline_after_ms = (uint32_t)service->config->presence_offline_after_ms,
+        .links = service->links,
+        .links_len = service->links_len,
+        .shards = service->shards,
+        .shards_len = service->shards_len,
+        .rpc = service->rpc,
+        .clerk = service->clerk,
+    };
+    enum status status = service->pusher == NULL ? STATUS_OK : pusher_start(service->pusher);
+    if (status == STATUS_OK)
+        status = clerk_start(service->clerk);
+    if (status == STATUS_OK)
+        status = rpc_start(service->rpc);
+    for (size_t i = 0; i < service->shards_len && status == STATUS_OK; i++)
+        status = shard_start(service->shards[i]);
+    if (status == STATUS_OK)
+        status = hub_start(service->hub, &hub);
+    if (status == STATUS_OK)
+        status = notify_start(service->notify);
+    for (size_t i = 0; i < service->links_len && status == STATUS_OK; i++)
+        status = broker_link_start(service->links[i]);
+    return status;
+}
+
+enum status service_start(const struct config *config, struct service **ret_service)
+{
+    struct service *service = calloc(1, sizeof *service);
+    if (service == NULL)
+        return STATUS_NO_MEMORY;
+    service->config = config;
+    service->since_unix_s = clock_unix_ms() / 1000;
+    enum status status = hub_new(&service->hub);
+    if (status == STATUS_OK)
+        status = links_make(service);
+    if (status == STATUS_OK)
+        status = pusher_make(service);
+    if (status == STATUS_OK)
+        status = shards_make(service);
+    if (status == STATUS_OK)
+        status = helpers_make(service);
+    if (status == STATUS_OK)
+        status = threads_start(service);
+    if (status != STATUS_OK) {
+        log_error("main", "cannot-start", LOG_TEXT("why", status_name(status)));
+        (void)service_stop(service); /* nothing was taken yet */
+        return status;
+    }
+    *ret_service = service;
+    return STATUS_OK;
+}
+
+/* ---- stopping: along the journey, each part when nothing can come any more ---- */
+static void free_all(struct service *service)
+{
+    notify_free(service->notify);
+    hub_free(service->hub);
+    for (size_t i = 0; i < service->shards_len; i++)
+        shard_free(service->shards[i]);
+    rpc_free(service->rpc); /* after the shards: they reach its barriers */
+    clerk_free(service->clerk);
+    pusher_free(service->pusher);
+    for (size_t i = 0; i < service->links_len; i++)
+        broker_link_free(service->links[i]);
+    free(service);
+}
+
+bool service_stop(struct service *service)
+{
+    int64_t deadline_ms = clock_monotonic_ms() + service->config->stop_after_ms;
+    bool is_finished = true;
+    if (service->notify != NULL)
+        notify_stop(service->notify);
+    hub_stop_taking(service->hub);
+    if (service->rpc != NULL)
+        rpc_stop(service->rpc);
+    for (size_t i = 0; i < service->shards_len; i++)
+        shard_stop(service->shards[i], deadline_ms);
+    for (size_t i = 0; i < service->shards_len; i++)
+        is_finished &= shard_join(service->shards[i]);
+    hub_stop(service->hub);
+    if (service->clerk != NULL)
+        clerk_stop(service->clerk);
+    pusher_stop(service->pusher);
+    for (size_t i = 0; i < service->links_len; i++)
+        is_finished &= broker_link_stop(service->links[i], deadline_ms);
+    free_all(service);
+    return is_finished;
+}
+
+/* ---- what it is like ---- */
+static bool is_database_up(struct service *service)
+{
+    bool is_up = notify_is_up(service->notify);
+    for (size_t i = 0; i < service->shards_len && is_up; i++) {
+        struct shard_state state;
+        shard_state(service->shards[i], &state);
+        is_up = state.is_database_up;
+    }
+    return is_up;
+}
+
+void service_reload(struct service *service)
+{
+    pusher_reload(service->pusher);
+}
+
+bool service_is_ready(struct service *service)
+{
+    bool has_link = false;
+    for (size_t i = 0; i < service->links_len; i++) {
+        struct broker_link_state state;
+        broker_link_state(service->links[i], &state);
+        has_link |= state.is_up;
+    }
+    return has_link && is_database_up(service);
+}
+
+bool service_is_alive(struct service *service)
+{
+    int64_t since_ms = clock_steady_ms() - RUNTIME_STALLED_MS;
+    for (size_t i = 0; i < service->shards_len; i++) {
+        struct shard_state state;
+        shard_state(service->shards[i], &state);
+        if (state.turned_at_ms < since_ms)
+            return false;
+    }
+    return true;
+}
+
+static cJSON *links_json(struct service *service)
+{
+    cJSON *links = cJSON_CreateArray();
+    for (size_t i = 0; i < service->links_len; i++) {
+        struct broker_link_state state;
+        broker_link_state(service->links[i], &state);
+        cJSON *link = cJSON_CreateObject();
+        char boot[20];
+        (void)snprintf(boot, sizeof boot, "%016llx", (unsigned long long)state.boot);
+        (void)cJSON_AddStringToObject(link, "uri", broker_link_uri(service->links[i]));
+        (void)cJSON_AddBoolToObject(link, "up", state.is_up);
+        (void)cJSON_AddStringToObject(link, "boot", boot);
+        (void)cJSON_AddNumberToObject(link, "journal_backlog", (double)state.records_waiting);
+        (void)cJSON_AddNumberToObject(link, "frames_taken", (double)state.frames_taken);
+        (void)cJSON_AddNumberToObject(link, "frames_sent", (double)state.frames_sent);
+        (void)cJSON_AddNumberToObject(link, "outbox_bytes", (double)state.outbox_bytes);
+        (void)cJSON_AddItemToArray(links, link);
+    }
+    return links;
+}
+
+static void add_counters(cJSON *object)
+{
+    const struct {
+        const char *name;
+        _Atomic uint64_t *counter;
+    } counters[] = {
+        {"frames_taken", &metrics.frames_taken},       {"records_taken", &metrics.records_taken},
+        {"records_refused", &metrics.records_refused}, {"frames_sent", &metrics.frames_sent},
+        {"ops_sent", &metrics.ops_sent},               {"bytes_sent", &metrics.bytes_sent},
+        {"ops_dropped", &metrics.ops_dropped},         {"database_losses", &metrics.database_losses},
+        {"rpcs", &metrics.rpcs},                       {"rpcs_refused", &metrics.rpcs_refused},
+    };
+    cJSON *totals = cJSON_AddObjectToObject(object, "counters");
+    for (size_t i = 0; i < sizeof counters / sizeof counters[0]; i++)
+        (void)cJSON_AddNumberToObject(totals, counters[i].name, (double)atomic_load(counters[i].counter));
+}
+
+size_t service_status(struct service *service, char *buf, size_t buf_size)
+{
+    struct core_stats sum = {0};
+    for (size_t i = 0; i < service->shards_len; i++) {
+        struct shard_state state;
+        shard_state(service->shards[i], &state);
+        sum.pending_items += state.stats.pending_items;
+        sum.behind += state.stats.behind;
+        sum.conversations += state.stats.conversations;
+        sum.outstanding += state.stats.outstanding;
+        sum.appended += state.stats.appended;
+        sum.duplicates += state.stats.duplicates;
+        sum.pushed += state.stats.pushed;
+        sum.redelivered += state.stats.redelivered;
+    }
+    struct hub_state hub;
+    hub_state(service->hub, &hub);
+    cJSON *object = cJSON_CreateObject();
+    (void)cJSON_AddStringToObject(object, "version", GNATTER_VERSION);
+    (void)cJSON_AddNumberToObject(object, "pid", getpid());
+    (void)cJSON_AddNumberToObject(object, "since", (double)service->since_unix_s);
+    (void)cJSON_AddBoolToObject(object, "database", is_database_up(service));
+    (void)cJSON_AddItemToObject(object, "links", links_json(service));
+    (void)cJSON_AddNumberToObject(object, "shards", (double)service->shards_len);
+    (void)cJSON_AddNumberToObject(object, "sessions", (double)hub.sessions);
+    (void)cJSON_AddNumberToObject(object, "live", (double)hub.ready);
+    (void)cJSON_AddNumberToObject(object, "pending", (double)sum.pending_items);
+    (void)cJSON_AddNumberToObject(object, "behind", (double)sum.behind);
+    (void)cJSON_AddNumberToObject(object, "conversations", (double)sum.conversations);
+    (void)cJSON_AddNumberToObject(object, "outstanding", (double)sum.outstanding);
+    (void)cJSON_AddNumberToObject(object, "appended", (double)sum.appended);
+    (void)cJSON_AddNumberToObject(object, "duplicates", (double)sum.duplicates);
+    (void)cJSON_AddNumberToObject(object, "pushed", (double)sum.pushed);
+    (void)cJSON_AddNumberToObject(object, "redelivered", (double)sum.redelivered);
+    add_counters(object);
+    if (service->pusher != NULL)
+        (void)cJSON_AddItemToObject(object, "push", pusher_json(service->pusher));
+    size_t len = 0;
+    if (cJSON_PrintPreallocated(object, buf, (int)buf_size - 8, false)) {
+        len = strlen(buf);
+        buf[len++] = '\n';
+    }
+    cJSON_Delete(object);
+    return len;
+}

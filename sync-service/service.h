@@ -1,0 +1,22 @@
+#ifndef GNATTER_SERVICE_H
+#define GNATTER_SERVICE_H
+/* The running service: all its parts, wired in the order in which a message meets them. Main thread. */
+#include <stdbool.h>
+#include "config.h"
+
+struct service;
+/* Makes every part and starts its threads; what it needs (brokers, database) may come later. Keeps the configuration
+ * borrowed. Logs what is wrong. */
+MUST_CHECK enum status service_start(const struct config *config, struct service **ret_service);
+/* Takes nothing more, finishes what was taken, within stop_after_ms; frees it. False: not everything was finished. */
+bool service_stop(struct service *service);
+/* What is read from files beside the configuration is read again. */
+void service_reload(struct service *service);
+/* The database is connected, and a broker is linked: a device could chat. */
+bool service_is_ready(struct service *service);
+/* Every thread that has to move has moved of late. */
+bool service_is_alive(struct service *service);
+/* What it is like, as one JSON object and a newline; 0: it does not fit. */
+size_t service_status(struct service *service, char *buf, size_t buf_size);
+
+#endif

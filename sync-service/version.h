@@ -1,0 +1,4 @@
+#ifndef GNATTER_VERSION_H
+#define GNATTER_VERSION_H
+#define GNATTER_VERSION "0.1.0"
+#endif

@@ -1,0 +1,271 @@
+"""init, up, down, status: a node's life, also when parts of it, or its supervisor, are killed."""
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+
+import pytest
+
+from conftest import CTL, PARTS, Node, alive, free_port, make_node, wait_until
+
+CHILDREN = ("postgres", "mosquitto", "syncd")
+
+
+def test_init_makes_a_node(node):
+    node.ctl("init", "--mqtt-port", 0, "--ws-port", 0)
+    for name in ("gnatter.conf", "mosquitto.conf", "keys/tokens.pub", "keys/link.secret", "keys/pgpass", "postgres/PG_VERSION"):
+        assert (node.dir / name).exists(), name
+    for path in [*(node.dir / "keys").glob("*.key"), node.dir / "keys/link.secret", node.dir / "keys/pgpass",
+                 node.dir / "keys/service.pgpass", node.dir / "broker/link.secret"]:
+        assert path.stat().st_mode & 0o777 == 0o600, path
+    assert "already" in node.refused("init")
+    assert node.ctl("status", check=False).returncode == 1
+    assert "gnatterctl" in node.refused("user", "add", "alice")  # says how to bring it up
+
+
+def test_up_down_and_again(node):
+    node.up()
+    pids = node.pids()
+    assert all(alive(pid) for pid in pids.values())
+    status = node.json("status")
+    assert status["ok"] and {part["name"]: part["pid"] for part in status["parts"]} == pids
+    node.ctl("user", "add", "alice")
+    assert "already" in node.ctl("up").stdout
+    assert node.json("up")["was_up"] is True
+    assert node.pids() == pids
+    node.ctl("down")
+    assert not any(alive(pid) for pid in pids.values())
+    assert not any((node.dir / "run" / f"{part}.pid").exists() for part in PARTS)
+    assert node.json("down") == {"was_up": False}
+    done = node.ctl("--json", "status", check=False)
+    assert done.returncode == 1 and json.loads(done.stdout)["ok"] is False
+    assert json.loads(node.ctl("--json", "up").stdout)["was_up"] is False
+    assert [user["user"] for user in node.json("user", "list")] == ["alice"]
+
+
+def test_nothing_listens_beyond_loopback(made):
+    made.up()
+    port = int(made.conf("postgres_port"))
+    listeners = subprocess.run(["ss", "-Hltn"], text=True, capture_output=True, check=True).stdout.splitlines()
+    ours = [line.split()[3] for line in listeners
+            if line.split()[3].rsplit(":", 1)[1] in (str(port), made.conf("mqtt_port"), made.conf("ws_port"))]
+    assert len(ours) == 3 and all(address.startswith("127.0.0.1:") for address in ours), ours
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root runs parts as others")
+def test_as_root_no_part_stays_root(node):
+    node.up()
+    for part in CHILDREN:
+        assert uid_of(node.pid(part)) != 0, part
+
+
+def uid_of(pid):
+    return os.stat(f"/proc/{pid}").st_uid
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="becomes another user")
+def test_as_an_ordinary_user():
+    node = make_node("nobody", installed=True)
+    try:
+        node.up()
+        uids = {uid_of(pid) for pid in node.pids().values()}
+        assert uids == {uid_of(node.pid("supervisor"))} and 0 not in uids
+        node.ctl("user", "add", "alice")
+        assert node.ctl("token", "alice", "phone").stdout.count(".") == 2
+        node.ctl("verify")
+        node.ctl("down")
+    finally:
+        node.close()
+
+
+def test_what_dies_is_started_again(made):
+    made.up()
+    for part in CHILDREN:
+        old = made.pid(part)
+        others = {name: pid for name, pid in made.pids().items() if name != part}
+        os.kill(old, signal.SIGKILL)
+        wait_until(lambda: made.pid(part) not in (None, old) and alive(made.pid(part)), f"{part} is back")
+        wait_until(lambda: made.ctl("status", check=False).returncode == 0, "a device could chat")
+        assert {name: pid for name, pid in made.pids().items() if name != part} == others
+
+
+def test_all_at_once(made):
+    made.up()
+    made.ctl("user", "add", "alice")
+    old = {part: made.pid(part) for part in CHILDREN}
+    for pid in old.values():
+        os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: all(made.pid(part) not in (None, old[part]) for part in CHILDREN), "all are back")
+    wait_until(lambda: made.ctl("status", check=False).returncode == 0, "a device could chat")
+    assert [user["user"] for user in made.json("user", "list")] == ["alice"]
+
+
+def test_a_killed_supervisor_interrupts_nothing(made):
+    made.up()
+    before = made.pids()
+    os.kill(before["supervisor"], signal.SIGKILL)
+    wait_until(lambda: not alive(before["supervisor"]), "it is dead")
+    assert made.ctl("status").returncode == 0  # devices still chat
+    assert all(alive(before[part]) for part in CHILDREN)
+    made.ctl("up")
+    after = made.pids()
+    assert {part: after[part] for part in CHILDREN} == {part: before[part] for part in CHILDREN}
+    assert after["supervisor"] != before["supervisor"]
+    os.kill(after["mosquitto"], signal.SIGKILL)  # the new one looks after what it took over
+    wait_until(lambda: made.pid("mosquitto") not in (None, after["mosquitto"]), "the broker is back")
+
+
+def test_down_after_the_supervisor_was_killed(made):
+    made.up()
+    pids = made.pids()
+    os.kill(pids["supervisor"], signal.SIGKILL)
+    wait_until(lambda: not alive(pids["supervisor"]), "it is dead")
+    made.ctl("down")
+    assert not any(alive(pid) for pid in pids.values())
+    made.up()
+
+
+def test_a_reused_process_id_is_not_ours(made):
+    with subprocess.Popen(["sleep", "300"]) as stranger:
+        for part in PARTS:
+            (made.dir / "run" / f"{part}.pid").write_text(f"{stranger.pid}\n")
+        (made.dir / "run" / "parts").write_text("".join(f"{part} {stranger.pid} 1\n" for part in PARTS))
+        assert made.json("down") == {"was_up": False}
+        made.up()
+        assert stranger.pid not in made.pids().values()
+        made.ctl("down")
+        assert stranger.poll() is None
+        stranger.kill()
+
+
+def test_two_at_once(node):
+    node.ctl("init", "--mqtt-port", 0, "--ws-port", 0)
+    command = [str(CTL), "--dir", str(node.dir), "--json", "up"]
+    both = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    answers = [process.communicate(timeout=120) for process in both]
+    assert [process.returncode for process in both] == [0, 0], answers
+    assert sorted(json.loads(out)["was_up"] for out, _ in answers) == [False, True]
+
+
+def test_a_taken_port_names_who_has_it(made):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        line = made.refused("up", "--mqtt-port", port, "--ws-port", 0)
+        assert str(port) in line and f"pid {os.getpid()}" in line and "--mqtt-port" in line
+        assert not any(made.pid(part) for part in CHILDREN)
+        made.ctl("up", "--mqtt-port", 0)  # the same node with another one
+
+
+def test_the_database_moves_when_its_port_is_taken(made):
+    with socket.socket() as taken:
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        taken.bind(("127.0.0.1", int(made.conf("postgres_port"))))
+        taken.listen()
+        made.up()
+        assert made.sql("select 1") == ["1"]
+
+
+def test_ports_can_change_between_lives(made):
+    made.up()
+    assert "down first" in made.refused("up", "--mqtt-port", free_port())
+    made.ctl("down")
+    port = free_port()
+    made.ctl("up", "--mqtt-port", port)
+    assert f"mqtt://127.0.0.1:{port}" in made.json("up")["endpoints"]
+    with socket.create_connection(("127.0.0.1", port), timeout=5):
+        pass
+    assert made.conf("links") == f"mqtt://127.0.0.1:{port}"
+
+
+def test_limits_off_is_loud_and_ends(made):
+    done = made.up("--limits", "off")
+    assert "RATE LIMITS ARE OFF" in done.stderr
+    assert made.json("up")["limits"] is False
+    assert "rate-limits-off" in (made.dir / "log/supervisor.log").read_text()
+    assert "down first" in made.refused("up", "--limits", "on")
+    made.ctl("down")
+    done = made.ctl("up")
+    assert done.stderr == "" and made.json("up")["limits"] is True
+
+
+def test_own_lines_in_the_configuration_stay(made):
+    conf = made.dir / "gnatter.conf"
+    conf.write_text(conf.read_text().replace("\n[service]", "\n[service]\n# slow disk\nredeliver_after_ms = 7000"))
+    (made.dir / "mosquitto.d" / "own.conf").write_text("log_type subscribe\n")
+    made.ctl("up", "--ws-port", 0)
+    assert "# slow disk\nredeliver_after_ms = 7000" in conf.read_text()
+
+
+def test_exposed_without_tls_is_refused(node):
+    assert "--plain-exposed" in node.refused("init", "--listen", "0.0.0.0")
+    assert not (node.dir / "gnatter.conf").exists()
+    node.refused("init", "--listen", "localhost", status=2)
+    node.refused("init", "--tls-cert", "/nowhere.pem", status=2)
+    node.refused("init", "--tls-cert", "/nowhere.pem", "--tls-key", "/nowhere.key")
+
+
+def test_tls(node):
+    cert, key = node.home / "cert.pem", node.home / "key.pem"
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ed25519", "-nodes", "-days", "2", "-subj", "/CN=localhost",
+                    "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", cert], check=True, capture_output=True)
+    done = node.up("--tls-cert", cert, "--tls-key", key, "--tls-listen", "127.0.0.1", "--mqtts-port", 0, "--wss-port", 0)
+    assert f"mqtts://127.0.0.1:{node.conf('mqtts_port')}" in done.stdout
+    node.ctl("user", "add", "alice")
+    token = node.ctl("token", "alice", "phone").stdout.strip()
+    done = subprocess.run(["mosquitto_pub", "-h", "127.0.0.1", "-p", node.conf("mqtts_port"), "--cafile", cert, "-i",
+                           "alice:phone", "-u", "alice", "-P", token, "-q", "1", "-t", "chat/u/alice/m1", "-m", "note"],
+                          capture_output=True, text=True, timeout=30)
+    assert done.returncode == 0, done.stderr
+
+
+def test_an_interrupted_init_can_be_told(node):
+    node.ctl("init", "--mqtt-port", 0, "--ws-port", 0)
+    (node.dir / "gnatter.conf").unlink()
+    assert "remove it" in node.refused("init")
+    shutil.rmtree(node.dir / "postgres")
+    node.ctl("init", "--mqtt-port", 0, "--ws-port", 0)
+
+
+def test_a_part_that_cannot_start_is_named(made):
+    (made.dir / "mosquitto.d" / "bad.conf").write_text("no_such_option 1\n")
+    line = made.refused("up")
+    assert "mosquitto keeps dying" in line and "no_such_option" in line
+    assert not any(made.pid(part) for part in PARTS)
+    (made.dir / "mosquitto.d" / "bad.conf").unlink()
+    made.up()
+
+
+def test_foreground(made):
+    process = subprocess.Popen([str(CTL), "--dir", str(made.dir), "up", "--foreground"], stdout=subprocess.PIPE,
+                               stderr=subprocess.PIPE, text=True)
+    try:
+        wait_until(lambda: made.ctl("status", check=False).returncode == 0, "up")
+        assert made.pid("supervisor") == process.pid
+        assert "mqtt://" in "".join(process.stdout.readline() for _ in range(2))
+        process.terminate()
+        assert process.wait(timeout=60) == 0
+    finally:
+        process.kill()
+        process.communicate()
+    assert not any(made.pid(part) for part in PARTS)
+
+
+def test_reload_of_a_node_that_is_down(made):
+    assert "not up" in made.refused("reload")
+
+
+def test_a_directory_with_a_long_and_odd_name():
+    home = make_node().home
+    node = Node(home / ("long " * 20) / ("and 'odd' %s " * 6))
+    node.home.mkdir(parents=True)
+    try:
+        node.up()
+        node.ctl("user", "add", "alice")
+        assert node.ctl("status").returncode == 0
+    finally:
+        node.close()
+        shutil.rmtree(home, ignore_errors=True)

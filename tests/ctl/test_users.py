@@ -1,0 +1,190 @@
+"""Users, devices, groups, tokens: on a node that is up."""
+import base64
+import json
+import time
+
+import pytest
+
+
+def decode(part):
+    return json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
+
+
+def claims(token):
+    header, body, _ = token.strip().split(".")
+    return decode(header), decode(body)
+
+
+def test_user_add_once(up):
+    up.ctl("user", "add", "ann")
+    assert "ann" in up.refused("user", "add", "ann")
+    up.ctl("user", "add", "ann", "--if-missing")
+    assert up.json("user", "show", "ann")["user"] == "ann"
+    assert "ann" in [user["user"] for user in up.json("user", "list")]
+    assert "ann" in up.ctl("user", "list").stdout
+
+
+@pytest.mark.parametrize("name", ["Ann", "", "a b", "a/b", "-x", "ä", "a" * 33, "a'b", "$gnatter", "a\nb"])
+def test_names_that_are_none(up, name):
+    up.refused("user", "add", "--", name)
+    assert name not in [user["user"] for user in up.json("user", "list")]
+
+
+def test_user_remove_never_frees_the_name(up):
+    up.ctl("user", "add", "gone")
+    up.ctl("user", "add", "stays")
+    up.ctl("group", "create", "left", "--owner", "stays", "--member", "gone")
+    up.ctl("token", "gone", "d")
+    up.ctl("user", "remove", "gone")
+    up.refused("user", "add", "gone")
+    up.refused("user", "remove", "gone")
+    up.refused("token", "gone", "d")
+    assert up.json("user", "show", "gone")["devices"] == []
+    assert up.json("user", "show", "gone")["removed"] is not None
+    assert [m["user"] for m in up.json("group", "show", "left")["members"]] == ["stays"]
+    assert up.refused("user", "show", "nobody-here")
+
+
+def test_devices(up):
+    up.ctl("user", "add", "dora")
+    up.ctl("device", "add", "dora", "phone")
+    up.ctl("device", "add", "dora", "lamp", "--ack", "auto")
+    up.refused("device", "add", "dora", "phone")
+    up.ctl("device", "add", "dora", "phone", "--if-missing")
+    assert {d["device"]: d["ack"] for d in up.json("device", "list", "dora")} == {"lamp": "auto", "phone": "explicit"}
+    up.ctl("device", "revoke", "dora", "lamp")
+    up.refused("device", "revoke", "dora", "lamp")
+    assert [d["device"] for d in up.json("device", "list", "dora")] == ["phone"]
+    up.refused("device", "list", "nobody-here")
+    up.refused("device", "add", "nobody-here", "phone")
+
+
+def test_token_claims(up):
+    up.ctl("user", "add", "tom")
+    before = int(time.time())
+    header, body = claims(up.ctl("token", "tom", "phone", "--ttl", "2h").stdout)
+    assert header["alg"] == "EdDSA" and header["kid"] == up.json("keys", "list")[-1]["kid"]
+    assert (body["sub"], body["dev"]) == ("tom", "phone")
+    assert before <= body["iat"] <= time.time() + 1
+    assert before + 7200 <= body["exp"] <= time.time() + 7201
+    assert [d["device"] for d in up.json("device", "list", "tom")] == ["phone"]
+    answer = up.json("token", "tom", "phone")
+    assert answer["client_id"] == "tom:phone"
+    assert abs(claims(answer["token"])[1]["exp"] - time.time() - 30 * 86400) < 60
+    up.refused("token", "nobody-here", "phone")
+    up.refused("token", "tom", "Not A Name")
+
+
+def test_a_token_after_a_revocation_is_not_older_than_it(up):
+    up.ctl("user", "add", "rita")
+    up.ctl("token", "rita", "phone")
+    up.ctl("device", "revoke", "rita", "phone")
+    _, body = claims(up.ctl("token", "rita", "phone").stdout)
+    [valid_after] = up.sql("select ceil(extract(epoch from tokens_valid_after))::bigint from gnatter.devices"
+                           " where user_name = 'rita'")
+    assert body["iat"] >= int(valid_after)
+    up.ctl("user", "revoke", "rita")
+    _, body = claims(up.ctl("token", "rita", "phone").stdout)
+    [valid_after] = up.sql("select ceil(extract(epoch from tokens_valid_after))::bigint from gnatter.users"
+                           " where user_name = 'rita'")
+    assert body["iat"] >= int(valid_after)
+
+
+def test_bulk_add(up):
+    out = up.home / "bulk.tsv"
+    begin = time.monotonic()
+    up.ctl("bulk-add", "--count", 2000, "--out", out)
+    assert time.monotonic() - begin < 30
+    assert out.stat().st_mode & 0o777 == 0o600
+    rows = [line.split("\t") for line in out.read_text().splitlines()]
+    assert [row[:2] for row in rows] == [[f"load{i}:d", f"load{i}"] for i in range(2000)]
+    assert claims(rows[7][2])[1]["sub"] == "load7" and claims(rows[7][2])[1]["dev"] == "d"
+    out.chmod(0o644)
+    up.ctl("bulk-add", "--count", 3, "--prefix", "load", "--device", "e", "--out", out)
+    assert out.stat().st_mode & 0o777 == 0o600
+    assert [line.split("\t")[0] for line in out.read_text().splitlines()] == ["load0:e", "load1:e", "load2:e"]
+    assert len(up.json("device", "list", "load0")) == 2
+    up.ctl("bulk-add", "--count", 3, "--out", out)  # again: nothing twice
+    assert len(up.json("device", "list", "load0")) == 2
+    up.refused("bulk-add", "--count", 3, "--prefix", "Not A Name", "--out", out)
+    up.refused("bulk-add", "--count", 3, "--out", "/nowhere/at/all")
+
+
+def test_groups(up):
+    for user in ("gina", "gus", "gerd"):
+        up.ctl("user", "add", user)
+    up.ctl("group", "create", "kitchen", "--owner", "gina", "--member", "gus", "--title", "The Kitchen")
+    up.refused("group", "create", "kitchen", "--owner", "gina")
+    up.refused("group", "create", "other", "--owner", "nobody-here")
+    up.ctl("group", "add", "kitchen", "gerd")
+    up.refused("group", "add", "kitchen", "nobody-here")
+    up.refused("group", "add", "no-such-group", "gus")
+    up.ctl("group", "role", "kitchen", "gus", "admin")
+    up.refused("group", "role", "kitchen", "gus", "emperor")
+    group = up.json("group", "show", "kitchen")
+    assert {m["user"]: m["role"] for m in group["members"]} == {"gerd": "member", "gina": "owner", "gus": "admin"}
+    assert group["title"] == "The Kitchen"
+    up.ctl("group", "remove", "kitchen", "gerd")
+    up.refused("group", "remove", "kitchen", "gerd")
+    up.ctl("group", "rename", "kitchen", "Cellar")
+    assert up.json("group", "show", "kitchen")["title"] == "Cellar"
+    assert "gina" in up.ctl("group", "show", "kitchen").stdout
+    assert "kitchen" in [group["group"] for group in up.json("group", "list")]
+    events = up.sql("select event_type from gnatter.messages where conversation = 'g/kitchen' order by seq")
+    assert events == ["created", "member-added", "role-changed", "member-removed", "renamed"]
+    up.ctl("group", "delete", "kitchen")
+    up.refused("group", "delete", "kitchen")
+    up.refused("group", "create", "kitchen", "--owner", "gina")
+    up.refused("group", "show", "no-such-group")
+
+
+def test_many_members_and_odd_text(up):
+    up.ctl("user", "add", "mona")
+    up.ctl("bulk-add", "--count", 50, "--prefix", "mm", "--out", up.home / "m.tsv")
+    members = [word for i in range(50) for word in ("--member", f"mm{i}")]
+    title = "it's \"quoted\" \\ {a,b} \u00e4\u4e16"
+    up.ctl("group", "create", "many", "--owner", "mona", "--title", title, *members)
+    group = up.json("group", "show", "many")
+    assert len(group["members"]) == 51 and group["title"] == title
+    up.refused("group", "create", "injected", "--owner", "mona", "--member", "mm0\",\"mm1")
+
+
+def test_verify_and_what_it_finds(up):
+    assert up.json("verify") == []
+    up.ctl("user", "add", "vera")
+    up.ctl("group", "create", "broken", "--owner", "vera")
+    up.sql("update gnatter.conversation set last_seq = last_seq + 5 where name = 'g/broken'")
+    done = up.ctl("--json", "verify", check=False)
+    assert done.returncode == 1 and any(row["conversation"] == "g/broken" for row in json.loads(done.stdout))
+    assert "invariant" in done.stderr
+    up.sql("update gnatter.conversation set last_seq = last_seq - 5 where name = 'g/broken'")
+    up.ctl("verify")
+
+
+def test_purge(up):
+    up.ctl("user", "add", "pia")
+    up.ctl("group", "create", "old", "--owner", "pia")
+    assert up.json("purge", "--older-than", "1d", "--conversation", "g/old") == {"purged": 0}
+    up.ctl("purge", "--delivered", "--conversation", "g/old")
+
+
+def test_psql(up):
+    assert up.sql("select 1 + 1") == ["2"]
+    assert up.ctl("psql", "-X", "-At", stdin="select current_database();").stdout == "gnatter\n"
+    assert up.ctl("psql", "-c", "select broken", check=False).returncode == 1
+    assert up.sql("show fsync") == ["on"] and up.sql("show synchronous_commit") == ["on"]
+    assert up.sql("show listen_addresses") == ["127.0.0.1"] and up.sql("show unix_socket_directories") == [""]
+
+
+def test_keys_rotate(up):
+    up.ctl("user", "add", "kim")
+    [old] = [key["kid"] for key in up.json("keys", "list")]
+    new = up.json("keys", "add")["kid"]
+    assert claims(up.ctl("token", "kim", "phone").stdout)[0]["kid"] == new
+    assert (up.dir / "keys" / f"{new}.key").stat().st_mode & 0o777 == 0o600
+    up.ctl("keys", "retire", old)
+    assert [key["kid"] for key in up.json("keys", "list")] == [new]
+    assert not (up.dir / "keys" / f"{old}.key").exists()
+    up.refused("keys", "retire", old)
+    up.refused("keys", "retire", new)  # the last one that can sign
+    up.ctl("reload")

@@ -1,0 +1,164 @@
+"""A Gnatter node in a directory of its own, driven by gnatterctl and nothing else."""
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+TOP = Path(__file__).resolve().parents[2]
+CTL = Path(os.environ.get("GNATTER_BIN", TOP / "build" / "bin")) / "gnatterctl"
+LOGS = TOP / "build" / "test-logs"
+PARTS = ("postgres", "mosquitto", "syncd", "supervisor")
+
+
+def free_ports(count):
+    """Ports that nobody uses now. Below the range from which the kernel takes ports for outgoing connections."""
+    ports, probes = [], []
+    start = 12000 + os.getpid() * 7 % 15000
+    for port in range(start, start + 4000):
+        probe = socket.socket()
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            probe.close()
+            continue
+        probes.append(probe)
+        ports.append(port)
+        if len(ports) == count:
+            break
+    for probe in probes:
+        probe.close()
+    return ports
+
+
+def wait_until(condition, timeout=10.0, what="condition", step=0.02):
+    """The first true value of condition(); an AssertionError names `what` when there is none in time."""
+    deadline = time.monotonic() + timeout
+    while True:
+        value = condition()
+        if value:
+            return value
+        assert time.monotonic() < deadline, f"not within {timeout} s: {what() if callable(what) else what}"
+        time.sleep(step)
+
+
+def alive(pid):
+    try:
+        with open(f"/proc/{pid}/stat") as stat:
+            return stat.read().rsplit(")", 1)[1].split()[0] not in "ZX"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def quote(text):
+    return "'" + str(text).replace("'", "''") + "'"
+
+
+class Node:
+    def __init__(self, name="node"):
+        self.name = name
+        # The private PostgreSQL of a node that root starts runs as another user, who must get through.
+        self.home = Path(tempfile.mkdtemp(prefix=f"gnatter-{name}-"))
+        self.home.chmod(0o755)
+        self.dir = self.home / "node"
+        self.port, self.ws_port = free_ports(2)
+        self.host = "127.0.0.1"
+
+    # ---- commands ----
+    def ctl(self, *args, check=True, timeout=60, stdin=None):
+        done = subprocess.run([str(CTL), "--dir", str(self.dir), *map(str, args)], timeout=timeout, text=True,
+                              input=stdin, stdin=None if stdin is not None else subprocess.DEVNULL,
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        if check and done.returncode != 0:
+            raise AssertionError(f"gnatterctl {' '.join(map(str, args))}: exit {done.returncode}\n"
+                                 f"{done.stdout}{done.stderr}")
+        return done
+
+    def json(self, *args):
+        return json.loads(self.ctl("--json", *args).stdout)
+
+    def sql(self, statement, check=True, timeout=60):
+        """Rows as lists of text."""
+        done = self.ctl("psql", "-X", "-q", "-A", "-t", "-F", "\t", "-v", "ON_ERROR_STOP=1", "-f", "-",
+                        stdin=statement, check=check, timeout=timeout)
+        if not check:
+            return done
+        return [line.split("\t") for line in done.stdout.splitlines() if line]
+
+    def sql_value(self, statement):
+        rows = self.sql(statement)
+        return rows[0][0] if rows else None
+
+    # ---- life ----
+    def up(self, *args, timeout=90):
+        return self.ctl("up", "--mqtt-port", self.port, "--ws-port", self.ws_port, *args, timeout=timeout)
+
+    def down(self, check=True, timeout=60):
+        return self.ctl("down", check=check, timeout=timeout)
+
+    def is_up(self):
+        return self.ctl("status", check=False).returncode == 0
+
+    def wait_up(self, timeout=30):
+        wait_until(self.is_up, timeout, lambda: "node up\n" + self.ctl("status", check=False).stdout, 0.1)
+
+    def pid(self, part):
+        try:
+            return int((self.dir / "run" / f"{part}.pid").read_text().split()[0])
+        except (FileNotFoundError, IndexError, ValueError):
+            return None
+
+    def signal(self, part, number=signal.SIGKILL):
+        """Signals a part; returns the pid it had."""
+        pid = self.pid(part)
+        assert pid and alive(pid), f"{part} is not running"
+        os.kill(pid, number)
+        return pid
+
+    def kill_hard(self, *parts):
+        """kill -9, and what a part of that process had as children may stay; returns the pids."""
+        return {part: self.signal(part) for part in parts}
+
+    def wait_restarted(self, part, old_pid, timeout=20):
+        wait_until(lambda: self.pid(part) not in (None, old_pid) and alive(self.pid(part)), timeout, f"{part} again")
+
+    def close(self, keep_logs=False):
+        self.down(check=False)
+        leftovers = [part for part in PARTS if self.pid(part) and alive(self.pid(part))]
+        if leftovers:
+            keep_logs = True
+        for part in leftovers:
+            os.kill(self.pid(part), signal.SIGKILL)
+        if keep_logs:
+            self.save_logs()
+        shutil.rmtree(self.home, ignore_errors=True)
+        assert not leftovers, f"`gnatterctl down` left running: {leftovers}"
+
+    def save_logs(self):
+        target = LOGS / "nodes" / self.name
+        shutil.rmtree(target, ignore_errors=True)
+        shutil.copytree(self.dir / "log", target, dirs_exist_ok=True)
+        for path in target.rglob("*"):
+            path.chmod(0o755 if path.is_dir() else 0o644)
+
+    def log_tails(self, lines=25):
+        """What the node said last, for the report of a failed test."""
+        text = []
+        for path in sorted((self.dir / "log").glob("*.log")):
+            tail = path.read_text(errors="replace").splitlines()[-lines:]
+            text += [f"--- {path.name}", *tail]
+        return "\n".join(text)
+
+    # ---- users ----
+    def token(self, user, device, ttl=None):
+        return self.ctl("token", user, device, *(["--ttl", ttl] if ttl else [])).stdout.strip()
+
+    def bulk(self, count, prefix, device="d"):
+        """Users with a device each: [(client id, user, token)]."""
+        out = self.home / f"{prefix}.tsv"
+        self.ctl("bulk-add", "--count", count, "--prefix", prefix, "--device", device, "--out", out, timeout=120)
+        return [tuple(line.split("\t")) for line in out.read_text().splitlines()]

@@ -1,0 +1,183 @@
+#!/usr/bin/python3
+"""Measures Gnatter beside a stock broker on this machine, in interleaved rounds, and prints the ratios.
+
+Each round runs the same client program against both servers, one after the other, so that whatever else the machine
+does hits both; a figure is the median of its rounds. Environment: BENCH_ROUNDS (3), BENCH_SECONDS (4), BENCH_FULL=1 for
+the sizes of the published figures. Result: a table on stdout, build/bench/latest.json for `make bench-report`.
+"""
+import argparse
+import json
+import os
+import platform
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+import figures
+import procfs
+from servers import Gnatter, Raw, raise_descriptors, run_load
+
+TOP = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../..")
+
+
+def say(*words):
+    print(*words, file=sys.stderr, flush=True)
+
+
+def fdatasync_ms(directory, times=200):
+    """Median of writing and syncing 8 KiB, what a commit waits for."""
+    took = []
+    with open(os.path.join(directory, "fdatasync"), "wb", buffering=0) as file:
+        for _ in range(times):
+            file.write(b"x" * 8192)
+            start = time.perf_counter()
+            os.fdatasync(file.fileno())
+            took.append((time.perf_counter() - start) * 1e3)
+    return statistics.median(took)
+
+
+class Bench:
+    """The servers, and every run made against them."""
+
+    def __init__(self, options, directory):
+        self.options = options
+        self.raw = Raw(directory)
+        self.gnatter = None
+        self.runs = {}  # figure -> [{"raw": run, "gnatter": run}, ...]
+        self.failures = []
+        try:
+            self.gnatter = Gnatter(directory, devices=max(options.storm, options.idle, 1100) + 64)
+        except Exception:
+            self.raw.stop()
+            raise
+
+    def stop(self):
+        self.raw.stop()
+        if self.gnatter:
+            self.gnatter.stop()
+
+    def one(self, server, figure, arguments, during=None):
+        run = run_load(server, arguments, during=during)
+        bad = run["exit_status"] != 0
+        if bad:
+            self.failures.append({"figure": figure, "server": server.name, "said": run["said"][-8:]})
+        say(f"  {server.name:8}", "FAILED " if bad else "", *run["said"][-8 if bad else 0:][:8 if bad else 1])
+        return run
+
+    def rounds(self, figure, arguments, rounds=None, raw_arguments=None):
+        """Raw, Gnatter, raw, Gnatter, ..."""
+        self.runs[figure] = []
+        for number in range(rounds or self.options.rounds):
+            say(f"{figure} {number + 1}: {' '.join(arguments)}")
+            pair = {"raw": self.one(self.raw, figure, raw_arguments or arguments)}
+            pair["gnatter"] = self.one(self.gnatter, figure, arguments)
+            self.runs[figure].append(pair)
+
+    def gnatter_only(self, figure, arguments):
+        say(f"{figure}: {' '.join(arguments)}")
+        self.runs[figure] = [{"gnatter": self.one(self.gnatter, figure, arguments)}]
+
+    def idle(self, figure, connections):
+        """Memory before, and while the connections are held."""
+        pair = {}
+        for server in (self.raw, self.gnatter):
+            memory = {"connect": {}, "measured": {}}
+
+            def sample(phase, server=server, memory=memory):
+                if phase in memory:
+                    memory[phase] = {part: procfs.memory_bytes(pid) for part, pid in server.pids().items()}
+
+            say(f"{figure}: {server.name}")
+            run = self.one(server, figure, ["idle", "--idle", str(connections), "--seconds", "3"], during=sample)
+            run["bytes_per_connection"] = {part: (memory["measured"][part] - memory["connect"][part]) / connections
+                                           for part in memory["measured"]}
+            pair[server.name] = run
+        self.runs[figure] = [pair]
+
+
+def closed_rate(bench, figure):
+    return statistics.median(figures.sent_per_s(pair["gnatter"]) for pair in bench.runs[figure])
+
+
+def measure(bench, options):
+    """Every figure; each is a row of the table in figures.py."""
+    window = ["--seconds", str(options.seconds), "--warm-up", "1"]
+    full = [*window, "--pause-us", "500"]  # at saturation the client shares the cores: fewer, fuller turns
+    # Memory first: what a server once grew to under load, it would give to connections for nothing.
+    bench.idle("idle", options.idle)
+    bench.rounds("pairs", ["pairs", "--pairs", "100", "--window", "8", *full])
+    rate = max(100.0, 0.3 * closed_rate(bench, "pairs"))
+    # `delivered` comes back as soon as the receiver can tell; the client's own coalescing would hide the server's part
+    bench.rounds("latency", ["pairs", "--pairs", "100", "--rate", f"{rate:.0f}", "--ack-every", "1", *window])
+    for members in (100, 1000):
+        bench.rounds(f"group-{members}", ["group", "--members", str(members), "--window", "8", *full])
+    bench.rounds("storm", ["storm", "--idle", str(options.storm), "--waiting", "10", "--senders", "8", "--window", "64",
+                           "--pause-us", "500"], rounds=options.heavy_rounds)
+    bench.rounds("drain", ["drain", "--count", str(options.drain), "--senders", "8", "--window", "64",
+                           "--pause-us", "500"], rounds=options.heavy_rounds)
+    for kind in ("noread", "noack", "storm"):
+        bench.rounds(f"neighbour-{kind}", ["slow", "--disturb", kind, "--pairs", "50", "--rate", f"{rate / 2:.0f}",
+                                           "--group-rate", f"{20 if kind == 'storm' else 1000}", "--members", "200",
+                                           "--settle", "60", *window], rounds=options.heavy_rounds)
+    # Last: it leaves a backlog for every absent member.
+    for members in (2, 100, 1000):
+        bench.gnatter_only(f"wal-{members}", ["group", "--members", str(members), "--rate", "2000", "--window", "500",
+                                              "--absent", *window])
+
+
+def machine():
+    """What the figures were made on, as far as it matters to them."""
+    with open("/proc/cpuinfo", encoding="ascii", errors="replace") as cpuinfo:
+        model = next((line.split(":", 1)[1].strip() for line in cpuinfo if line.startswith("model name")), "?")
+    commit = subprocess.run(["git", "-C", TOP, "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
+    return {"cpu": model, "cores": os.cpu_count(),
+            "kernel": ".".join(platform.release().split(".")[:2]), "load_before": round(os.getloadavg()[0], 1), "commit": commit.stdout.strip(),
+            "at": time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime())}
+
+
+def parse_options():
+    full = os.environ.get("BENCH_FULL", "") not in ("", "0")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=int(os.environ.get("BENCH_ROUNDS", "5" if full else "3")))
+    parser.add_argument("--seconds", type=float, default=float(os.environ.get("BENCH_SECONDS", "10" if full else "3")))
+    parser.add_argument("--heavy-rounds", type=int, default=3 if full else 1, help="of storm, drain and neighbours")
+    parser.add_argument("--storm", type=int, default=15000 if full else 2000, help="devices that reconnect")
+    parser.add_argument("--drain", type=int, default=1000000 if full else 50000, help="messages of the backlog")
+    parser.add_argument("--idle", type=int, default=15000 if full else 6000, help="idle connections")
+    parser.add_argument("--out", default=os.path.join(TOP, "build/bench/latest.json"))
+    return parser.parse_args()
+
+
+def main():
+    options = parse_options()
+    raise_descriptors()
+    directory = tempfile.mkdtemp(prefix="gnatter-bench-")
+    bench = None
+    result = {"machine": machine(), "options": vars(options)}
+    try:
+        os.chmod(directory, 0o755)  # the private PostgreSQL may run as another user
+        before_ms = fdatasync_ms(directory)
+        bench = Bench(options, directory)
+        measure(bench, options)
+        result.update(runs=bench.runs, failures=bench.failures)
+        # The quieter of the two: a busy neighbour must not make our latencies look small.
+        result["fdatasync_ms"] = min(before_ms, fdatasync_ms(directory))
+        result["figures"] = figures.compute(result)
+    finally:
+        if bench:
+            bench.stop()
+        shutil.rmtree(directory, ignore_errors=True)
+    os.makedirs(os.path.dirname(options.out), exist_ok=True)
+    with open(options.out, "w", encoding="utf-8") as out:
+        json.dump(result, out, indent=1)
+    print(figures.table(result))
+    for failure in bench.failures:
+        print(f"FAILED {failure['figure']} {failure['server']}: {'; '.join(failure['said'])}")
+    return 1 if bench.failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

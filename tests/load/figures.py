@@ -1,0 +1,146 @@
+"""From the runs of bench.py to the published figures: medians and ratios, each beside its target."""
+import statistics
+
+
+def loads(run, name=None):
+    return [load for load in run["load"].get("loads", []) if name in (None, load["name"])]
+
+
+def sent_per_s(run):
+    return sum(load["sent_per_s"] for load in loads(run))
+
+
+def deliveries_per_s(run):
+    return sum(load["deliveries_per_s"] for load in loads(run))
+
+
+def confirmed_per_s(run):
+    """Messages both answered to the sender and had by the receiver."""
+    return min(sent_per_s(run), deliveries_per_s(run))
+
+
+def latency_ms(run, which, quantile, name=None):
+    found = loads(run, name)
+    return found[0][which].get(quantile, 0) / 1e3 if found else 0
+
+
+def cpu_per_million(run, per_s):
+    rate = per_s(run)
+    return {part: cpu / rate * 1e6 for part, cpu in run.get("cpu_per_s", {}).items()} if rate else {}
+
+
+def median(pairs, server, value):
+    return statistics.median(value(pair[server]) for pair in pairs)
+
+
+def ratio(pairs, value):
+    """Gnatter's median over the raw broker's."""
+    raw = median(pairs, "raw", value)
+    return median(pairs, "gnatter", value) / raw if raw else 0
+
+
+class Rows(list):
+    def put(self, name, value, unit, target=None, better="more", **parts):
+        self.append({"name": name, "value": value, "unit": unit, "target": target, "better": better, **parts})
+
+
+def cpu(rows, name, pairs, server, per_s, target=None):
+    """The servers' sum; the client's own is listed beside it."""
+    parts = [cpu_per_million(pair[server], per_s) for pair in pairs]
+    medians = {part: statistics.median(p[part] for p in parts) for part in parts[0]} if all(parts) else {}
+    total = sum(seconds for part, seconds in medians.items() if part != "client")
+    rows.put(name, total, "s", target, "less", by_process=medians)
+
+
+def throughput(rows, runs):
+    pairs = runs["pairs"]
+    rows.put("durable 1:1 messages/s over raw QoS 1", ratio(pairs, confirmed_per_s), "x raw", 0.6,
+             raw=median(pairs, "raw", confirmed_per_s), gnatter=median(pairs, "gnatter", confirmed_per_s))
+    for server in ("raw", "gnatter"):
+        cpu(rows, f"CPU s per million messages, {server}", pairs, server, confirmed_per_s,
+            40 if server == "gnatter" else None)
+
+
+def latency(rows, result):
+    pairs, unit_ms = result["runs"]["latency"], result["fdatasync_ms"]
+    for which, what in (("publish_to_sent", "publish to sent"), ("publish_to_delivery", "publish to delivery"),
+                        ("publish_to_delivered", "publish to delivered (back at the sender)")):
+        for quantile, target in (("p50", 8), ("p99", 40)):
+            gnatter = median(pairs, "gnatter", lambda run: latency_ms(run, which, quantile))
+            raw_which = which if which != "publish_to_delivered" else "publish_to_delivery"
+            raw = median(pairs, "raw", lambda run: latency_ms(run, raw_which, quantile))
+            rows.put(f"{what} {quantile} at 30 % load, minus raw's", (gnatter - raw) / unit_ms, "fdatasyncs",
+                     target if which != "publish_to_delivered" else None, "less", raw_ms=raw, gnatter_ms=gnatter)
+
+
+def wal_per_message(run):
+    return run["wal_per_s"] / sent_per_s(run) if run.get("wal_per_s") and sent_per_s(run) else 0
+
+
+def neighbours(rows, runs):
+    for kind, what in (("noread", "one that does not read"), ("noack", "one that never acknowledges"),
+                       ("storm", "a stormy group of 200")):
+        pairs = runs.get(f"neighbour-{kind}", [])
+        if pairs:
+            rows.put(f"others' delivery p99 beside {what}, over without",
+                     median(pairs, "gnatter", lambda run: run["load"].get("p99_ratio", 0)), "x", 1.5, "less",
+                     raw=median(pairs, "raw", lambda run: run["load"].get("p99_ratio", 0)))
+
+
+def compute(result):
+    runs, rows = result["runs"], Rows()
+    throughput(rows, runs)
+    latency(rows, result)
+    for members in (100, 1000):
+        pairs = runs[f"group-{members}"]
+        rows.put(f"deliveries/s to a group of {members} over raw fan-out", ratio(pairs, deliveries_per_s), "x raw", 0.9,
+                 raw=median(pairs, "raw", deliveries_per_s), gnatter=median(pairs, "gnatter", deliveries_per_s))
+        for server in ("raw", "gnatter"):
+            cpu(rows, f"CPU s per million deliveries, group of {members}, {server}", pairs, server, deliveries_per_s)
+    wal = {members: wal_per_message(runs[f"wal-{members}"][0]["gnatter"]) for members in (2, 100, 1000)}
+    rows.put("WAL bytes per message, group of 1,000 over group of 2", wal[1000] / wal[2] if wal[2] else 0, "x", 1.05,
+             "less", by_members=wal)
+    idle = runs["idle"][0]
+    held = idle["gnatter"]["bytes_per_connection"]
+    rows.put("bytes per idle connection, broker + service", held.get("broker", 0) + held.get("service", 0), "bytes", 2500,
+             "less", by_process=held, raw=idle["raw"]["bytes_per_connection"].get("broker", 0))
+    rows.put("reconnect storm, time over raw's",
+             ratio(runs["storm"], lambda run: run["load"].get("took_s", 0)), "x raw", 1.5, "less",
+             raw=median(runs["storm"], "raw", lambda run: run["load"].get("took_s", 0)),
+             gnatter=median(runs["storm"], "gnatter", lambda run: run["load"].get("took_s", 0)))
+    rows.put("backlog to one device, deliveries/s over raw's",
+             ratio(runs["drain"], lambda run: run["load"].get("deliveries_per_s", 0)), "x raw", 0.8,
+             raw=median(runs["drain"], "raw", lambda run: run["load"].get("deliveries_per_s", 0)),
+             gnatter=median(runs["drain"], "gnatter", lambda run: run["load"].get("deliveries_per_s", 0)))
+    neighbours(rows, runs)
+    return list(rows)
+
+
+def number(value):
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+
+
+def details(row):
+    words = []
+    for key in ("raw", "gnatter", "raw_ms", "gnatter_ms"):
+        if key in row:
+            words.append(f"{key.replace('_ms', ' ms')} {number(row[key])}")
+    for key in ("by_process", "by_members"):
+        words += [f"{part} {number(value)}" for part, value in row.get(key, {}).items()]
+    return ", ".join(words)
+
+
+def met(row):
+    if row["target"] is None:
+        return ""
+    good = row["value"] >= row["target"] if row["better"] == "more" else row["value"] <= row["target"]
+    return "yes" if good else "no"
+
+
+def table(result):
+    lines = [f"fdatasync of 8 KiB here: {result['fdatasync_ms']:.3f} ms; {result['machine']['cores']} cores shared by all", "",
+             "| figure | value | target | met | from |", "| --- | ---: | ---: | --- | --- |"]
+    for row in result["figures"]:
+        target = "" if row["target"] is None else number(row["target"])
+        lines.append(f"| {row['name']} | {number(row['value'])} {row['unit']} | {target} | {met(row)} | {details(row)} |")
+    return "\n".join(lines)

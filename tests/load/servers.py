@@ -1,0 +1,172 @@
+"""The two servers that are compared: a Gnatter node of its own, and a stock broker without any plugin."""
+import json
+import os
+import resource
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import threading
+import time
+
+import procfs
+
+BIN = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../build/bin")
+RAW_CONFIG = """\
+# A stock broker, set up as the node's is: no delay, wide windows, nothing written to disk.
+listener {port} 127.0.0.1
+allow_anonymous true
+set_tcp_nodelay true
+max_inflight_messages 1000
+max_queued_messages 0
+persistence false
+log_type error
+"""
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def raise_descriptors(wanted=40000):
+    """Children inherit it. Without the right to it, what fits is used."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, max(hard, wanted)))
+    except (ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(wanted, hard), hard))
+
+
+def wait_for_port(port, seconds=10):
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        try:
+            socket.create_connection(("127.0.0.1", port), 1).close()
+            return
+        except OSError:
+            time.sleep(0.05)
+    raise RuntimeError(f"nothing listens on port {port}")
+
+
+class Raw:
+    """Stock mosquitto."""
+    name = "raw"
+    flags = ["--raw"]
+
+    def __init__(self, directory):
+        self.port = free_port()
+        self.directory = directory
+        config = os.path.join(directory, "raw.conf")
+        with open(config, "w", encoding="ascii") as file:
+            file.write(RAW_CONFIG.format(port=self.port))
+            if os.geteuid() == 0:
+                file.write("user root\n")
+        broker = shutil.which("mosquitto") or "/usr/sbin/mosquitto"
+        self.log = open(os.path.join(directory, "raw.log"), "wb")
+        self.process = subprocess.Popen([broker, "-c", config], stdout=self.log, stderr=self.log)
+        wait_for_port(self.port)
+
+    def pids(self):
+        return {"broker": self.process.pid}
+
+    def cpu(self):
+        return {"broker": procfs.cpu_s(self.process.pid)}
+
+    def wal_at(self):
+        return None
+
+    def arguments(self):
+        return [*self.flags, "--port", str(self.port)]
+
+    def stop(self):
+        self.process.send_signal(signal.SIGTERM)
+        self.process.wait(10)
+        self.log.close()
+
+
+class Gnatter:
+    """A node made by gnatterctl, with its own PostgreSQL."""
+    name = "gnatter"
+    flags = []
+
+    def __init__(self, directory, devices):
+        self.directory = os.path.join(directory, "node")
+        self.port = free_port()
+        self.devices_file = os.path.join(directory, "devices.tsv")
+        self.ctl("up", "--mqtt-port", str(self.port), "--ws-port", str(free_port()), "--limits", "off")
+        self.ctl("bulk-add", "--count", str(devices), "--out", self.devices_file)
+
+    def ctl(self, *arguments):
+        command = [os.path.join(BIN, "gnatterctl"), "--dir", self.directory, *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+        if done.returncode != 0:
+            raise RuntimeError(f"{' '.join(command)}: {done.stderr.strip() or done.stdout.strip()}")
+        return done.stdout
+
+    def pids(self):
+        found = {}
+        for part, file in (("broker", "mosquitto"), ("service", "syncd"), ("postgres", "postgres")):
+            with open(os.path.join(self.directory, "run", file + ".pid"), encoding="ascii") as pid:
+                found[part] = int(pid.read().split()[0])
+        return found
+
+    def cpu(self):
+        return {part: procfs.cpu_s(pid, with_children=part == "postgres") for part, pid in self.pids().items()}
+
+    def wal_at(self):
+        """Bytes of write-ahead log so far."""
+        return int(self.sql("select pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::bigint"))
+
+    def sql(self, statement):
+        return self.ctl("psql", "-qAtc", statement).strip()
+
+    def arguments(self):
+        return ["--port", str(self.port), "--devices", self.devices_file]
+
+    def stop(self):
+        try:
+            self.ctl("down")
+        except (RuntimeError, subprocess.TimeoutExpired) as error:
+            print("bench: could not stop the node:", error)
+
+
+def read_counters(server, client_pid):
+    wal = server.wal_at()
+    cpu = {**server.cpu(), "client": procfs.cpu_s(client_pid)}
+    return {"at": time.monotonic(), "wal": wal, "cpu": cpu}
+
+
+def run_load(server, arguments, timeout_s=300, during=None):
+    """One run of gnatter-load: its JSON, and what the servers' counters rose by while it measured.
+
+    `during(phase)` is called after each "phase ..." line of the client."""
+    command = [os.path.join(BIN, "gnatter-load"), *server.arguments(), *arguments]
+    figures = {"command": " ".join(["gnatter-load", *server.flags, *arguments]), "said": []}
+    before = None
+    with tempfile.TemporaryFile("w+", encoding="utf-8") as out:
+        client = subprocess.Popen(command, stdout=out, stderr=subprocess.PIPE, text=True)
+        watchdog = threading.Timer(timeout_s, client.kill)
+        watchdog.start()
+        for line in client.stderr:
+            if not line.startswith("phase "):
+                figures["said"].append(line.rstrip())
+                continue
+            phase = line.split()[1]
+            if phase == "measure":
+                before = read_counters(server, client.pid)
+            elif phase == "measured" and before:
+                after = read_counters(server, client.pid)
+                seconds = after["at"] - before["at"]
+                figures["cpu_per_s"] = {part: (after["cpu"][part] - before["cpu"][part]) / seconds for part in after["cpu"]}
+                figures["wal_per_s"] = (after["wal"] - before["wal"]) / seconds if before["wal"] is not None else None
+            if during:
+                during(phase)
+        figures["exit_status"] = client.wait()
+        watchdog.cancel()
+        out.seek(0)
+        text = out.read()
+    figures["load"] = json.loads(text) if text.strip() else {}
+    return figures

@@ -1,0 +1,202 @@
+#!/usr/bin/python3
+"""Runs the suites of `make test`: all of them, or those named. One line each, logs in build/test-logs/.
+
+Each suite is a command that prints TAP or leaves JUnit XML, bounded in time. A suite whose folder or programs are not there
+is left out; one that is there and runs nothing has failed. The last line is the count.
+"""
+import argparse
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+TOP = Path(__file__).resolve().parent.parent
+BUILD = TOP / "build"
+LOGS = BUILD / "test-logs"
+TAIL_LINES = 40
+PYTEST = [sys.executable, "-B", "-m", "pytest", "-q", "-rf", "-p", "no:cacheprovider", "--durations=5"]
+
+
+class Suite:
+    def __init__(self, name, limit_s, commands, form="tap", env=None):
+        """`commands` gives the commands to run, none when the suite is not there."""
+        self.name, self.limit_s, self.commands, self.form, self.env = name, limit_s, commands, form, env or {}
+
+
+def programs(pattern):
+    return lambda: [[str(path)] for path in sorted(TOP.glob(pattern)) if os.access(path, os.X_OK)]
+
+
+def script(path, *args):
+    return lambda: [["bash", str(TOP / path), *args]] if (TOP / path).exists() else []
+
+
+def pytest(folder):
+    def commands():
+        if not any((TOP / folder).glob("test_*.py")):
+            return []
+        return [PYTEST + [f"--junitxml={LOGS / (Path(folder).name + '.xml')}", folder]]
+    return commands
+
+
+def sanitized():
+    """The same unit tests, as built by `make SAN=address,undefined test-programs`."""
+    return programs("build/san/tests/*_test")()
+
+
+UBSAN = {"UBSAN_OPTIONS": "print_stacktrace=1", "ASAN_OPTIONS": "detect_leaks=1"}
+SUITES = [
+    Suite("unit", 300, programs("build/tests/*_test"), env={"CMOCKA_MESSAGE_OUTPUT": "TAP"}),
+    Suite("sanitized", 600, sanitized, env={"CMOCKA_MESSAGE_OUTPUT": "TAP", **UBSAN}),
+    Suite("sim", 600, script("tests/sim/run.sh")),
+    Suite("fuzz", 400, script("tests/fuzz/run-corpus.sh")),
+    Suite("schema", 600, script("tests/schema/run.sh")),
+    Suite("asyncapi", 300, script("tests/system/ws/run.sh", "asyncapi.test.mjs")),
+    Suite("ctl", 900, pytest("tests/ctl"), "junit"),
+    Suite("plugin", 600, pytest("tests/plugin"), "junit"),
+    Suite("system", 1200, pytest("tests/system"), "junit"),
+    Suite("ws", 400, script("tests/system/ws/run.sh", "ws.test.mjs")),
+    Suite("fault", 600, pytest("tests/fault"), "junit"),
+    Suite("load", 300, pytest("tests/load"), "junit"),
+]
+
+
+class Result:
+    def __init__(self):
+        self.passed, self.failures = 0, []  # failures: what to say of each
+
+    def fail(self, what):
+        self.failures.append(what)
+
+
+def run_bounded(command, env, limit_s, log):
+    """Exit status, None when it took too long; everything that it started in its process group is ended then."""
+    process = subprocess.Popen(command, cwd=TOP, env={**os.environ, **env}, stdin=subprocess.DEVNULL, stdout=log,
+                               stderr=subprocess.STDOUT, start_new_session=True)
+    try:
+        return process.wait(timeout=limit_s)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGINT)  # pytest then still takes its nodes down
+        try:
+            process.wait(timeout=40)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+        return None
+
+
+def read_tap(text, status, what, result):
+    """Counts the points at the top level. A plan not kept, and a bad exit without a failed point, are failures too."""
+    plan, points, failed = None, 0, 0
+    for line in text.splitlines():
+        planned = re.match(r"1\.\.(\d+)", line)
+        if planned:
+            plan = (plan or 0) + int(planned.group(1))
+        point = re.match(r"(not )?ok\b(?!\s*$)(.*)", line)  # a bare "ok" is prove, summing up
+        if not point:
+            if line.startswith("Bail out!"):
+                result.fail(f"{what}: {line}")
+                failed += 1
+            continue
+        points += 1
+        if point.group(1) and not re.search(r"#\s*(todo|skip)", line, re.I):
+            failed += 1
+            result.fail(f"{what}:{point.group(2)}")
+        else:
+            result.passed += 1
+    if plan is not None and plan != points:
+        result.fail(f"{what}: planned {plan} tests, ran {points}")
+    elif points == 0 or (status != 0 and not failed):
+        result.fail(f"{what}: exit status {status}, {points} tests")
+
+
+def read_junit(path, status, what, result):
+    count = 0
+    if path.exists():
+        for case in ElementTree.parse(path).iter("testcase"):
+            count += 1
+            wrong = [node for node in case if node.tag in ("failure", "error")]
+            if wrong:
+                name = f"{case.get('classname', '')}.{case.get('name', '')}"
+                result.fail(f"{name}: {(wrong[0].get('message') or '').splitlines()[0][:200]}"
+                            if wrong[0].get("message") else name)
+            else:
+                result.passed += 1
+    if count == 0 or (status != 0 and not result.failures):
+        result.fail(f"{what}: exit status {status}, {count} tests")
+
+
+def run(suite):
+    """The result, or None when the suite is not there."""
+    commands = suite.commands()
+    if not commands:
+        return None
+    result = Result()
+    log_path, xml_path = LOGS / f"{suite.name}.log", LOGS / f"{suite.name}.xml"
+    xml_path.unlink(missing_ok=True)
+    deadline = time.monotonic() + suite.limit_s
+    with open(log_path, "wb") as log:
+        for command in commands:
+            begin = log.tell()
+            what = Path(command[1] if command[0] == "bash" else command[0]).name if suite.form == "tap" else suite.name
+            left = deadline - time.monotonic()
+            status = run_bounded(command, suite.env, left, log) if left > 0 else None
+            log.seek(0, os.SEEK_END)
+            if status is None:
+                result.fail(f"{what}: not done within the {suite.limit_s} s of the suite")
+            if suite.form == "tap":
+                text = log_path.read_bytes()[begin:].decode(errors="replace")
+                if status is not None or text:
+                    read_tap(text, status, what, result)
+            else:
+                read_junit(xml_path, status, what, result)
+    return result
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("suites", nargs="*", metavar="SUITE", help="one of: " + ", ".join(s.name for s in SUITES))
+    names = parser.parse_args().suites
+    unknown = set(names) - {suite.name for suite in SUITES}
+    if unknown:
+        parser.error(f"no such suite: {', '.join(sorted(unknown))}")
+    LOGS.mkdir(parents=True, exist_ok=True)
+    if not names:
+        shutil.rmtree(LOGS / "nodes", ignore_errors=True)
+    passed = failed = 0
+    for suite in SUITES:
+        if names and suite.name not in names:
+            continue
+        began = time.monotonic()
+        result = run(suite)
+        if result is None:
+            if names:
+                print(f"{suite.name:10} is not there")
+                failed += 1
+            continue
+        passed += result.passed
+        failed += len(result.failures)
+        print(f"{suite.name:10} {result.passed:5} passed {len(result.failures):4} failed "
+              f"{time.monotonic() - began:7.1f} s", flush=True)
+        if result.failures:
+            for what in result.failures:
+                print(f"    FAILED {what}")
+            log = LOGS / f"{suite.name}.log"
+            print(f"    the end of {log.relative_to(TOP)}:")
+            for line in log.read_text(errors="replace").splitlines()[-TAIL_LINES:]:
+                print(f"    | {line}")
+            sys.stdout.flush()
+    if passed + failed == 0:
+        print("no suite is there", file=sys.stderr)
+        failed = 1
+    print(f"{passed} passed, {failed} failed")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,98 @@
+/* The service's configuration. link: sync-service/config.c sync-service/log.c */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <string.h>
+#include "sync-service/config.h"
+
+static const struct {
+    const char *text, *expect_error; /* NULL: taken */
+    int line;
+    const char *why;
+} cases[] = {
+    {"[service]\ndatabase = dbname=x\n", NULL, 0, "the one key that has no default"},
+    {"[service]\ndatabase=dbname=x user=y", NULL, 0, "no blanks around =, no last newline; a value may hold ="},
+    {"# c\n; c\n\n[node]\nwhatever = 1\n[service]\r\n  database = x\r\n", NULL, 0, "comments, other sections, CR"},
+    {"[service]\n", "section [service] names no database", 0, "required"},
+    {"", "section [service] names no database", 0, "empty"},
+    {"[service]\ndatabase = x\nwindow = 3\n", "unknown key \"window\" (--help lists the keys)", 3, "a typing error stops the start"},
+    {"[service]\ndatabase = x\ndatabase = y\n", "database: given twice", 3, "which one counts?"},
+    {"[service]\ndatabase = x\nshards = 65\n", "shards: expected a number from 0 to 64 (threads)", 3, "above its limit"},
+    {"[service]\ndatabase = x\nshards = 2x\n", "shards: expected a number from 0 to 64 (threads)", 3, "not a number"},
+    {"[service]\ndatabase = x\nshards =\n", "shards: expected a number from 0 to 64 (threads)", 3, "nothing"},
+    {"[service]\ndatabase = x\nlog_level = loud\n", "log_level: error, warning, notice, info or debug", 3, "no such level"},
+    {"[service]\ndatabase\n", "expected \"key = value\"", 2, "no value"},
+};
+
+static void each_case(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct config config;
+        struct config_error error = {0};
+        config_init(&config);
+        enum status status = config_parse(&config, slice_of(cases[i].text), "/etc", &error);
+        if (cases[i].expect_error == NULL) {
+            assert_int_equal(status, STATUS_OK);
+        } else {
+            assert_int_equal(status, STATUS_MALFORMED);
+            assert_string_equal(error.text, cases[i].expect_error);
+            assert_int_equal(error.line, cases[i].line);
+            assert_null(config.database); /* nothing of it counts */
+        }
+        config_done(&config);
+    }
+}
+
+static void values_and_paths(void **state)
+{
+    (void)state;
+    struct config config;
+    struct config_error error;
+    config_init(&config);
+    const char *text = "[service]\ndatabase = dbname=x\nlink_secret_file = keys/s\nlink_ca_file = /a/b\nshards = 3\n"
+                       "log_level = debug\n";
+    assert_int_equal(config_parse(&config, slice_of(text), "/node", &error), STATUS_OK);
+    assert_string_equal(config.database, "dbname=x");
+    assert_string_equal(config.link_secret_file, "/node/keys/s");
+    assert_string_equal(config.link_ca_file, "/a/b");
+    assert_string_equal(config.status_socket, "/node/run/syncd.sock");
+    assert_string_equal(config.links, "mqtt://127.0.0.1:1883");
+    assert_int_equal(config.shards, 3);
+    assert_int_equal(config.log_level, LOG_LEVEL_DEBUG);
+    assert_int_equal(config.window_items, 256);
+    config_done(&config);
+}
+
+static void reload_takes_what_may_change(void **state)
+{
+    (void)state;
+    struct config config, fresh;
+    struct config_error error;
+    int ignored;
+    config_init(&config);
+    config_init(&fresh);
+    assert_int_equal(config_parse(&config, SLICE("[service]\ndatabase = x\n"), NULL, &error), STATUS_OK);
+    assert_int_equal(
+        config_parse(&fresh, SLICE("[service]\ndatabase = y\nshards = 2\nlog_level = error\n"), NULL, &error),
+        STATUS_OK);
+    config_reload(&config, &fresh, &ignored);
+    assert_int_equal(ignored, 2);
+    assert_string_equal(config.database, "x");
+    assert_int_equal(config.log_level, LOG_LEVEL_ERROR);
+    config_done(&config);
+    config_done(&fresh);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(each_case),
+        cmocka_unit_test(values_and_paths),
+        cmocka_unit_test(reload_takes_what_may_change),
+    };
+    log_set_level(LOG_LEVEL_ERROR);
+    return cmocka_run_group_tests_name("config", tests, NULL, NULL);
+}

@@ -1,0 +1,170 @@
+/* Who watches whom. link: sync-service/ingest/presence.c sync-service/ingest/sessions.c sync-service/ingest/identities.c */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <stdio.h>
+#include <string.h>
+#include "sync-service/ingest/presence.h"
+
+static char heard[1024]; /* what was asked and told since the last look */
+
+static void on_ask(void *ctx, session_ref session, int64_t watcher_user_id, struct slice user)
+{
+    size_t len = strlen(heard);
+    (void)ctx;
+    (void)snprintf(heard + len, sizeof heard - len, "ask %d %d %.*s;", (int)session, (int)watcher_user_id, (int)user.len,
+                   user.at);
+}
+
+static void on_tell(void *ctx, session_ref session, struct slice user, struct slice state)
+{
+    size_t len = strlen(heard);
+    (void)ctx;
+    (void)snprintf(heard + len, sizeof heard - len, "tell %d %.*s %.*s;", (int)session, (int)user.len, user.at,
+                   (int)state.len, state.at);
+}
+
+#define expect(text)                                                                                                   \
+    do {                                                                                                               \
+        assert_string_equal(heard, text);                                                                              \
+        heard[0] = '\0';                                                                                               \
+    } while (0)
+
+static struct presence presence;
+static struct identities identities;
+static struct sessions sessions;
+static struct session *alice, *bob;
+
+static int setup(void **state)
+{
+    (void)state;
+    const struct presence_port port = {NULL, on_ask, on_tell};
+    presence_init(&presence, &port, 2000);
+    identities = (struct identities){.max = 10};
+    sessions = (struct sessions){0};
+    alice = sessions_add(&sessions, 1, identities_add(&identities, SLICE("alice:phone"), 11, 1, false));
+    bob = sessions_add(&sessions, 2, identities_add(&identities, SLICE("bob:phone"), 12, 2, false));
+    heard[0] = '\0';
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    struct session *all[] = {alice, bob};
+    for (size_t i = 0; i < 2; i++) {
+        presence_forget_session(&presence, all[i]);
+        sessions_remove(&sessions, all[i]);
+    }
+    presence_done(&presence);
+    identities_done(&identities);
+    return 0;
+}
+
+static void state_at_once_then_changes(void **state)
+{
+    (void)state;
+    presence_watch(&presence, alice, SLICE("bob"));
+    expect("ask 1 1 bob;");
+    presence_answer(&presence, alice, SLICE("bob"), true, 77);
+    expect("tell 1 bob offline 77;");
+    presence_came(&presence, SLICE("bob"));
+    expect("ask 1 1 bob;");
+    presence_answer(&presence, alice, SLICE("bob"), true, 77);
+    expect("tell 1 bob online;");
+    presence_came(&presence, SLICE("bob")); /* a second device */
+    presence_went(&presence, SLICE("bob"), 1000, 100);
+    assert_int_equal(presence_turn(&presence, 999999), INT64_MAX);
+    expect("");
+    presence_went(&presence, SLICE("bob"), 5000, 105);
+    assert_int_equal(presence_turn(&presence, 5000), 7000);
+    expect("");
+    assert_int_equal(presence_turn(&presence, 7000), INT64_MAX);
+    expect("ask 1 1 bob;");
+    presence_answer(&presence, alice, SLICE("bob"), true, 77); /* the database has not heard yet */
+    expect("tell 1 bob offline 105;");
+}
+
+static void a_short_absence_is_no_story(void **state)
+{
+    (void)state;
+    presence_came(&presence, SLICE("bob"));
+    presence_watch(&presence, alice, SLICE("bob"));
+    presence_answer(&presence, alice, SLICE("bob"), true, 0);
+    expect("ask 1 1 bob;tell 1 bob online;");
+    presence_went(&presence, SLICE("bob"), 1000, 1);
+    presence_came(&presence, SLICE("bob"));
+    assert_int_equal(presence_turn(&presence, 99999), INT64_MAX);
+    expect("");
+}
+
+static void hidden_until_it_is_not(void **state)
+{
+    (void)state;
+    presence_watch(&presence, alice, SLICE("bob"));
+    presence_answer(&presence, alice, SLICE("bob"), false, 77);
+    expect("ask 1 1 bob;tell 1 bob hidden;");
+    presence_came(&presence, SLICE("bob"));
+    presence_answer(&presence, alice, SLICE("bob"), false, 77);
+    expect("ask 1 1 bob;"); /* nothing has changed for her */
+    presence_watch(&presence, alice, SLICE("bob"));
+    presence_answer(&presence, alice, SLICE("bob"), false, 77);
+    expect("ask 1 1 bob;tell 1 bob hidden;"); /* asked again: told again */
+}
+
+static void unwatched_and_gone_are_not_told(void **state)
+{
+    (void)state;
+    presence_watch(&presence, alice, SLICE("bob"));
+    presence_watch(&presence, bob, SLICE("alice"));
+    presence_unwatch(&presence, alice, SLICE("bob"));
+    presence_forget_session(&presence, bob);
+    expect("ask 1 1 bob;ask 2 2 alice;");
+    presence_came(&presence, SLICE("bob"));
+    presence_came(&presence, SLICE("alice"));
+    presence_answer(&presence, alice, SLICE("bob"), true, 1);
+    presence_unwatch(&presence, alice, SLICE("nobody"));
+    expect("");
+}
+
+static void no_more_than_the_limit(void **state)
+{
+    (void)state;
+    for (int i = 0; i < LIMIT_WATCHED_USERS + 10; i++) {
+        char name[16];
+        (void)snprintf(name, sizeof name, "u%d", i);
+        presence_watch(&presence, alice, slice_of(name));
+        heard[0] = '\0';
+    }
+    assert_int_equal(alice->watches_len, LIMIT_WATCHED_USERS);
+}
+
+static void identities_are_forgotten_oldest_first(void **state)
+{
+    (void)state;
+    char name[20];
+    for (int i = 0; i < 30; i++) {
+        (void)snprintf(name, sizeof name, "u%d:d", i);
+        assert_non_null(identities_add(&identities, slice_of(name), 100 + i, i, false));
+    }
+    assert_non_null(identities_find(&identities, SLICE("alice:phone"))); /* it has a session */
+    assert_null(identities_find(&identities, SLICE("u0:d")));
+    assert_non_null(identities_find(&identities, SLICE("u29:d")));
+    identities_forget_all(&identities);
+    assert_null(identities_find(&identities, SLICE("alice:phone")));
+    assert_true(slice_equal(alice->identity->device.user, SLICE("alice"))); /* the session keeps it */
+    assert_null(identities_add(&identities, SLICE("no client id"), 1, 1, false));
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(state_at_once_then_changes),      TEST(a_short_absence_is_no_story), TEST(hidden_until_it_is_not),
+        TEST(unwatched_and_gone_are_not_told), TEST(no_more_than_the_limit),      TEST(identities_are_forgotten_oldest_first),
+    };
+    return cmocka_run_group_tests_name("presence", tests, NULL, NULL);
+}
