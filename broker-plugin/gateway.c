@@ -8,9 +8,9 @@
 #include "authorize.h"
 #include "broker.h"
 
-#define SCAN_MS   15000 /* looking for expired tokens; the contract is a minute */
-#define TICK_WITHIN_MS 2000 /* the broker ticks each turn, ten times a second when idle */
-#define WHY_BYTES 1280
+#define SCAN_MS        15000 /* looking for expired tokens; the contract is a minute */
+#define TICK_WITHIN_MS 2000  /* the broker ticks each turn, ten times a second when idle */
+#define WHY_BYTES      1280
 
 /*
  * A session that the broker resumes may still hold messages for the earlier connection. Sent before the replay they
