@@ -8,8 +8,9 @@
 #include "authorize.h"
 #include "broker.h"
 
-#define SCAN_MS   15000 /* looking for expired tokens; the contract is a minute */
-#define WHY_BYTES 1280
+#define SCAN_MS        15000 /* looking for expired tokens; the contract is a minute */
+#define TICK_WITHIN_MS 2000  /* the broker ticks each turn, ten times a second when idle */
+#define WHY_BYTES      1280
 
 /*
  * A session that the broker resumes may still hold messages for the earlier connection. Sent before the replay they
@@ -135,12 +136,27 @@ static void session_end(struct gateway *gateway, struct session *session, enum g
     broker_log(BROKER_DEBUG, "gone client=%s reason=%d", session->client_id, (int)reason);
 }
 
+/* Without ticks nothing would ever leave: better to let nobody in, and say why. */
+static bool is_ticking(struct gateway *gateway, struct moment now)
+{
+    if (!gateway->has_connected) {
+        gateway->has_connected = true;
+        gateway->first_connect_ms = now.clock_ms;
+    }
+    if (gateway->has_ticked || now.clock_ms - gateway->first_connect_ms < TICK_WITHIN_MS)
+        return true;
+    broker_log(BROKER_ERROR, "refused why=no-ticks: mosquitto.conf must say per_listener_settings false");
+    return false;
+}
+
 enum verdict gateway_connect(struct gateway *gateway, const struct gateway_connect *connect, struct moment now)
 {
     const struct admit_request *request = &connect->request;
     struct token_claims claims;
     const char *why = "";
     gateway_gone(gateway, connect->client); /* a handle of an end that was not reported */
+    if (!is_ticking(gateway, now))
+        return VERDICT_DENY;
     if (admit_is_service_request(request))
         return link_connect(gateway, connect);
     if (admit_device(&gateway->admit, &gateway->revoked, request, now.unix_ms / 1000, &claims, &why) != STATUS_OK) {
@@ -363,6 +379,7 @@ static void kick_one(void *ctx, struct session *session)
 
 void gateway_tick(struct gateway *gateway, struct moment now)
 {
+    gateway->has_ticked = true;
     resume_all(gateway);
     scan(gateway, now);
     level_log(gateway);
