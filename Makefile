@@ -86,13 +86,43 @@ $(BUILD)/bin/gnatter-load: $(call obj,$(LOAD_SRC)) $(PROTOCOL_LIB)
 	@mkdir -p $(@D)
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ -lsodium -lcjson -lm
 
+$(BUILD)/bin/first-conversation: $(call obj,tools/first-conversation.c)
+	@mkdir -p $(@D)
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ -lmosquitto
+
 # The schema travels inside gnatterctl: one file to install, and always the version it was built with.
 $(BUILD)/gen/schema.c: tools/embed-schema.sh $(SCHEMA_SQL)
 	@mkdir -p $(@D)
-	sh tools/embed-schema.sh $(SCHEMA_SQL) >$@
+	@sh tools/embed-schema.sh $(SCHEMA_SQL) >$@
 $(BUILD)/obj/schema.o: $(BUILD)/gen/schema.c
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) -Iclients/gnatterctl -c -o $@ $<
+
+# ---- a private node in ./run ----
+# UP: further options of gnatterctl up, such as UP="--mqtt-port 0 --ws-port 0"
+UP ?=
+.PHONY: run stop
+run:
+	@sh tools/dependencies.sh run
+	@$(MAKE) --no-print-directory -s all $(BUILD)/bin/first-conversation
+	@$(BUILD)/bin/gnatterctl --dir run up $(UP)
+	@BIN=$(BUILD)/bin sh tools/first-conversation.sh run
+stop:
+	@[ ! -e run/gnatter.conf ] || $(BUILD)/bin/gnatterctl --dir run down
+
+# ---- install ----
+INSTALL_TO := $(DESTDIR)$(PREFIX)
+.PHONY: install
+install: all
+	install -d $(INSTALL_TO)/bin $(INSTALL_TO)/sbin $(INSTALL_TO)/lib/gnatter $(INSTALL_TO)/share/man/man1 \
+	    $(INSTALL_TO)/share/man/man8 $(INSTALL_TO)/share/bash-completion/completions $(INSTALL_TO)/share/zsh/site-functions
+	install -m 755 $(CTL) $(INSTALL_TO)/bin/
+	install -m 755 $(SERVICE) $(INSTALL_TO)/sbin/
+	install -m 644 $(PLUGIN) $(INSTALL_TO)/lib/gnatter/
+	install -m 644 docs/man/gnatterctl.1 $(INSTALL_TO)/share/man/man1/
+	install -m 644 docs/man/gnatter-syncd.8 $(INSTALL_TO)/share/man/man8/
+	install -m 644 clients/gnatterctl/completion/gnatterctl.bash $(INSTALL_TO)/share/bash-completion/completions/gnatterctl
+	install -m 644 clients/gnatterctl/completion/_gnatterctl $(INSTALL_TO)/share/zsh/site-functions/
 
 # ---- tests ----
 .SECONDEXPANSION:
@@ -137,6 +167,7 @@ lint: install-packages dependencies
 	sh tools/dependencies.sh install clang-format clang-tidy cppcheck shellcheck
 	clang-format --dry-run -Werror $(C_FILES)
 	cppcheck --quiet --error-exitcode=1 --inline-suppr --enable=warning,performance,portability \
+	    -D'HASH_ITER(hh,head,el,tmp)=while((el=tmp=(head)))' \
 	    --suppress=missingIncludeSystem -j2 -I. -Iclients/protocol $(C_FILES)
 	clang-tidy --quiet --warnings-as-errors='*' $(C_FILES) -- -std=gnu11 -I. -Iclients/protocol -Iclients/gnatterctl \
 	    -isystem /usr/include/postgresql

@@ -14,10 +14,11 @@
 #include "broker.h"
 #include "gateway.h"
 
-#define ENTRY __attribute__((visibility("default")))
+#define ENTRY       __attribute__((visibility("default")))
 #define OPTIONS_MAX 64
 
 static struct gateway the_gateway; /* the broker's process has one */
+static mosquitto_plugin_id_t *the_identifier;
 
 static struct moment moment_now(void)
 {
@@ -137,9 +138,12 @@ static const struct hook {
     MOSQ_FUNC_generic_callback call;
     const char *topic;
 } HOOKS[] = {
-    {MOSQ_EVT_BASIC_AUTH, on_basic_auth, NULL}, {MOSQ_EVT_DISCONNECT, on_disconnect, NULL},
-    {MOSQ_EVT_ACL_CHECK, on_acl_check, NULL},   {MOSQ_EVT_MESSAGE, on_message, NULL},
-    {MOSQ_EVT_CONTROL, on_control, FRAME_TOPIC_DOWN}, {MOSQ_EVT_TICK, on_tick, NULL},
+    {MOSQ_EVT_BASIC_AUTH, on_basic_auth, NULL},
+    {MOSQ_EVT_DISCONNECT, on_disconnect, NULL},
+    {MOSQ_EVT_ACL_CHECK, on_acl_check, NULL},
+    {MOSQ_EVT_MESSAGE, on_message, NULL},
+    {MOSQ_EVT_CONTROL, on_control, FRAME_TOPIC_DOWN},
+    {MOSQ_EVT_TICK, on_tick, NULL},
     {MOSQ_EVT_RELOAD, on_reload, NULL},
 };
 
@@ -169,6 +173,7 @@ ENTRY int mosquitto_plugin_init(mosquitto_plugin_id_t *identifier, void **userda
         gateway_done(&the_gateway);
         return MOSQ_ERR_UNKNOWN;
     }
+    the_identifier = identifier;
     *userdata = &the_gateway;
     return MOSQ_ERR_SUCCESS;
 }
@@ -177,6 +182,8 @@ ENTRY int mosquitto_plugin_cleanup(void *userdata, struct mosquitto_opt *options
 {
     (void)options;
     (void)option_count;
+    for (size_t i = 0; i < sizeof HOOKS / sizeof HOOKS[0]; i++) /* what is not there any more need not go */
+        (void)mosquitto_callback_unregister(the_identifier, HOOKS[i].event, HOOKS[i].call, HOOKS[i].topic);
     gateway_done(userdata);
     return MOSQ_ERR_SUCCESS;
 }

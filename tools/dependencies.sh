@@ -1,6 +1,7 @@
 #!/bin/sh
 # dependencies.sh check    names what building needs and is missing, with its Debian package; exit 1 when something is
 # dependencies.sh install [package ...]  installs these, or what packages.txt lists, where it is not there (root or sudo)
+# dependencies.sh run      the same, without what only tests need
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -55,5 +56,7 @@ install() {
 case ${1:-} in
 check) check ;;
 install) shift; install "$@" ;;
-*) echo "usage: dependencies.sh check|install" >&2; exit 2 ;;
+# shellcheck disable=SC2046
+run) install $(sed '/^# tests only/,$d; s/#.*//' packages.txt) ;;
+*) echo "usage: dependencies.sh check|install|run" >&2; exit 2 ;;
 esac

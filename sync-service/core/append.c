@@ -128,27 +128,18 @@ static const char *not_member(const struct conversation *conversation)
 }
 
 /*
- * Who never was a member is refused here. Who was one may be sending again what was accepted then: only the log knows,
- * so that is asked for carefully.
+ * A member's message goes with the version that she is one in. Of anybody else only the database knows: she may have become
+ * one just now, or send again what was accepted while she was.
  */
-static bool head_is_ready(struct core *core, struct conversation *conversation)
-{
-    while (conversation->pending) {
-        const struct member *member = member_find(conversation, conversation->pending->user_id);
-        if (member && member->intervals_len) {
-            conversation->pending->is_careful |= !member_is_current(member);
-            return true;
-        }
-        message_fail(core, conversation, not_member(conversation));
-    }
-    return false;
-}
-
-static bool may_follow(const struct conversation *conversation, const struct message *message, bool is_careful)
+static bool is_member_now(const struct conversation *conversation, const struct message *message)
 {
     const struct member *member = member_find(conversation, message->user_id);
-    return message->is_careful == is_careful && !message->is_alone && member &&
-           (is_careful ? member->intervals_len > 0 : member_is_current(member));
+    return member && member_is_current(member);
+}
+
+static bool needs_care(const struct conversation *conversation, const struct message *message)
+{
+    return message->is_careful || !is_member_now(conversation, message);
 }
 
 struct picking {
@@ -157,15 +148,17 @@ struct picking {
     bool is_careful, is_alone;
 };
 
-static uint32_t pick_from(const struct core *core, struct picking *picking, const struct conversation *conversation)
+static uint32_t pick_from(const struct core *core, struct picking *picking, struct conversation *conversation)
 {
     uint32_t len = 0;
-    for (const struct message *message = conversation->pending; message; message = message->next) {
-        if (len > 0 && (picking->is_alone || !may_follow(conversation, message, picking->is_careful)))
+    for (struct message *message = conversation->pending; message; message = message->next) {
+        if (len > 0 && (picking->is_alone || message->is_alone ||
+                        needs_care(conversation, message) != picking->is_careful))
             break;
         if (picking->items == core->options.append_items_max ||
             (picking->items > 0 && picking->bytes + message->payload_len > core->options.append_bytes_max))
             break;
+        message->is_careful = picking->is_careful;
         picking->items++;
         picking->bytes += message->payload_len;
         len++;
@@ -178,15 +171,12 @@ static struct picking pick(struct core *core)
     struct picking picking = {0};
     struct conversation *conversation, *next;
     DL_FOREACH_SAFE2 (core->to_send, conversation, next, work_next) {
-        if (!head_is_ready(core, conversation)) {
-            conversation_work_set(core, conversation, CONVERSATION_AT_REST);
-            continue;
-        }
         const struct message *head = conversation->pending;
+        bool is_careful = needs_care(conversation, head);
         if (picking.items == 0) {
-            picking.is_careful = head->is_careful;
+            picking.is_careful = is_careful;
             picking.is_alone = head->is_alone;
-        } else if (picking.is_alone || head->is_alone || head->is_careful != picking.is_careful) {
+        } else if (picking.is_alone || head->is_alone || is_careful != picking.is_careful) {
             continue;
         }
         uint32_t len = pick_from(core, &picking, conversation);

@@ -70,6 +70,13 @@ int64_t mark_cursor_merge(const struct core *core, int64_t device_id, int64_t co
     return acked_seq;
 }
 
+bool mark_cursor_is_set(const struct core *core, int64_t device_id, int64_t conversation_id)
+{
+    const struct mark *flight = find(core->flight, device_id, conversation_id, MARK_CURSOR);
+    const struct mark *dirty = find(core->dirty, device_id, conversation_id, MARK_CURSOR);
+    return (flight && flight->is_set) || (dirty && dirty->is_set);
+}
+
 static void member_over(const struct mark *mark, int64_t *delivered_seq, int64_t *read_seq)
 {
     if (!mark)

@@ -170,7 +170,10 @@ void core_on_mark(struct core *core, int64_t now_ms, struct core_token token, en
 void core_on_rewind(struct core *core, int64_t now_ms, struct core_token token, const struct core_device *device,
                     struct slice conversation_name, int64_t seq)
 {
-    struct waiting_mark mark = {.device_id = device->device_id, .user_id = device->user_id, .rewind_seq = seq};
+    struct waiting_mark mark = {.device_id = device->device_id,
+                                .user_id = device->user_id,
+                                .rewind_seq = seq,
+                                .delivered_seq = seq}; /* it says that it holds everything below */
     struct conversation *conversation = marked(core, conversation_name, &mark, now_ms);
     struct session *session = session_find(core, device->device_id);
     if (session && !conversation_is_known(conversation))

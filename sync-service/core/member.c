@@ -25,11 +25,6 @@ bool member_is_current(const struct member *member)
     return member->intervals_len && member->intervals[member->intervals_len - 1].left_seq == 0;
 }
 
-bool member_was_in(const struct member *member, int64_t seq)
-{
-    return member_next_visible(member, seq - 1) == seq;
-}
-
 int64_t member_next_visible(const struct member *member, int64_t seq)
 {
     for (uint32_t i = 0; i < member->intervals_len; i++) {

@@ -82,12 +82,21 @@ void core_on_scan_behind(struct core *core, int64_t now_ms, uint64_t scan, int64
         sub_reset(core, sub, mark_cursor_merge(core, device_id, conversation->conversation_id, acked_seq));
 }
 
+/* The scan did not see a rewind whose flush has failed; everything else that it may have missed is a repetition. */
+static void assume_no_more(struct core *core, struct sub *sub)
+{
+    int64_t conversation_id = sub->conversation->conversation_id;
+    if (sub->is_assumed && mark_cursor_is_set(core, sub->session->device_id, conversation_id))
+        sub_reset(core, sub, mark_cursor_merge(core, sub->session->device_id, conversation_id, 0));
+    sub->is_assumed = false;
+}
+
 static void scan_end(struct core *core, struct session *session)
 {
     session_move(core, session, SESSION_REPLAYING);
     struct sub *sub, *next;
     DL_FOREACH2 (session->subs, sub, session_next) {
-        sub->is_assumed = false;
+        assume_no_more(core, sub);
         /* what is being loaded has its target when it is there */
         sub->target_seq =
             sub->conversation->state == CONVERSATION_LOADED ? sub->conversation->last_seq : INT64_MAX;

@@ -321,7 +321,6 @@ void conversation_free(struct core *core, struct conversation *conversation);
 /* member.c */
 struct member *member_find(const struct conversation *conversation, int64_t user_id);
 bool member_is_current(const struct member *member);
-bool member_was_in(const struct member *member, int64_t seq);
 int64_t member_next_visible(const struct member *member, int64_t seq); /* above seq; INT64_MAX: none */
 int64_t member_last_visible(const struct member *member, int64_t seq); /* at or below seq; 0: none */
 void members_merge(struct core *core, struct conversation *conversation, const struct core_conversation *loaded);
@@ -389,6 +388,7 @@ void member_deliver_to(struct core *core, struct member *member, int64_t seq, in
 
 /* flush.c: the marks that are not in the database yet */
 int64_t mark_cursor_merge(const struct core *core, int64_t device_id, int64_t conversation_id, int64_t acked_seq);
+bool mark_cursor_is_set(const struct core *core, int64_t device_id, int64_t conversation_id); /* a rewind of it is not flushed */
 void mark_member_merge(const struct core *core, int64_t user_id, int64_t conversation_id, int64_t *delivered_seq,
                        int64_t *read_seq);
 void mark_cursor(struct core *core, int64_t device_id, int64_t conversation_id, int64_t acked_seq, bool is_set,

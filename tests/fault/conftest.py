@@ -22,11 +22,13 @@ def pool(node):
 @pytest.fixture
 def cast(node, pool):
     """Also checks, after each test, that what is stored keeps the design's invariants."""
+    if not node.is_up():  # the test before this one has failed, and that is enough
+        node.up()
     cast = Cast(node, pool)
     yield cast
     problems = cast.end()
     assert not problems, problems
-    assert node.is_up()
+    node.wait_up()
     node.ctl("verify")
 
 

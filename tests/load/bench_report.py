@@ -109,7 +109,7 @@ plot """ + ", \\\n".join(plots) + "\n", data, width=900)
 
 
 def plot_cpu(result, directory):
-    rows = {row["name"].rsplit(" ", 1)[1]: row["by_process"] for row in result["figures"] if row["name"].startswith("CPU s")}
+    rows = {row["name"].rsplit(" ", 1)[1]: row["by_process"] for row in result["figures"] if row["name"].startswith("CPU s per million messages")}
     parts = ["broker", "service", "postgres", "client"]
     table = [(server, *(rows.get(server, {}).get(part, 0) for part in parts)) for server in ("raw", "gnatter")]
     columns = ", ".join(f"{quoted('') if n else '$rows'} using {n + 2}{':xtic(1)' if n == 0 else ''} title \"{part}\""

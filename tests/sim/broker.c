@@ -19,7 +19,8 @@ static void up_add(struct world *world, struct up up)
     if (!world->is_link_up)
         return;
     if (world->up_first + world->up_len == world->up_size) {
-        memmove(world->up, world->up + world->up_first, (size_t)world->up_len * sizeof world->up[0]);
+        if (world->up_len)
+            memmove(world->up, world->up + world->up_first, (size_t)world->up_len * sizeof world->up[0]);
         world->up_first = 0;
         if (world->up_len * 2 >= world->up_size) {
             world->up_size = world->up_size ? 2 * world->up_size : 64;
@@ -56,6 +57,15 @@ void device_drop_packets(struct device *device)
     }
 }
 
+/* The end of the session that was taken over may be told before or after the new one is ready. */
+static void tell_taken_over(struct world *world, int device)
+{
+    struct device *d = &world->devices[device];
+    if (d->taken_over)
+        up_add(world, (struct up){UP_GONE_SESSION, d->taken_over, device, 0});
+    d->taken_over = 0;
+}
+
 bool device_connect_only(struct world *world, int device)
 {
     struct device *d = &world->devices[device];
@@ -67,9 +77,10 @@ bool device_connect_only(struct world *world, int device)
     d->session = ++world->last_session;
     world->owners[d->session] = device;
     d->connection++;
+    d->taken_over = old;
     trace(world, "device %d connects, session %u", device, d->session);
-    if (old) /* taken over */
-        up_add(world, (struct up){UP_GONE_SESSION, old, device, 0});
+    if (rng_one_in(&world->rng, 2))
+        tell_taken_over(world, device);
     return true;
 }
 
@@ -77,6 +88,7 @@ void device_subscribe(struct world *world, int device)
 {
     world->devices[device].is_subscribed = true;
     up_add(world, (struct up){UP_READY_SESSION, world->devices[device].session, device, 0});
+    tell_taken_over(world, device);
 }
 
 void device_connect(struct world *world, int device)
@@ -200,6 +212,14 @@ static void rewound(struct world *world, int device, int conversation)
     }
 }
 
+static void was_read(struct world *world, int user, struct line line)
+{
+    if (world->fed_read[user][line.conversation] < line.seq)
+        world->fed_read[user][line.conversation] = line.seq;
+    if (world->core_read[user][line.conversation] < line.seq)
+        world->core_read[user][line.conversation] = line.seq;
+}
+
 static void feed_lines(struct world *world, int record)
 {
     const struct record *r = &world->records[record];
@@ -213,13 +233,14 @@ static void feed_lines(struct world *world, int record)
               name.at, (long)line.seq);
         if (r->kind == RECORD_SYNC) {
             rewound(world, r->device, line.conversation);
+            int64_t *fed_ack = &world->devices[r->device].fed_ack[line.conversation];
+            *fed_ack = *fed_ack > line.seq ? *fed_ack : line.seq; /* it says that it holds that */
             core_on_rewind(world->core, world->now_ms, token, &identity, name, line.seq);
             continue;
         }
         acked(world, r->device, line.conversation, line.seq);
-        int64_t *read = &world->fed_read[world->devices[r->device].user][line.conversation];
-        if (r->kind == RECORD_READ && *read < line.seq)
-            *read = line.seq;
+        if (r->kind == RECORD_READ)
+            was_read(world, world->devices[r->device].user, line);
         core_on_mark(world->core, world->now_ms, token, r->kind == RECORD_READ ? CORE_MARK_READ : CORE_MARK_ACK,
                      &identity, name, line.seq);
     }
@@ -436,6 +457,8 @@ void service_crash(struct world *world)
         database_drop_questions(world);
     core_free(world->core);
     world->core = NULL;
+    world->has_barrier = false;
+    memset(world->core_read, 0, sizeof world->core_read);
     world->core_first_feed = world->feeds_len;
 }
 

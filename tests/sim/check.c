@@ -238,6 +238,34 @@ void check_flush(struct world *world, const struct core_mark_batch *batch)
     }
 }
 
+/* A question asked in SQL behind a barrier sees every mark that was given before it. */
+void set_barrier(struct world *world)
+{
+    if (!world->core || world->has_barrier)
+        return;
+    world->has_barrier = true;
+    world->barrier = core_flush_now(world->core, world->now_ms);
+    for (int user = 0; user < world->users_len; user++)
+        for (int i = 0; i < world->conversations_len; i++) {
+            const struct db_conversation *c = &world->conversations[i];
+            int64_t seq = world->core_read[user][i] < c->last_seq ? world->core_read[user][i] : c->last_seq;
+            world->barrier_read[user][i] = db_last_visible(c, user, seq);
+        }
+}
+
+void check_barrier(struct world *world)
+{
+    if (!world->core || !world->has_barrier || !core_is_flushed_to(world->core, world->barrier))
+        return;
+    world->has_barrier = false;
+    for (int user = 0; user < world->users_len; user++)
+        for (int i = 0; i < world->conversations_len; i++)
+            if (world->conversations[i].members[user].read_seq < world->barrier_read[user][i])
+                violate(world, "behind a barrier user %d has read %s/%ld, stored is %ld", user,
+                        world->conversations[i].name, (long)world->barrier_read[user][i],
+                        (long)world->conversations[i].members[user].read_seq);
+}
+
 /* ---- at rest ---- */
 
 static void check_complete(struct world *world, int device)
@@ -313,6 +341,9 @@ static void check_marks(struct world *world, int conversation, int user)
             break;
         }
     }
+    for (int i = 0; i < world->devices_len; i++)
+        if (world->devices[i].user == user && !world->devices[i].is_registered && world->devices[i].connection)
+            return; /* what a removed device said last may have gone with it */
     if (member->read_seq < db_last_visible(c, user, world->fed_read[user][conversation]))
         violate(world, "user %d has read %s/%ld, stored is %ld", user, c->name,
                 (long)world->fed_read[user][conversation], (long)member->read_seq);

@@ -103,11 +103,17 @@ void device_read(struct world *world, int device)
                                           .lines = {{conversation, seq > 0 ? seq : 1}}});
 }
 
-/* Asks for everything again. */
+/* Asks again for what it lacks; in some conversations it says what that is. */
 void device_sync(struct world *world, int device)
 {
-    if (world->devices[device].session)
-        broker_publish(world, (struct record){.kind = RECORD_SYNC, .device = device});
+    const struct device *d = &world->devices[device];
+    struct record record = {.kind = RECORD_SYNC, .device = device};
+    if (!d->session)
+        return;
+    for (int i = 0; i < world->conversations_len && record.lines_len < LINES_MAX && !d->ack_auto; i++)
+        if (d->in_conversation[i].last_taken_seq > 0 && rng_one_in(&world->rng, 4))
+            record.lines[record.lines_len++] = (struct line){i, d->in_conversation[i].last_taken_seq};
+    broker_publish(world, record);
 }
 
 /* Has lost what it had of some conversations: connects, says from where it needs them, and only then subscribes, so that
@@ -139,8 +145,8 @@ void device_history(struct world *world, int device)
     int conversation = (int)rng_below(&world->rng, (uint32_t)world->conversations_len);
     struct device_conversation *dc = &d->in_conversation[conversation];
     const struct db_conversation *c = &world->conversations[conversation];
-    if (!d->session || d->ack_auto || !c->exists)
-        return;
+    if (!d->session || d->ack_auto || !c->exists || world->asked || world->answered || world->notified_len)
+        return; /* what it acknowledges before the service has heard of it counts as the last it has */
     int64_t seq = db_last_visible(c, d->user, c->last_seq);
     if (seq <= dc->last_taken_seq)
         return;

@@ -95,6 +95,7 @@ struct device {
     int user;
     char name[8];
     uint32_t session; /* 0: not connected */
+    uint32_t taken_over; /* the session before, whose end was not told yet */
     bool is_subscribed, is_ready; /* the broker knows; the service does */
     int64_t mute_until_ms;
     int connection; /* counts them */
@@ -149,6 +150,7 @@ struct world {
     struct message_truth messages[MESSAGES_MAX];
     int64_t cursors[DEVICES_MAX][CONVERSATIONS_MAX]; /* -1: no row */
     int64_t fed_read[USERS_MAX][CONVERSATIONS_MAX];  /* the highest read that was given to any core */
+    int64_t core_read[USERS_MAX][CONVERSATIONS_MAX]; /* to the one that runs */
     /* database connection */
     bool is_database_up, is_read_only, is_failing;
     struct question *asked, **asked_end;     /* not run yet */
@@ -168,6 +170,10 @@ struct world {
     int feeds_len, feeds_size, core_first_feed;
     struct delivery *down, **down_end;
     uint64_t seen_restarts; /* redelivered and forgotten, when the outstanding were counted last */
+    /* a barrier: the marks that were given to the core when it was set */
+    bool has_barrier;
+    uint64_t barrier;
+    int64_t barrier_read[USERS_MAX][CONVERSATIONS_MAX];
     /* what happened, for the summary */
     uint64_t steps, taken;
 };
@@ -239,6 +245,8 @@ void check_delivered(struct world *world, int device, int qos, struct slice tail
 void check_handed_over(struct world *world, int device, struct slice tail);
 void forget_outstanding(struct world *world); /* the windows start over */
 void check_caught_up(struct world *world, int device);
+void set_barrier(struct world *world);
+void check_barrier(struct world *world);
 void check_at_rest(struct world *world);
 
 /* schedule.c: runs one; false: violated, see violation */

@@ -1,0 +1,66 @@
+"""The manual and the completions know every command and option that --help tells."""
+import os
+import re
+import shutil
+import subprocess
+
+import pytest
+
+from conftest import CTL, TOP
+
+
+def helped(*args):
+    return subprocess.run([str(CTL), *args, "--help"], text=True, capture_output=True, check=True).stdout
+
+
+def commands():
+    text = helped().split("commands:\n", 1)[1].split("\n\n", 1)[0]
+    return [re.match(r"  ([a-z-]+(?: [a-z]+)?)", line).group(1) for line in text.splitlines()]
+
+
+def options(command):
+    return re.findall(r"^  (--[a-z-]+)", helped(*command.split()), re.M)
+
+
+def test_the_manual_page_has_them_all():
+    page = subprocess.run(["man", "-l", TOP / "docs/man/gnatterctl.1"], text=True, capture_output=True, check=True,
+                          env={**os.environ, "MANWIDTH": "200", "LC_ALL": "C"}).stdout
+    page = re.sub(r".\x08", "", page)
+    for command in commands():
+        assert re.search(rf"\b{command}\b", page), command
+        for option in options(command):
+            assert option in page, f"{command} {option}"
+
+
+@pytest.mark.parametrize("page", ["gnatterctl.1", "gnatter-syncd.8"])
+def test_the_manual_pages_are_sound(page):
+    done = subprocess.run(["groff", "-man", "-ww", "-Tutf8", "-z", TOP / "docs/man" / page], text=True, capture_output=True)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def complete(*words):
+    """What bash offers for the last of these words."""
+    script = f"""
+        source '{TOP}/clients/gnatterctl/completion/gnatterctl.bash'
+        COMP_WORDS=('{CTL}' "$@") COMP_CWORD=$#
+        _gnatterctl
+        printf '%s\\n' "${{COMPREPLY[@]}}"
+    """
+    done = subprocess.run(["bash", "-c", script, "-", *words], text=True, capture_output=True)
+    assert done.stderr == ""
+    return done.stdout.split()
+
+
+def test_bash_completes_what_there_is():
+    assert set(complete("")) == {command.split()[0] for command in commands()}
+    assert complete("--dir", "/tmp", "sta") == ["status"]
+    for first in {command.split()[0] for command in commands() if " " in command}:
+        assert set(complete(first, "")) == {command.split()[1] for command in commands() if command.startswith(first + " ")}
+    for command in commands():
+        assert set(complete(*command.split(), "--")) == set(options(command)), command
+    assert complete("up", "--limits", "o") == ["on", "off"]
+
+
+@pytest.mark.skipif(not shutil.which("zsh"), reason="no zsh here")
+def test_zsh_can_read_its_completion():
+    subprocess.run(["zsh", "-n", TOP / "clients/gnatterctl/completion/_gnatterctl"], check=True)
