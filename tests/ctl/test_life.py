@@ -45,12 +45,12 @@ def test_up_down_and_again(node):
     assert [user["user"] for user in node.json("user", "list")] == ["alice"]
 
 
-def test_nothing_listens_beyond_loopback(node):
-    node.up()
-    port = int(node.conf("postgres_port"))
+def test_nothing_listens_beyond_loopback(made):
+    made.up()
+    port = int(made.conf("postgres_port"))
     listeners = subprocess.run(["ss", "-Hltn"], text=True, capture_output=True, check=True).stdout.splitlines()
     ours = [line.split()[3] for line in listeners
-            if line.split()[3].rsplit(":", 1)[1] in (str(port), node.conf("mqtt_port"), node.conf("ws_port"))]
+            if line.split()[3].rsplit(":", 1)[1] in (str(port), made.conf("mqtt_port"), made.conf("ws_port"))]
     assert len(ours) == 3 and all(address.startswith("127.0.0.1:") for address in ours), ours
 
 
@@ -80,64 +80,62 @@ def test_as_an_ordinary_user():
         node.close()
 
 
-def test_what_dies_is_started_again(node):
-    node.up()
+def test_what_dies_is_started_again(made):
+    made.up()
     for part in CHILDREN:
-        old = node.pid(part)
-        others = {name: pid for name, pid in node.pids().items() if name != part}
+        old = made.pid(part)
+        others = {name: pid for name, pid in made.pids().items() if name != part}
         os.kill(old, signal.SIGKILL)
-        wait_until(lambda: node.pid(part) not in (None, old) and alive(node.pid(part)), f"{part} is back")
-        wait_until(lambda: node.ctl("status", check=False).returncode == 0, "a device could chat")
-        assert {name: pid for name, pid in node.pids().items() if name != part} == others
+        wait_until(lambda: made.pid(part) not in (None, old) and alive(made.pid(part)), f"{part} is back")
+        wait_until(lambda: made.ctl("status", check=False).returncode == 0, "a device could chat")
+        assert {name: pid for name, pid in made.pids().items() if name != part} == others
 
 
-def test_all_at_once(node):
-    node.up()
-    node.ctl("user", "add", "alice")
-    old = {part: node.pid(part) for part in CHILDREN}
+def test_all_at_once(made):
+    made.up()
+    made.ctl("user", "add", "alice")
+    old = {part: made.pid(part) for part in CHILDREN}
     for pid in old.values():
         os.kill(pid, signal.SIGKILL)
-    wait_until(lambda: all(node.pid(part) not in (None, old[part]) for part in CHILDREN), "all are back")
-    wait_until(lambda: node.ctl("status", check=False).returncode == 0, "a device could chat")
-    assert [user["user"] for user in node.json("user", "list")] == ["alice"]
+    wait_until(lambda: all(made.pid(part) not in (None, old[part]) for part in CHILDREN), "all are back")
+    wait_until(lambda: made.ctl("status", check=False).returncode == 0, "a device could chat")
+    assert [user["user"] for user in made.json("user", "list")] == ["alice"]
 
 
-def test_a_killed_supervisor_interrupts_nothing(node):
-    node.up()
-    before = node.pids()
+def test_a_killed_supervisor_interrupts_nothing(made):
+    made.up()
+    before = made.pids()
     os.kill(before["supervisor"], signal.SIGKILL)
     wait_until(lambda: not alive(before["supervisor"]), "it is dead")
-    assert node.ctl("status").returncode == 0  # devices still chat
+    assert made.ctl("status").returncode == 0  # devices still chat
     assert all(alive(before[part]) for part in CHILDREN)
-    node.ctl("up")
-    after = node.pids()
+    made.ctl("up")
+    after = made.pids()
     assert {part: after[part] for part in CHILDREN} == {part: before[part] for part in CHILDREN}
     assert after["supervisor"] != before["supervisor"]
     os.kill(after["mosquitto"], signal.SIGKILL)  # the new one looks after what it took over
-    wait_until(lambda: node.pid("mosquitto") not in (None, after["mosquitto"]), "the broker is back")
+    wait_until(lambda: made.pid("mosquitto") not in (None, after["mosquitto"]), "the broker is back")
 
 
-def test_down_after_the_supervisor_was_killed(node):
-    node.up()
-    pids = node.pids()
+def test_down_after_the_supervisor_was_killed(made):
+    made.up()
+    pids = made.pids()
     os.kill(pids["supervisor"], signal.SIGKILL)
     wait_until(lambda: not alive(pids["supervisor"]), "it is dead")
-    node.ctl("down")
+    made.ctl("down")
     assert not any(alive(pid) for pid in pids.values())
-    node.up()
+    made.up()
 
 
-def test_a_reused_process_id_is_not_ours(node):
-    node.up()
-    node.ctl("down")
+def test_a_reused_process_id_is_not_ours(made):
     with subprocess.Popen(["sleep", "300"]) as stranger:
         for part in PARTS:
-            (node.dir / "run" / f"{part}.pid").write_text(f"{stranger.pid}\n")
-        (node.dir / "run" / "parts").write_text("".join(f"{part} {stranger.pid} 1\n" for part in PARTS))
-        assert node.json("down") == {"was_up": False}
-        node.up()
-        assert stranger.pid not in node.pids().values()
-        node.ctl("down")
+            (made.dir / "run" / f"{part}.pid").write_text(f"{stranger.pid}\n")
+        (made.dir / "run" / "parts").write_text("".join(f"{part} {stranger.pid} 1\n" for part in PARTS))
+        assert made.json("down") == {"was_up": False}
+        made.up()
+        assert stranger.pid not in made.pids().values()
+        made.ctl("down")
         assert stranger.poll() is None
         stranger.kill()
 
@@ -151,58 +149,54 @@ def test_two_at_once(node):
     assert sorted(json.loads(out)["was_up"] for out, _ in answers) == [False, True]
 
 
-def test_a_taken_port_names_who_has_it(node):
+def test_a_taken_port_names_who_has_it(made):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        line = node.refused("up", "--mqtt-port", port, "--ws-port", 0)
+        line = made.refused("up", "--mqtt-port", port, "--ws-port", 0)
         assert str(port) in line and f"pid {os.getpid()}" in line and "--mqtt-port" in line
-        assert not any(node.pid(part) for part in CHILDREN)
-        node.ctl("up", "--mqtt-port", 0)  # the same node with another one
+        assert not any(made.pid(part) for part in CHILDREN)
+        made.ctl("up", "--mqtt-port", 0)  # the same node with another one
 
 
-def test_the_database_moves_when_its_port_is_taken(node):
-    node.up()
-    node.ctl("down")
+def test_the_database_moves_when_its_port_is_taken(made):
     with socket.socket() as taken:
         taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        taken.bind(("127.0.0.1", int(node.conf("postgres_port"))))
+        taken.bind(("127.0.0.1", int(made.conf("postgres_port"))))
         taken.listen()
-        node.up()
-        assert node.sql("select 1") == ["1"]
+        made.up()
+        assert made.sql("select 1") == ["1"]
 
 
-def test_ports_can_change_between_lives(node):
-    node.up()
-    assert "down first" in node.refused("up", "--mqtt-port", free_port())
-    node.ctl("down")
+def test_ports_can_change_between_lives(made):
+    made.up()
+    assert "down first" in made.refused("up", "--mqtt-port", free_port())
+    made.ctl("down")
     port = free_port()
-    node.ctl("up", "--mqtt-port", port)
-    assert f"mqtt://127.0.0.1:{port}" in node.json("up")["endpoints"]
+    made.ctl("up", "--mqtt-port", port)
+    assert f"mqtt://127.0.0.1:{port}" in made.json("up")["endpoints"]
     with socket.create_connection(("127.0.0.1", port), timeout=5):
         pass
-    assert node.conf("links") == f"mqtt://127.0.0.1:{port}"
+    assert made.conf("links") == f"mqtt://127.0.0.1:{port}"
 
 
-def test_limits_off_is_loud_and_ends(node):
-    done = node.up("--limits", "off")
+def test_limits_off_is_loud_and_ends(made):
+    done = made.up("--limits", "off")
     assert "RATE LIMITS ARE OFF" in done.stderr
-    assert node.json("up")["limits"] is False
-    assert "rate-limits-off" in (node.dir / "log/supervisor.log").read_text()
-    assert "down first" in node.refused("up", "--limits", "on")
-    node.ctl("down")
-    done = node.ctl("up")
-    assert done.stderr == "" and node.json("up")["limits"] is True
+    assert made.json("up")["limits"] is False
+    assert "rate-limits-off" in (made.dir / "log/supervisor.log").read_text()
+    assert "down first" in made.refused("up", "--limits", "on")
+    made.ctl("down")
+    done = made.ctl("up")
+    assert done.stderr == "" and made.json("up")["limits"] is True
 
 
-def test_own_lines_in_the_configuration_stay(node):
-    node.up()
-    node.ctl("down")
-    conf = node.dir / "gnatter.conf"
+def test_own_lines_in_the_configuration_stay(made):
+    conf = made.dir / "gnatter.conf"
     conf.write_text(conf.read_text().replace("\n[service]", "\n[service]\n# slow disk\nredeliver_after_ms = 7000"))
-    (node.dir / "mosquitto.d" / "own.conf").write_text("log_type subscribe\n")
-    node.ctl("up", "--ws-port", 0)
+    (made.dir / "mosquitto.d" / "own.conf").write_text("log_type subscribe\n")
+    made.ctl("up", "--ws-port", 0)
     assert "# slow disk\nredeliver_after_ms = 7000" in conf.read_text()
 
 
@@ -236,35 +230,32 @@ def test_an_interrupted_init_can_be_told(node):
     node.ctl("init", "--mqtt-port", 0, "--ws-port", 0)
 
 
-def test_a_part_that_cannot_start_is_named(node):
-    node.ctl("init", "--mqtt-port", 0, "--ws-port", 0)
-    (node.dir / "mosquitto.d" / "bad.conf").write_text("no_such_option 1\n")
-    line = node.refused("up")
+def test_a_part_that_cannot_start_is_named(made):
+    (made.dir / "mosquitto.d" / "bad.conf").write_text("no_such_option 1\n")
+    line = made.refused("up")
     assert "mosquitto keeps dying" in line and "no_such_option" in line
-    assert not any(node.pid(part) for part in PARTS)
-    (node.dir / "mosquitto.d" / "bad.conf").unlink()
-    node.up()
+    assert not any(made.pid(part) for part in PARTS)
+    (made.dir / "mosquitto.d" / "bad.conf").unlink()
+    made.up()
 
 
-def test_foreground(node):
-    node.ctl("init", "--mqtt-port", 0, "--ws-port", 0)
-    process = subprocess.Popen([str(CTL), "--dir", str(node.dir), "up", "--foreground"], stdout=subprocess.PIPE,
+def test_foreground(made):
+    process = subprocess.Popen([str(CTL), "--dir", str(made.dir), "up", "--foreground"], stdout=subprocess.PIPE,
                                stderr=subprocess.PIPE, text=True)
     try:
-        wait_until(lambda: node.ctl("status", check=False).returncode == 0, "up")
-        assert node.pid("supervisor") == process.pid
+        wait_until(lambda: made.ctl("status", check=False).returncode == 0, "up")
+        assert made.pid("supervisor") == process.pid
         assert "mqtt://" in "".join(process.stdout.readline() for _ in range(2))
         process.terminate()
         assert process.wait(timeout=60) == 0
     finally:
         process.kill()
         process.communicate()
-    assert not any(node.pid(part) for part in PARTS)
+    assert not any(made.pid(part) for part in PARTS)
 
 
-def test_reload_of_a_node_that_is_down(node):
-    node.ctl("init", "--mqtt-port", 0, "--ws-port", 0)
-    assert "not up" in node.refused("reload")
+def test_reload_of_a_node_that_is_down(made):
+    assert "not up" in made.refused("reload")
 
 
 def test_a_directory_with_a_long_and_odd_name():
