@@ -74,7 +74,8 @@ grant execute on function
     gnatter.verify(),
     gnatter.revocations(interval)
 to gnatter_admin;
--- The view's triggers and the table's make the same ordered events. joined_seq, left_seq and role_seq are nobody's to write.
+-- The view's triggers and the table's make the same ordered events. joined_seq, left_seq and role_seq are nobody's to
+-- write.
 grant insert, update, delete on gnatter.members to gnatter_admin;
 grant select, insert (conversation_id, user_id, role), update (role), delete on gnatter.member to gnatter_admin;
 

@@ -27,5 +27,5 @@ begin
 end
 $$;
 comment on function gnatter.event_append(bigint, bigint, text, text, boolean) is
-    'writes an event into the log and tells the service when the transaction commits; returns its seq. actor_id null: an '
-    'administrator. Internal';
+    'writes an event into the log and tells the service when the transaction commits; returns its seq. actor_id null: '
+    'an administrator. Internal';
