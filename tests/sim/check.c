@@ -238,6 +238,21 @@ void check_flush(struct world *world, const struct core_mark_batch *batch)
     }
 }
 
+void check_done(struct world *world, int record)
+{
+    const struct record *r = &world->records[record];
+    const struct message_truth *m = &world->messages[r->message];
+    if (r->kind == RECORD_CHAT && !m->log_seq && !m->may_be_refused && !m->is_poison && !world->plan.read_only)
+        violate(world, "message %d is done and is not in the log", r->message);
+    for (int i = 0; i < r->lines_len && r->kind == RECORD_READ; i++) {
+        const struct db_conversation *c = &world->conversations[r->lines[i].conversation];
+        int user = world->devices[r->device].user;
+        if (c->members[user].read_seq < db_last_visible(c, user, r->lines[i].seq))
+            violate(world, "a read of %s/%ld is done and stored is %ld", c->name, (long)r->lines[i].seq,
+                    (long)c->members[user].read_seq);
+    }
+}
+
 /* A question asked in SQL behind a barrier sees every mark that was given before it. */
 void set_barrier(struct world *world)
 {
