@@ -20,8 +20,9 @@ endif
 WARN := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wformat=2 -Wswitch-enum -Wvla \
         $(if $(WERROR),-Werror)
 CFLAGS ?= -O2 -g
+PROTOCOL_INCLUDE := -Iclients/protocol
 ALL_CFLAGS = -std=gnu11 $(CFLAGS) $(WARN) $(HARDEN) $(SAN_FLAGS) -fstack-protector-strong -fvisibility=hidden -fPIC -pthread \
-             -I. -Iclients/protocol -I$(BUILD)/gen -isystem /usr/include/postgresql -MMD -MP
+             -I. $(PROTOCOL_INCLUDE) -I$(BUILD)/gen -isystem /usr/include/postgresql -MMD -MP
 ALL_LDFLAGS = $(LDFLAGS) $(SAN_FLAGS) -Wl,-z,relro,-z,now -pthread
 
 # ---- what is made of what ----
@@ -62,6 +63,8 @@ install-packages:
 	@sh tools/dependencies.sh install
 
 # ---- objects ----
+# OpenSSL's headers want the system's <limits.h>, which clients/protocol would hide.
+$(BUILD)/obj/sync-service/push/%.o: PROTOCOL_INCLUDE :=
 $(BUILD)/obj/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) -c -o $@ $<
@@ -76,7 +79,7 @@ $(BUILD)/lib/gnatter_plugin.so: $(call obj,$(PLUGIN_SRC)) $(PROTOCOL_LIB)
 
 $(BUILD)/bin/gnatter-syncd: $(call obj,$(SERVICE_SRC)) $(PROTOCOL_LIB)
 	@mkdir -p $(@D)
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ -lpaho-mqtt3as -lpq -lsodium -lcjson -linih -lcurl
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ -lpaho-mqtt3as -lpq -lsodium -lcjson -linih -lcurl -lcrypto
 
 $(BUILD)/bin/gnatterctl: $(call obj,$(CTL_SRC)) $(BUILD)/obj/schema.o $(PROTOCOL_LIB)
 	@mkdir -p $(@D)
@@ -129,7 +132,7 @@ install: all
 # A unit test names the further sources it needs in a line "link: a.c b.c".
 $(BUILD)/tests/%_test: $(BUILD)/obj/tests/unit/%_test.o $(call obj,$(CORE_SRC)) $(PROTOCOL_LIB) $$(call extra,$$*)
 	@mkdir -p $(@D)
-	$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) $(PROTOCOL_LIB) -lcmocka -lsodium -lcjson -linih -lpq -lm
+	$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) $(PROTOCOL_LIB) -lcmocka -lsodium -lcjson -linih -lpq -lcrypto -lm
 extra = $(call obj,$(shell sed -n 's|^.*link: *\([^*]*\).*|\1|p' tests/unit/$(1)_test.c))
 $(BUILD)/tests/sim: $(call obj,$(SIM_SRC)) $(call obj,$(CORE_SRC)) $(PROTOCOL_LIB)
 	@mkdir -p $(@D)
@@ -167,6 +170,7 @@ lint: install-packages dependencies
 	sh tools/dependencies.sh install clang-format clang-tidy cppcheck shellcheck
 	clang-format --dry-run -Werror $(C_FILES)
 	cppcheck --quiet --error-exitcode=1 --inline-suppr --enable=warning,performance,portability \
+	    -D'HASH_ITER(hh,head,el,tmp)=while((el=tmp=(head)))' \
 	    --suppress=missingIncludeSystem -j2 -I. -Iclients/protocol $(C_FILES)
 	clang-tidy --quiet --warnings-as-errors='*' $(C_FILES) -- -std=gnu11 -I. -Iclients/protocol -Iclients/gnatterctl \
 	    -isystem /usr/include/postgresql

@@ -120,8 +120,7 @@ enum status admit_device(const struct admit *admit, const struct revoked *revoke
 {
     struct slice user, device;
     struct token_claims claims;
-    if (request->client_id == NULL ||
-        client_id_parse(slice_of(request->client_id), &user, &device) != STATUS_OK) {
+    if (request->client_id == NULL || client_id_parse(slice_of(request->client_id), &user, &device) != STATUS_OK) {
         *ret_why = "client-id-malformed";
         return STATUS_DENIED;
     }

@@ -16,16 +16,14 @@ void broker_log(enum broker_level level, const char *format, ...)
         int level;
         const char *name;
     } LEVELS[] = {
-        [BROKER_DEBUG] = {MOSQ_LOG_DEBUG, "debug"},
-        [BROKER_INFO] = {MOSQ_LOG_INFO, "info"},
-        [BROKER_NOTICE] = {MOSQ_LOG_NOTICE, "notice"},
-        [BROKER_WARNING] = {MOSQ_LOG_WARNING, "warning"},
+        [BROKER_DEBUG] = {MOSQ_LOG_DEBUG, "debug"},    [BROKER_INFO] = {MOSQ_LOG_INFO, "info"},
+        [BROKER_NOTICE] = {MOSQ_LOG_NOTICE, "notice"}, [BROKER_WARNING] = {MOSQ_LOG_WARNING, "warning"},
         [BROKER_ERROR] = {MOSQ_LOG_ERR, "error"},
     };
     char line[LOG_LINE_BYTES];
     va_list args;
     va_start(args, format);
-    (void)vsnprintf(line, sizeof line, format, args); /* a longer line is cut */
+    (void)vsnprintf(line, sizeof line, format, args); /* a longer line is cut; NOLINT(clang-analyzer-valist*) */
     va_end(args);
     mosquitto_log_printf(LEVELS[level].level, "%s gnatter %s", LEVELS[level].name, line);
 }

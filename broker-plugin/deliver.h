@@ -11,9 +11,9 @@
 #include "frame.h"
 #include "sessions.h"
 
-#define DELIVER_SLICE_PUBLISHES 1000            /* about 15 ms of the broker's time */
-#define DELIVER_SLICE_BYTES (8ull * 1024 * 1024) /* each publish is a copy of its payload */
-#define DELIVER_BACKLOG_SHARE 4
+#define DELIVER_SLICE_PUBLISHES 1000                 /* about 15 ms of the broker's time */
+#define DELIVER_SLICE_BYTES     (8ull * 1024 * 1024) /* each publish is a copy of its payload */
+#define DELIVER_BACKLOG_SHARE   4
 
 struct deliver_frame;
 struct deliver_reply;
@@ -31,12 +31,12 @@ MUST_CHECK enum status deliver_add(struct deliver *deliver, const void *frame, s
 /* Forgets frames not delivered: a new link starts over anyway. */
 void deliver_forget(struct deliver *deliver);
 /* To one session at the next tick, before what the service sends. Keeps copies. */
-MUST_CHECK enum status deliver_reply(struct deliver *deliver, uint32_t session, struct slice tail,
-                                     struct slice payload, struct slice correlation);
+MUST_CHECK enum status deliver_reply(struct deliver *deliver, uint32_t session, struct slice tail, struct slice payload,
+                                     struct slice correlation);
 
 struct deliver_turn {
     const struct sessions *sessions;
-    bool is_shedding;                              /* presence is dropped */
+    bool is_shedding;                                 /* presence is dropped */
     void (*kick)(void *ctx, struct session *session); /* a KICK whose turn has come */
     void *ctx;
 };

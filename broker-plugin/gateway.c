@@ -8,7 +8,7 @@
 #include "authorize.h"
 #include "broker.h"
 
-#define SCAN_MS 15000 /* looking for expired tokens; the contract is a minute */
+#define SCAN_MS   15000 /* looking for expired tokens; the contract is a minute */
 #define WHY_BYTES 1280
 
 /*
@@ -18,15 +18,14 @@
  * none (MQTT 3.1.1: of max_inflight_messages, 1000; MQTT 5: of the client's Receive Maximum, of which 20 is common).
  * Then its connection is ended, and the next one finds nothing stale.
  */
-#define STALE_MAX 500
+#define STALE_MAX    500
 #define STALE_MAX_V5 9
 
 /* ---- start ---- */
 static enum status files_open(struct gateway *gateway, char *why, size_t why_size)
 {
     const struct options *options = &gateway->options;
-    enum status status =
-        admit_load(&gateway->admit, options->keys_file, options->link_secret_file, why, why_size);
+    enum status status = admit_load(&gateway->admit, options->keys_file, options->link_secret_file, why, why_size);
     if (status == STATUS_OK)
         status = journal_open(&gateway->journal, options->journal_file, options->journal_bytes, why, why_size);
     if (status == STATUS_OK)
@@ -197,8 +196,9 @@ static void kick_if_revoked(struct gateway *gateway, struct session *session)
 void gateway_kick_revoked(struct gateway *gateway)
 {
     struct session *session, *next;
-    HASH_ITER(by_number, gateway->sessions.by_number, session, next)
+    HASH_ITER (by_number, gateway->sessions.by_number, session, next) {
         kick_if_revoked(gateway, session);
+    }
 }
 
 void gateway_kick_revoked_user(struct gateway *gateway, struct slice name)
@@ -316,9 +316,10 @@ static void scan(struct gateway *gateway, struct moment now)
     if (now.clock_ms - gateway->scanned_ms < SCAN_MS)
         return;
     gateway->scanned_ms = now.clock_ms;
-    HASH_ITER(by_number, gateway->sessions.by_number, session, next)
+    HASH_ITER (by_number, gateway->sessions.by_number, session, next) {
         if (session->expires_at_s <= now.unix_ms / 1000)
             gateway_kick(gateway, session, GONE_EXPIRED);
+    }
     sessions_sweep(&gateway->sessions, &gateway->rates, now.clock_ms);
 }
 

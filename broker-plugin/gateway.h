@@ -46,10 +46,10 @@ struct gateway {
     struct remembered remembered;
     struct uplink uplink;
     struct deliver deliver;
-    struct service *services;         /* connections with the link secret; uplink tells which one is the link */
+    struct service *services;        /* connections with the link secret; uplink tells which one is the link */
     uint64_t down_boot, down_number; /* of the link's last frame */
-    struct clients resuming;          /* connected since the last tick with clean session 0 */
-    struct clients kicked;            /* to be ended at the next tick */
+    struct clients resuming;         /* connected since the last tick with clean session 0 */
+    struct clients kicked;           /* to be ended at the next tick */
     uint32_t scanned_ms, full_logged_ms;
     bool flushes_early; /* a broker whose tick comes after it has sent what plugins published */
 };

@@ -12,10 +12,10 @@
  * acknowledgement, which is the only "no" that every MQTT client understands.
  */
 
-#define JSON_BYTES 512
+#define JSON_BYTES        512
 #define TOPIC_SHOWN_BYTES 128
-#define LOG_PAUSE_MS 1000
-#define LINES_PER_TOKEN 16 /* of a list of marks, from the bucket of marks */
+#define LOG_PAUSE_MS      1000
+#define LINES_PER_TOKEN   16 /* of a list of marks, from the bucket of marks */
 
 /* One publish on its way. */
 struct publish {
@@ -203,8 +203,8 @@ static enum verdict take_mark(struct gateway *gateway, const struct publish *pub
 
 static enum verdict take_typing(struct gateway *gateway, const struct publish *publish, enum overload_level level)
 {
-    if (level != OVERLOAD_NONE || !rates_take(&gateway->rates, &publish->session->rates.typing, gateway->rates.typing,
-                                              publish->now.clock_ms, 1))
+    if (level != OVERLOAD_NONE ||
+        !rates_take(&gateway->rates, &publish->session->rates.typing, gateway->rates.typing, publish->now.clock_ms, 1))
         return VERDICT_OK; /* dropped: it promises nothing */
     return take(gateway, publish);
 }
@@ -263,8 +263,7 @@ enum verdict gateway_publish(struct gateway *gateway, const void *client, struct
         .session = session, .text = topic, .payload = payload, .correlation = correlation, .now = now};
     if (authorize_publish(topic, false, &publish.topic) != STATUS_OK)
         return VERDICT_DENY;
-    enum status status =
-        authorize_payload(&publish.topic, payload, (size_t)gateway->options.max_message_bytes, &lines);
+    enum status status = authorize_payload(&publish.topic, payload, (size_t)gateway->options.max_message_bytes, &lines);
     if (status == STATUS_TOO_LARGE)
         return refuse(gateway, &publish, &TOO_LARGE);
     if (status != STATUS_OK)

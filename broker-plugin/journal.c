@@ -9,9 +9,9 @@
 
 #include <sodium.h>
 
-#define MAGIC "GNATJRN1"
+#define MAGIC        "GNATJRN1"
 #define HEADER_BYTES 4096u
-#define ALIGN 8u
+#define ALIGN        8u
 
 struct journal_header {
     char magic[8]; /* stored last when the file is made */

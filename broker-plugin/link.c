@@ -53,7 +53,7 @@ static void service_remove(struct gateway *gateway, struct service *service)
 {
     if (gateway->uplink.is_up && gateway->uplink.client == service->client)
         link_down(gateway);
-    HASH_DEL(gateway->services, service);
+    HASH_DEL(gateway->services, service); /* NOLINT(clang-analyzer-*): it does not see that the list moves on */
     free(service);
 }
 
@@ -69,8 +69,9 @@ bool link_gone(struct gateway *gateway, const void *client)
 void link_done(struct gateway *gateway)
 {
     struct service *service, *next;
-    HASH_ITER(hh, gateway->services, service, next)
+    HASH_ITER (hh, gateway->services, service, next) {
         service_remove(gateway, service);
+    }
 }
 
 void link_tick(struct gateway *gateway)
@@ -82,7 +83,7 @@ void link_tick(struct gateway *gateway)
         if (service != NULL)
             service->is_bad = true;
     }
-    HASH_ITER(hh, gateway->services, service, next) {
+    HASH_ITER (hh, gateway->services, service, next) {
         if (!service->is_bad)
             continue;
         service->is_bad = false;

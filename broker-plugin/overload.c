@@ -27,8 +27,7 @@ void overload_freed(struct overload *overload, uint64_t bytes, int64_t now_ms)
     measure(overload, now_ms);
 }
 
-uint32_t overload_retry_ms(struct overload *overload, uint64_t used, uint64_t capacity, int64_t now_ms,
-                           uint32_t spread)
+uint32_t overload_retry_ms(struct overload *overload, uint64_t used, uint64_t capacity, int64_t now_ms, uint32_t spread)
 {
     measure(overload, now_ms);
     uint64_t relaxed = capacity / 1000 * OVERLOAD_RELAXED_FILL;

@@ -5,8 +5,8 @@
  */
 #include <stdint.h>
 
-#define OVERLOAD_SHED_FILL 500   /* thousandths: above, typing and presence are dropped */
-#define OVERLOAD_REFUSE_FILL 900 /* above, new messages and rpc are refused; marks are still taken */
+#define OVERLOAD_SHED_FILL    500 /* thousandths: above, typing and presence are dropped */
+#define OVERLOAD_REFUSE_FILL  900 /* above, new messages and rpc are refused; marks are still taken */
 #define OVERLOAD_RELAXED_FILL 800 /* a retry is meant for when this is reached again */
 #define OVERLOAD_RETRY_MIN_MS 500
 #define OVERLOAD_RETRY_MAX_MS 30000

@@ -14,7 +14,7 @@
 #include "broker.h"
 #include "gateway.h"
 
-#define ENTRY __attribute__((visibility("default")))
+#define ENTRY       __attribute__((visibility("default")))
 #define OPTIONS_MAX 64
 
 static struct gateway the_gateway; /* the broker's process has one */
@@ -138,9 +138,12 @@ static const struct hook {
     MOSQ_FUNC_generic_callback call;
     const char *topic;
 } HOOKS[] = {
-    {MOSQ_EVT_BASIC_AUTH, on_basic_auth, NULL}, {MOSQ_EVT_DISCONNECT, on_disconnect, NULL},
-    {MOSQ_EVT_ACL_CHECK, on_acl_check, NULL},   {MOSQ_EVT_MESSAGE, on_message, NULL},
-    {MOSQ_EVT_CONTROL, on_control, FRAME_TOPIC_DOWN}, {MOSQ_EVT_TICK, on_tick, NULL},
+    {MOSQ_EVT_BASIC_AUTH, on_basic_auth, NULL},
+    {MOSQ_EVT_DISCONNECT, on_disconnect, NULL},
+    {MOSQ_EVT_ACL_CHECK, on_acl_check, NULL},
+    {MOSQ_EVT_MESSAGE, on_message, NULL},
+    {MOSQ_EVT_CONTROL, on_control, FRAME_TOPIC_DOWN},
+    {MOSQ_EVT_TICK, on_tick, NULL},
     {MOSQ_EVT_RELOAD, on_reload, NULL},
 };
 

@@ -11,7 +11,7 @@ struct remembered_entry {
 
 static void drop(struct remembered *remembered, struct remembered_entry *entry)
 {
-    HASH_DEL(remembered->entries, entry);
+    HASH_DEL(remembered->entries, entry); /* NOLINT(clang-analyzer-*): it does not see that the list moves on */
     subscriptions_done(&entry->subscriptions);
     free(entry);
 }
@@ -55,6 +55,7 @@ bool remembered_take(struct remembered *remembered, const char *client_id, struc
 void remembered_done(struct remembered *remembered)
 {
     struct remembered_entry *entry, *next;
-    HASH_ITER(hh, remembered->entries, entry, next)
+    HASH_ITER (hh, remembered->entries, entry, next) {
         drop(remembered, entry);
+    }
 }

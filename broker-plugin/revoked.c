@@ -8,7 +8,7 @@
 
 #include <sodium.h>
 
-#define MAGIC "GNATRVK1"
+#define MAGIC           "GNATRVK1"
 #define NAME_HASH_BYTES crypto_shorthash_siphashx24_BYTES
 _Static_assert(NAME_HASH_BYTES == 16, "128 bits: two names never meet");
 

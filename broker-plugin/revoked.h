@@ -6,7 +6,8 @@
  * restart, whether or not a sync service is.
  *
  * The file holds two tables; one counts. A new list from the service is gathered in the other and then takes its place
- * by one store: whenever the process is killed, either the old or the new list counts. Within a table a time only rises.
+ * by one store: whenever the process is killed, either the old or the new list counts. Within a table a time only
+ * rises.
  *
  * When a table is full, what does not fit becomes the floor: tokens of everybody issued before that time are void.
  * Refusing too much is the safe side; the log says loudly what to do.
@@ -16,7 +17,7 @@
 #include "locked_file.h"
 #include "topic.h"
 
-#define REVOKED_SLOTS (256u * 1024u) /* 12 MiB with both tables; entries live as long as the longest token */
+#define REVOKED_SLOTS       (256u * 1024u) /* 12 MiB with both tables; entries live as long as the longest token */
 #define REVOKED_ENTRIES_MAX (REVOKED_SLOTS / 8 * 7)
 
 struct revoked_file;

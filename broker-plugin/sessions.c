@@ -164,12 +164,11 @@ void sessions_remove(struct sessions *sessions, struct session *session)
 void sessions_sweep(struct sessions *sessions, const struct rates *rates, uint32_t clock_ms)
 {
     struct user *user, *next;
-    HASH_ITER(hh, sessions->users, user, next) {
+    HASH_ITER (hh, sessions->users, user, next) {
         buckets_drop(user, rates, clock_ms);
-        if (user->sessions != NULL || user->buckets != NULL ||
-            !bucket_is_full(&user->chat, rates->chat_user, clock_ms))
+        if (user->sessions != NULL || user->buckets != NULL || !bucket_is_full(&user->chat, rates->chat_user, clock_ms))
             continue;
-        HASH_DEL(sessions->users, user);
+        HASH_DEL(sessions->users, user); /* NOLINT(clang-analyzer-*): it does not see that the list moves on */
         free(user);
     }
 }
@@ -178,10 +177,11 @@ void sessions_done(struct sessions *sessions)
 {
     struct session *session, *next;
     struct user *user, *next_user;
-    HASH_ITER(by_client, sessions->by_client, session, next)
+    HASH_ITER (by_client, sessions->by_client, session, next) {
         sessions_remove(sessions, session);
-    HASH_ITER(hh, sessions->users, user, next_user) {
-        HASH_DEL(sessions->users, user);
+    }
+    HASH_ITER (hh, sessions->users, user, next_user) {
+        HASH_DEL(sessions->users, user); /* NOLINT(clang-analyzer-*): it does not see that the list moves on */
         buckets_drop(user, NULL, 0);
         free(user);
     }

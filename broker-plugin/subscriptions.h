@@ -10,7 +10,7 @@
 #define SUBSCRIPTIONS_FILTERS_MAX 64 /* of one device below its inbox; there are twelve kinds of things in it */
 
 struct subscriptions {
-    bool has_all;              /* inbox/<user>/#, what nearly every device has: takes no memory */
+    bool has_all; /* inbox/<user>/#, what nearly every device has: takes no memory */
     uint16_t filters_len, watched_len;
     char **filters; /* below inbox/<user>/ */
     char **watched; /* users */

@@ -2,8 +2,8 @@
 #define GNATTER_UPLINK_H
 /*
  * The way up: one ordered stream of what happened to sessions and what devices published, in frames to the sync
- * service. Records stay in the journal; of sessions only what happened is queued, and nothing while no service is there:
- * each link begins with the full list. At most LIMIT_FRAME_CREDIT frames are under way unconfirmed.
+ * service. Records stay in the journal; of sessions only what happened is queued, and nothing while no service is
+ * there: each link begins with the full list. At most LIMIT_FRAME_CREDIT frames are under way unconfirmed.
  *
  * While the list goes out (several frames, over several turns), what happens to a session not listed yet is not queued:
  * the list will show its state then.
@@ -20,13 +20,13 @@
 struct uplink_event;
 struct uplink {
     bool is_up;
-    bool is_broken;           /* the service broke the rules or fell behind: its connection is to be ended */
-    const void *client;       /* the service's connection */
+    bool is_broken;     /* the service broke the rules or fell behind: its connection is to be ended */
+    const void *client; /* the service's connection */
     char *client_id;
     uint64_t boot;            /* of this broker life */
     uint64_t sent, confirmed; /* frames */
     bool is_welcomed, is_listed;
-    struct session *listing;  /* the next to be listed */
+    struct session *listing; /* the next to be listed */
     struct journal_cursor cursor;
     struct uplink_event *first, **last;
     uint32_t events_len;

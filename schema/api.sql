@@ -52,7 +52,15 @@ grant execute on function
     gnatter.revocations(interval),
     -- what devices ask for: the methods are in gnatter.rpc_method, each with its function rpc_...
     gnatter.rpc(bigint, text, text, jsonb),
-    gnatter.history_items(bigint, text, bigint, bigint, int)
+    gnatter.history_items(bigint, text, bigint, bigint, int),
+    -- push notifications
+    gnatter.push_evaluate(bigint[], bigint[], int, int),
+    gnatter.push_sweep(bigint, int),
+    gnatter.push_claim(text[], text, int, int, int, text),
+    gnatter.push_finish(text, bigint[], text[], bigint[], bigint[], bigint[], text[]),
+    gnatter.push_tell(text[], text, boolean, text, text),
+    gnatter.push_prune(int),
+    gnatter.push_count()
 to gnatter_service;
 
 -- ---- for administrators ----
@@ -71,14 +79,19 @@ grant execute on function
     gnatter.set_role(text, text, text),
     gnatter.delete_message(text, bigint),
     gnatter.purge(interval, boolean, text),
+    gnatter.push_register(text, text, jsonb),
+    gnatter.push_unregister(text, text),
+    gnatter.push_resume(text),
     gnatter.verify(),
     gnatter.revocations(interval)
 to gnatter_admin;
--- The view's triggers and the table's make the same ordered events. joined_seq, left_seq and role_seq are nobody's to write.
+-- The view's triggers and the table's make the same ordered events. joined_seq, left_seq and role_seq are nobody's to
+-- write.
 grant insert, update, delete on gnatter.members to gnatter_admin;
 grant select, insert (conversation_id, user_id, role), update (role), delete on gnatter.member to gnatter_admin;
 
 -- ---- to read ----
-grant select on gnatter.users, gnatter.devices, gnatter.groups, gnatter.members, gnatter.messages
+grant select on gnatter.users, gnatter.devices, gnatter.groups, gnatter.members, gnatter.messages,
+    gnatter.push_registrations, gnatter.push_provider
 to gnatter_admin, gnatter_readonly;
 grant select on gnatter.migration to gnatter_service, gnatter_admin, gnatter_readonly;

@@ -21,6 +21,3 @@ comment on role gnatter_owner is 'owns everything in schema gnatter; nobody logs
 comment on role gnatter_service is 'the sync service: may call the service functions, nothing else';
 comment on role gnatter_admin is 'an administrator: admin functions, views, and plain DML on memberships';
 comment on role gnatter_readonly is 'may read the views';
-
--- A transaction that has changed a membership holds its conversation: one that was forgotten must not hold it for long.
-alter role gnatter_admin set idle_in_transaction_session_timeout = '60s';

@@ -9,6 +9,7 @@
 #include "database.h"
 #include "log.h"
 #include "mailbox.h"
+#include "push/pusher.h"
 #include "runtime.h"
 
 #define RETRY_WAIT_MS 100
@@ -95,7 +96,11 @@ static enum status do_gone(struct clerk *clerk, PGresult **ret_result)
     pg_bigints(&clerk->database.params);
     for (size_t i = 0; i < clerk->batch_len; i++)
         pg_put_bigint(&clerk->database.params, clerk->batch[i].at_ms);
-    return database_ask(&clerk->database, "select gnatter.device_gone($1, $2)", DATABASE_BINARY, ret_result);
+    enum status status =
+        database_ask(&clerk->database, "select gnatter.device_gone($1, $2)", DATABASE_BINARY, ret_result);
+    for (size_t i = 0; i < clerk->batch_len && status == STATUS_OK; i++)
+        pusher_note_gone(clerk->options.pusher, &clerk->batch[i].id, 1);
+    return status;
 }
 
 static enum status do_presence(struct clerk *clerk, PGresult **ret_result)

@@ -7,6 +7,7 @@
 #include "core/core.h"
 
 struct clerk;
+struct pusher;
 struct clerk_options {
     const char *database, *name; /* borrowed for the clerk's life */
     /* by the clerk's thread; they only leave a note */
@@ -14,6 +15,7 @@ struct clerk_options {
     void (*on_presence)(void *ctx, session_ref session, struct slice user, bool is_visible, int64_t seen_s);
     /* lines "<name> <valid after, Unix seconds>\n" */
     void (*on_revocations)(void *ctx, struct slice lines);
+    struct pusher *pusher; /* hears of devices that have gone; NULL: push is off */
 };
 MUST_CHECK enum status clerk_new(const struct clerk_options *options, struct clerk **ret_clerk);
 MUST_CHECK enum status clerk_start(struct clerk *clerk);

@@ -8,14 +8,14 @@
 #include <unistd.h>
 #include "runtime.h"
 
-enum kind { KIND_TEXT, KIND_SECRET_TEXT, KIND_PATH, KIND_NUMBER, KIND_LEVEL };
+enum kind { KIND_TEXT, KIND_SECRET_TEXT, KIND_PATH, KIND_NUMBER, KIND_LEVEL, KIND_CHOICE };
 
 struct key {
     const char *name;
     enum kind kind;
     size_t at; /* in struct config */
     const char *standard;
-    const char *unit;
+    const char *unit; /* CHOICE: the words, separated by |; the value is the place of one */
     int64_t min, max;
     bool reloadable;
     const char *help;
@@ -55,6 +55,39 @@ static const struct key keys[] = {
      "a user is told offline when she has been away for so long"},
     {"stop_after_ms", KIND_NUMBER, AT(stop_after_ms), "10000", "ms", 100, 600000, true,
      "longest wait for what was accepted, when stopping"},
+    {"push_content", KIND_CHOICE, AT(push.content), "wake", "wake|sender|full", 0, 0, false,
+     "what a push notification tells: nothing, from whom, or the text as well (never of what is sealed)"},
+    {"push_grace_ms", KIND_NUMBER, AT(push.grace_ms), "3000", "ms", 0, 600000, false,
+     "a device is woken when none of its user's devices has a message for so long"},
+    {"push_ttl_s", KIND_NUMBER, AT(push.ttl_s), "86400", "s", 60, 2419200, false,
+     "a wake-up that could not be delivered for so long is of no use"},
+    {"push_timeout_ms", KIND_NUMBER, AT(push.timeout_ms), "10000", "ms", 100, 60000, false,
+     "longest wait for a provider's answer"},
+    {"push_parallel", KIND_NUMBER, AT(push.parallel), "64", "requests", 1, 256, false, "under way at once, per provider"},
+    {"push_ca_file", KIND_PATH, AT(push.ca_file), "", "file", 0, 0, false,
+     "certificates that sign the providers'; empty: the system's"},
+    {"push_allow_private_addresses", KIND_CHOICE, AT(push.allow_private_addresses), "no", "no|yes", 0, 0, false,
+     "connect to private addresses too when a device names one: for tests, and networks where no device is a stranger"},
+    {"push_apns_key_file", KIND_PATH, AT(push.apns_key_file), "", "file", 0, 0, false,
+     "Apple's signing key (.p8); empty: no APNs. Keys are read again on SIGHUP"},
+    {"push_apns_key_id", KIND_TEXT, AT(push.apns_key_id), "", "", 0, 0, false, "of that key, 10 characters"},
+    {"push_apns_team_id", KIND_TEXT, AT(push.apns_team_id), "", "", 0, 0, false, "of the Apple developer team, 10 characters"},
+    {"push_apns_topics", KIND_TEXT, AT(push.apns_topics), "", "list", 0, 0, false,
+     "bundle ids of the apps, separated by commas; the first is a device's that names none"},
+    {"push_apns_url", KIND_TEXT, AT(push.apns_url), "https://api.push.apple.com", "", 0, 0, false, "where APNs is"},
+    {"push_apns_sandbox_url", KIND_TEXT, AT(push.apns_sandbox_url), "https://api.sandbox.push.apple.com", "", 0, 0, false,
+     "and for development builds"},
+    {"push_fcm_account_file", KIND_PATH, AT(push.fcm_account_file), "", "file", 0, 0, false,
+     "key of a Google service account (JSON); empty: no FCM"},
+    {"push_fcm_url", KIND_TEXT, AT(push.fcm_url), "https://fcm.googleapis.com", "", 0, 0, false, "where FCM is"},
+    {"push_webpush_key_file", KIND_PATH, AT(push.webpush_key_file), "", "file", 0, 0, false,
+     "our P-256 private key (PEM) for VAPID; empty: no Web Push, no UnifiedPush"},
+    {"push_webpush_subject", KIND_TEXT, AT(push.webpush_subject), "", "", 0, 0, false,
+     "mailto: or https: address where push services reach the operator"},
+    {"push_webhook_url", KIND_TEXT, AT(push.webhook_url), "", "", 0, 0, false,
+     "of the operator's own server; empty: no webhook"},
+    {"push_webhook_secret_file", KIND_PATH, AT(push.webhook_secret_file), "keys/webhook.secret", "file", 0, 0, false,
+     "signs what is sent there; at least 16 bytes"},
 };
 #define KEYS (sizeof keys / sizeof keys[0])
 
@@ -111,6 +144,30 @@ static bool level_parse(struct slice text, int64_t *ret_level)
     return false;
 }
 
+/* The place of one of the words. */
+static bool choice_parse(const struct key *key, struct slice text, int64_t *ret_number)
+{
+    const char *word = key->unit;
+    for (int64_t place = 0;; place++) {
+        size_t len = strcspn(word, "|");
+        if (slice_equal(text, (struct slice){word, len})) {
+            *ret_number = place;
+            return true;
+        }
+        if (word[len] == '\0')
+            return false;
+        word += len + 1;
+    }
+}
+
+static struct slice choice_word(const struct key *key, int64_t place)
+{
+    const char *word = key->unit;
+    for (; place > 0; place--)
+        word += strcspn(word, "|") + 1;
+    return (struct slice){word, strcspn(word, "|")};
+}
+
 /* A relative path means: from the configuration file's folder. */
 static char *path_make(struct slice text, const char *folder)
 {
@@ -128,6 +185,8 @@ static enum status key_set(struct config *config, const struct key *key, struct 
         return number_parse(key, value, number_at(config, key)) ? STATUS_OK : STATUS_MALFORMED;
     if (key->kind == KIND_LEVEL)
         return level_parse(value, number_at(config, key)) ? STATUS_OK : STATUS_MALFORMED;
+    if (key->kind == KIND_CHOICE)
+        return choice_parse(key, value, number_at(config, key)) ? STATUS_OK : STATUS_MALFORMED;
     char *text = key->kind == KIND_PATH ? path_make(value, folder) : text_copy(value);
     if (text == NULL)
         return STATUS_NO_MEMORY;
@@ -201,6 +260,8 @@ static enum status key_line(struct config *config, struct slice line, const char
     if (status == STATUS_MALFORMED && key->kind == KIND_NUMBER)
         (void)snprintf(error->text, sizeof error->text, "%s: expected a number from %" PRId64 " to %" PRId64 " (%s)",
                        key->name, key->min, key->max, key->unit);
+    else if (status == STATUS_MALFORMED && key->kind == KIND_CHOICE)
+        (void)snprintf(error->text, sizeof error->text, "%s: expected one of %s", key->name, key->unit);
     else if (status != STATUS_OK)
         (void)snprintf(error->text, sizeof error->text, "%s: %s", key->name, key->help);
     return status;
@@ -325,6 +386,9 @@ void config_print(const struct config *config, FILE *out)
             fprintf(out, "# %s is set, and not shown as it holds a password\n", key->name);
         else if (is_text(key->kind))
             fprintf(out, "%s = %s\n", key->name, *text_at(config, key));
+        else if (key->kind == KIND_CHOICE)
+            fprintf(out, "%s = %.*s\n", key->name, (int)choice_word(key, *number_at(config, key)).len,
+                    choice_word(key, *number_at(config, key)).at);
         else if (key->kind == KIND_LEVEL)
             fprintf(out, "%s = %s\n", key->name, levels[*number_at(config, key) - LOG_LEVEL_ERROR]);
         else

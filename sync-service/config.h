@@ -7,6 +7,7 @@
  */
 #include <stdio.h>
 #include "log.h"
+#include "push/provider.h"
 
 struct config {
     char *database;
@@ -25,6 +26,7 @@ struct config {
     int64_t pending_items_max, conversations_max;
     int64_t presence_offline_after_ms;
     int64_t stop_after_ms;
+    struct push_options push;
 };
 
 struct config_error {

@@ -170,8 +170,10 @@ static void run(struct service *service, struct config *config, const char *path
         int number = signal_take(signals);
         if (number == SIGTERM || number == SIGINT)
             return;
-        if (number == SIGHUP)
+        if (number == SIGHUP) {
             reload(config, path);
+            service_reload(service);
+        }
         look(service, &was_ready, &fed_at_ms);
         if (fds[1].revents != 0)
             status_socket_serve(status, (struct slice){text, service_status(service, text, sizeof text)});

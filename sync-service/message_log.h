@@ -17,6 +17,9 @@ struct message_log_options {
     const char *database; /* conninfo or URI */
     const char *name;     /* of the application, for pg_stat_activity */
     uint32_t shard, shards;
+    /* NULL: nobody wants to know. These were committed (some of their items at least, after a careful append); borrowed. */
+    void (*on_appended)(void *ctx, const struct core_append_group groups[], size_t len);
+    void *ctx;
 };
 
 /* NULL: no memory. Keeps copies of the strings. */

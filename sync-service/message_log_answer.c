@@ -253,6 +253,8 @@ static void appended(struct message_log *log, const struct query *query, enum st
     if (status == STATUS_NOT_FOUND || status == STATUS_TOO_LARGE)
         status = STATUS_INTERNAL; /* nothing that the core knows */
     core_on_appended(log->core, log->now_ms, query->tag, status, answers, status == STATUS_OK ? query->items_len : 0);
+    if (status == STATUS_OK && log->options.on_appended != NULL)
+        log->options.on_appended(log->options.ctx, query->groups, query->len);
 }
 
 /* ---- pages and senders: rows come ordered by request ---- */

@@ -7,6 +7,7 @@
 #include "ingest/hub.h"
 #include "metrics.h"
 #include "notify.h"
+#include "push/pusher.h"
 #include "runtime.h"
 #include "version.h"
 
@@ -22,6 +23,7 @@ struct service {
     size_t shards_len;
     struct rpc *rpc;
     struct clerk *clerk;
+    struct pusher *pusher; /* NULL: no push provider is configured */
     struct notify *notify;
 };
 
@@ -97,6 +99,12 @@ static size_t shards_wanted(const struct config *config)
     return processors < 1 ? 1 : processors > 4 ? 4 : (size_t)processors;
 }
 
+static enum status pusher_make(struct service *service)
+{
+    const struct pusher_setup setup = {&service->config->push, service->config->database, service->config->name};
+    return pusher_is_configured(setup.options) ? pusher_new(&setup, &service->pusher) : STATUS_OK;
+}
+
 static enum status shards_make(struct service *service)
 {
     const struct config *config = service->config;
@@ -120,7 +128,9 @@ static enum status shards_make(struct service *service)
     options.core.conversations_max = (uint32_t)config->conversations_max;
     for (size_t i = 0; i < wanted; i++) {
         options.index = (uint32_t)i;
-        enum status status = shard_new(&options, &service->shards[i]);
+        options.notes = pusher_notes_new(service->pusher);
+        enum status status = service->pusher != NULL && options.notes == NULL ? STATUS_NO_MEMORY
+                                                                              : shard_new(&options, &service->shards[i]);
         if (status != STATUS_OK)
             return status;
         service->shards_len++;
@@ -146,6 +156,7 @@ static enum status helpers_make(struct service *service)
         .ctx = service->hub,
         .on_presence = hub_presence,
         .on_revocations = hub_revocations,
+        .pusher = service->pusher,
     };
     const struct notify_options notify = {
         .database = config->database,
@@ -178,7 +189,9 @@ static enum status threads_start(struct service *service)
         .rpc = service->rpc,
         .clerk = service->clerk,
     };
-    enum status status = clerk_start(service->clerk);
+    enum status status = service->pusher == NULL ? STATUS_OK : pusher_start(service->pusher);
+    if (status == STATUS_OK)
+        status = clerk_start(service->clerk);
     if (status == STATUS_OK)
         status = rpc_start(service->rpc);
     for (size_t i = 0; i < service->shards_len && status == STATUS_OK; i++)
@@ -203,6 +216,8 @@ enum status service_start(const struct config *config, struct service **ret_serv
     if (status == STATUS_OK)
         status = links_make(service);
     if (status == STATUS_OK)
+        status = pusher_make(service);
+    if (status == STATUS_OK)
         status = shards_make(service);
     if (status == STATUS_OK)
         status = helpers_make(service);
@@ -226,6 +241,7 @@ static void free_all(struct service *service)
         shard_free(service->shards[i]);
     rpc_free(service->rpc); /* after the shards: they reach its barriers */
     clerk_free(service->clerk);
+    pusher_free(service->pusher);
     for (size_t i = 0; i < service->links_len; i++)
         broker_link_free(service->links[i]);
     free(service);
@@ -247,6 +263,7 @@ bool service_stop(struct service *service)
     hub_stop(service->hub);
     if (service->clerk != NULL)
         clerk_stop(service->clerk);
+    pusher_stop(service->pusher);
     for (size_t i = 0; i < service->links_len; i++)
         is_finished &= broker_link_stop(service->links[i], deadline_ms);
     free_all(service);
@@ -263,6 +280,11 @@ static bool is_database_up(struct service *service)
         is_up = state.is_database_up;
     }
     return is_up;
+}
+
+void service_reload(struct service *service)
+{
+    pusher_reload(service->pusher);
 }
 
 bool service_is_ready(struct service *service)
@@ -361,6 +383,8 @@ size_t service_status(struct service *service, char *buf, size_t buf_size)
     (void)cJSON_AddNumberToObject(object, "pushed", (double)sum.pushed);
     (void)cJSON_AddNumberToObject(object, "redelivered", (double)sum.redelivered);
     add_counters(object);
+    if (service->pusher != NULL)
+        (void)cJSON_AddItemToObject(object, "push", pusher_json(service->pusher));
     size_t len = 0;
     if (cJSON_PrintPreallocated(object, buf, (int)buf_size - 8, false)) {
         len = strlen(buf);

@@ -10,6 +10,8 @@ struct service;
 MUST_CHECK enum status service_start(const struct config *config, struct service **ret_service);
 /* Takes nothing more, finishes what was taken, within stop_after_ms; frees it. False: not everything was finished. */
 bool service_stop(struct service *service);
+/* What is read from files beside the configuration is read again. */
+void service_reload(struct service *service);
 /* The database is connected, and a broker is linked: a device could chat. */
 bool service_is_ready(struct service *service);
 /* Every thread that has to move has moved of late. */

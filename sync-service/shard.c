@@ -6,6 +6,7 @@
 #include "clock.h"
 #include "log.h"
 #include "message_log.h"
+#include "push/notes.h"
 #include "runtime.h"
 #include "shard_letter.h"
 
@@ -117,6 +118,13 @@ static void port_log(void *ctx, int level, const char *what, struct slice about)
     (void)ctx;
     enum log_level known = level < LOG_LEVEL_ERROR ? LOG_LEVEL_ERROR : (enum log_level)level;
     log_line(known, "core", what, LOG_SLICE("about", about));
+}
+
+static void note_appended(void *ctx, const struct core_append_group groups[], size_t len)
+{
+    struct shard *shard = ctx;
+    for (size_t i = 0; i < len; i++)
+        push_note(shard->options.notes, groups[i].conversation_id, shard->now_ms);
 }
 
 /* ---- events ---- */
@@ -247,6 +255,7 @@ static void turn(struct shard *shard)
     message_log_flush(shard->log);
     courier_flush(&shard->courier);
     tell_done(shard);
+    push_notes_hand_over(shard->options.notes);
     barriers_reach(shard);
     note_state(shard, shard->now_ms);
 }
@@ -316,7 +325,12 @@ enum status shard_new(const struct shard_options *options, struct shard **ret_sh
     (void)pthread_mutex_init(&shard->state_lock, NULL);
     const struct core_port port = {shard,     port_deliver, port_done, port_caught_up, port_load, port_append,
                                    port_page, port_senders, port_scan, port_flush,     port_log};
-    const struct message_log_options log = {options->database, options->name, options->index, options->shards};
+    const struct message_log_options log = {options->database,
+                                            options->name,
+                                            options->index,
+                                            options->shards,
+                                            options->notes == NULL ? NULL : note_appended,
+                                            shard};
     enum status status = mailbox_init(&shard->mailbox, RUNTIME_SHARD_MAILBOX_BYTES);
     if (status == STATUS_OK)
         status = courier_init(&shard->courier, options->links, options->links_len);

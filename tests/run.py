@@ -51,17 +51,18 @@ def sanitized():
 
 UBSAN = {"UBSAN_OPTIONS": "print_stacktrace=1", "ASAN_OPTIONS": "detect_leaks=1"}
 SUITES = [
-    Suite("unit", 120, programs("build/tests/*_test"), env={"CMOCKA_MESSAGE_OUTPUT": "TAP"}),
-    Suite("sanitized", 240, sanitized, env={"CMOCKA_MESSAGE_OUTPUT": "TAP", **UBSAN}),
-    Suite("sim", 300, script("tests/sim/run.sh")),
-    Suite("fuzz", 180, script("tests/fuzz/run-corpus.sh")),
-    Suite("schema", 300, script("tests/schema/run.sh")),
-    Suite("asyncapi", 240, script("tests/system/ws/run.sh", "asyncapi.test.mjs")),
-    Suite("ctl", 400, pytest("tests/ctl"), "junit"),
-    Suite("plugin", 300, pytest("tests/plugin"), "junit"),
-    Suite("system", 900, pytest("tests/system"), "junit"),
-    Suite("ws", 300, script("tests/system/ws/run.sh", "ws.test.mjs")),
-    Suite("fault", 400, pytest("tests/fault"), "junit"),
+    Suite("unit", 300, programs("build/tests/*_test"), env={"CMOCKA_MESSAGE_OUTPUT": "TAP"}),
+    Suite("sanitized", 600, sanitized, env={"CMOCKA_MESSAGE_OUTPUT": "TAP", **UBSAN}),
+    Suite("sim", 600, script("tests/sim/run.sh")),
+    Suite("fuzz", 400, script("tests/fuzz/run-corpus.sh")),
+    Suite("schema", 600, script("tests/schema/run.sh")),
+    Suite("asyncapi", 300, script("tests/system/ws/run.sh", "asyncapi.test.mjs")),
+    Suite("ctl", 900, pytest("tests/ctl"), "junit"),
+    Suite("plugin", 600, pytest("tests/plugin"), "junit"),
+    Suite("system", 1200, pytest("tests/system"), "junit"),
+    Suite("ws", 400, script("tests/system/ws/run.sh", "ws.test.mjs")),
+    Suite("fault", 600, pytest("tests/fault"), "junit"),
+    Suite("load", 300, pytest("tests/load"), "junit"),
 ]
 
 

@@ -19,6 +19,7 @@ check() {
     probe mosquitto.h libmosquitto-dev
     probe MQTTAsync.h libpaho-mqtt-dev
     probe curl/curl.h libcurl4-openssl-dev
+    probe openssl/evp.h libssl-dev
     probe postgresql/libpq-fe.h libpq-dev
     [ -z "$missing" ] && return 0
     echo "missing to build: apt-get install$missing   (or: make install-packages, for all of packages.txt)" >&2

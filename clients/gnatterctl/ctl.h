@@ -32,6 +32,8 @@ struct args {
     const char *conversation;
     int64_t older_than_s;
     bool delivered;
+    const char *token, *endpoint, *p256dh, *auth, *topic;
+    bool sandbox, silent;
 };
 
 struct command {
@@ -71,6 +73,10 @@ enum result command_group_delete(struct args *args);
 enum result command_keys_list(struct args *args);
 enum result command_keys_add(struct args *args);
 enum result command_keys_retire(struct args *args);
+enum result command_push_list(struct args *args);
+enum result command_push_register(struct args *args);
+enum result command_push_unregister(struct args *args);
+enum result command_push_resume(struct args *args);
 enum result command_purge(struct args *args);
 enum result command_psql(struct args *args);
 enum result command_verify(struct args *args);

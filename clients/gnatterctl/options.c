@@ -34,6 +34,13 @@ const struct option_row option_rows[] = {
     {"conversation", OPTION_TEXT, AT(conversation), "NAME", "only this one: g/<group> or d/<user>/<user>"},
     {"older-than", OPTION_DURATION, AT(older_than_s), "TIME", "what is older than this: 12h, 365d"},
     {"delivered", OPTION_FLAG, AT(delivered), NULL, "what every device of everybody concerned has acknowledged"},
+    {"token", OPTION_TEXT, AT(token), "TOKEN", "the app's token (apns, fcm), or what your server likes (webhook)"},
+    {"endpoint", OPTION_TEXT, AT(endpoint), "URL", "where to send (webpush, unifiedpush)"},
+    {"p256dh", OPTION_TEXT, AT(p256dh), "KEY", "the device's public key, base64url (webpush, unifiedpush)"},
+    {"auth", OPTION_TEXT, AT(auth), "KEY", "the device's secret, base64url (webpush, unifiedpush)"},
+    {"topic", OPTION_TEXT, AT(topic), "BUNDLE", "which of the configured apps (apns)"},
+    {"sandbox", OPTION_FLAG, AT(sandbox), NULL, "a development build (apns)"},
+    {"silent", OPTION_FLAG, AT(silent), NULL, "the app shows no notification: it only fetches, and may wait"},
     {NULL, OPTION_FLAG, 0, NULL, NULL},
 };
 

@@ -56,6 +56,22 @@ static double number_of(const cJSON *object, const char *key)
     return cJSON_IsNumber(item) ? item->valuedouble : 0;
 }
 
+static void print_push(const cJSON *push)
+{
+    const cJSON *provider;
+    if (!push)
+        return;
+    printf("push        %.0f devices, %.0f wake-ups waiting\n", number_of(push, "registrations"), number_of(push, "waiting"));
+    cJSON_ArrayForEach(provider, cJSON_GetObjectItem(push, "providers"))
+    {
+        const char *name = cJSON_GetStringValue(cJSON_GetObjectItem(provider, "provider"));
+        const char *state = cJSON_GetStringValue(cJSON_GetObjectItem(provider, "state"));
+        const char *reason = cJSON_GetStringValue(cJSON_GetObjectItem(provider, "reason"));
+        printf("            %s %s%s%s, %.0f sent\n", name ? name : "?", state ? state : "?", reason ? ": " : "",
+               reason ? reason : "", number_of(cJSON_GetObjectItem(provider, "answers"), "sent"));
+    }
+}
+
 static void print_service(const cJSON *service)
 {
     if (!service)
@@ -69,6 +85,7 @@ static void print_service(const cJSON *service)
         printf("link        %s %s, journal backlog %.0f\n", uri ? uri : "?",
                cJSON_IsTrue(cJSON_GetObjectItem(link, "up")) ? "up" : "down", number_of(link, "journal_backlog"));
     }
+    print_push(cJSON_GetObjectItem(service, "push"));
 }
 
 static void print_text(const struct node *node, const struct node_state *state)

@@ -1,4 +1,5 @@
-create or replace function gnatter.add_member(group_name text, user_name text, role text default 'member') returns bigint
+create or replace function gnatter.add_member(group_name text, user_name text, role text default 'member')
+    returns bigint
 language plpgsql volatile security definer
 set search_path = pg_catalog, gnatter, pg_temp
 as $$
@@ -7,4 +8,5 @@ begin
 end
 $$;
 comment on function gnatter.add_member(text, text, text) is
-    'takes a user into a group; returns the seq of member-added. GN002, GN003, GN004 a member already, GN006, GN007 a full group';
+    'takes a user into a group; returns the seq of member-added. GN002, GN003, GN004 a member already, GN006, GN007 a '
+    'full group';

@@ -53,6 +53,7 @@ begin
 end
 $$;
 comment on function gnatter.append(bigint[], bigint[], int[], bigint[], bigint[], text[], bytea[]) is
-    'appends groups of messages, one group per conversation, sorted by conversation_id; items in the order of the groups. '
-    'base_seqs, times_ms: one per group, null where the membership version is another or the conversation is deleted: then '
-    'nothing of that group was appended. A message id that is there already: 23505, and nothing was appended.';
+    'appends groups of messages, one group per conversation, sorted by conversation_id; items in the order of the '
+    'groups. base_seqs, times_ms: one per group, null where the membership version is another or the conversation is '
+    'deleted: then nothing of that group was appended. A message id that is there already: 23505, and nothing was '
+    'appended.';

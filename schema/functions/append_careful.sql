@@ -51,5 +51,5 @@ begin
 end
 $$;
 comment on function gnatter.append_careful(bigint[], bigint[], bigint[], text[], bytea[]) is
-    'appends messages one by one, in order, deciding membership and duplicates here: new, duplicate (with the seq and time '
-    'it has) or not-member. For what append refused.';
+    'appends messages one by one, in order, deciding membership and duplicates here: new, duplicate (with the seq and '
+    'time it has) or not-member. For what append refused.';

@@ -24,5 +24,5 @@ begin
 end
 $$;
 comment on function gnatter.conversation_load(text[], boolean[]) is
-    'conversations by their server names, a row for each (state ok, no-such-user, no-such-group); a direct one is made where '
-    'creates is true and both users are there. A deleted group is ok: its log is still to be delivered.';
+    'conversations by their server names, a row for each (state ok, no-such-user, no-such-group); a direct one is '
+    'made where creates is true and both users are there. A deleted group is ok: its log is still to be delivered.';

@@ -33,5 +33,5 @@ begin
 end
 $$;
 comment on function gnatter.conversation_seen(bigint, text) is
-    'the conversation that a user calls u/<user> or g/<group> and is or was in; null for a direct one without a message yet. '
-    'GN001, GN002, GN003, GN006. Internal';
+    'the conversation that a user calls u/<user> or g/<group> and is or was in; null for a direct one without a '
+    'message yet. GN001, GN002, GN003, GN006. Internal';

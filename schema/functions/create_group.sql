@@ -1,4 +1,5 @@
-create or replace function gnatter.create_group(name text, owner text, members text[] default '{}', title text default null)
+create or replace function gnatter.create_group(name text, owner text, members text[] default '{}',
+    title text default null)
 returns text
 language plpgsql volatile security definer
 set search_path = pg_catalog, gnatter, pg_temp
@@ -8,5 +9,5 @@ begin
 end
 $$;
 comment on function gnatter.create_group(text, text, text[], text) is
-    'makes a group (name null: an unguessable one) and returns its name. Repeated members and the owner among them are '
-    'ignored. GN002, GN004 when the name is or was taken, GN006, GN007';
+    'makes a group (name null: an unguessable one) and returns its name. Repeated members and the owner among them '
+    'are ignored. GN002, GN004 when the name is or was taken, GN006, GN007';

@@ -23,7 +23,8 @@ begin
     if found then
         raise exception 'user existed and was removed: %', refused using errcode = 'GN004';
     end if;
-    if exists (select from gnatter.device d where d.user_id = any (ids) and d.removed_at is null and d.name <> device_name
+    if exists (select from gnatter.device d where d.user_id = any (ids) and d.removed_at is null
+                  and d.name <> device_name
                 group by d.user_id having count(*) >= 64) then
         raise exception 'a user has at most 64 devices' using errcode = 'GN007';
     end if;
@@ -42,7 +43,8 @@ begin
       join gnatter.member m on m.user_id = a.user_id
       join gnatter.conversation c on c.conversation_id = m.conversation_id;
     return query
-    select n.ord::int, coalesce(ceil(extract(epoch from greatest(u.tokens_valid_after, d.tokens_valid_after)))::bigint, 0)
+    select n.ord::int,
+           coalesce(ceil(extract(epoch from greatest(u.tokens_valid_after, d.tokens_valid_after)))::bigint, 0)
       from unnest(names) with ordinality as n (name, ord)
       join gnatter.user_account u on u.name = n.name
       join gnatter.device d on d.user_id = u.user_id and d.name = device_name and d.removed_at is null
@@ -50,5 +52,6 @@ begin
 end
 $$;
 comment on function gnatter.create_users(text[], text) is
-    'many users at once, each with a device of that name; those that exist are left as they are. Returns, by the place in '
-    'names, the Unix second from which tokens of that device count (0: any). GN004 for a removed user, GN006, GN007';
+    'many users at once, each with a device of that name; those that exist are left as they are. Returns, by the '
+    'place in names, the Unix second from which tokens of that device count (0: any). GN004 for a removed user, '
+    'GN006, GN007';

@@ -1,4 +1,5 @@
-create or replace function gnatter.cursors_set(device_ids bigint[], conversation_ids bigint[], acked bigint[]) returns void
+create or replace function gnatter.cursors_set(device_ids bigint[], conversation_ids bigint[], acked bigint[])
+    returns void
 language plpgsql volatile security definer
 set search_path = pg_catalog, gnatter, pg_temp
 set plan_cache_mode = force_generic_plan
@@ -19,4 +20,5 @@ begin
 end
 $$;
 comment on function gnatter.cursors_set(bigint[], bigint[], bigint[]) is
-    'sets cursors of devices, down as well: what sync asks for. Nothing happens where a device''s user never was a member';
+    'sets cursors of devices, down as well: what sync asks for. Nothing happens where a device''s user never was a '
+    'member';

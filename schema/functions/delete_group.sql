@@ -13,4 +13,5 @@ begin
 end
 $$;
 comment on function gnatter.delete_group(text) is
-    'ends a group: everybody''s membership ends with its deleted event, whose seq is returned; the log and the name stay. GN003';
+    'ends a group: everybody''s membership ends with its deleted event, whose seq is returned; the log and the name '
+    'stay. GN003';

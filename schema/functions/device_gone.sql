@@ -15,4 +15,5 @@ begin
      where d.device_id = g.device_id;
 end
 $$;
-comment on function gnatter.device_gone(bigint[], bigint[]) is 'these devices are no longer connected, since these Unix milliseconds';
+comment on function gnatter.device_gone(bigint[], bigint[]) is
+    'these devices are no longer connected, since these Unix milliseconds';

@@ -11,4 +11,5 @@ begin
      where d.device_id = any (device_ids) and not d.is_live;
 end
 $$;
-comment on function gnatter.device_live(bigint[]) is 'these devices are connected and subscribed; live_until stays, so that a scan may follow';
+comment on function gnatter.device_live(bigint[]) is
+    'these devices are connected and subscribed; live_until stays, so that a scan may follow';

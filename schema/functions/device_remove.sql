@@ -28,4 +28,5 @@ begin
     perform pg_notify('gnatter', 'd ' || client_id);
 end
 $$;
-comment on function gnatter.device_remove(bigint) is 'unregisters a device, revokes its tokens and ends its connection; internal';
+comment on function gnatter.device_remove(bigint) is
+    'unregisters a device, revokes its tokens and ends its connection; internal';

@@ -56,5 +56,6 @@ begin
 end
 $$;
 comment on function gnatter.device_scan_marks(bigint[], int, int) is
-    'the marks that changed since these devices were live, in conversations of a shard that their user has messages in, '
-    'and the user''s own read mark (delivered_seq 0); in groups above 32 members one row of counts for the user''s newest message';
+    'the marks that changed since these devices were live, in conversations of a shard that their user has messages '
+    'in, and the user''s own read mark (delivered_seq 0); in groups above 32 members one row of counts for the '
+    'user''s newest message';

@@ -6,6 +6,11 @@ as $$
 declare
     conversation gnatter.conversation;
 begin
+    -- Until this transaction ends everybody waits who writes to the conversation, and with them a whole shard: whoever
+    -- forgets to end it is disconnected.
+    if current_setting('idle_in_transaction_session_timeout') = '0' then
+        perform set_config('idle_in_transaction_session_timeout', '30s', true);
+    end if;
     update gnatter.conversation c
        set last_seq = c.last_seq + 1, last_time_ms = greatest(c.last_time_ms, gnatter.now_ms()),
            membership_version = c.membership_version + is_membership::int
@@ -22,5 +27,5 @@ begin
 end
 $$;
 comment on function gnatter.event_append(bigint, bigint, text, text, boolean) is
-    'writes an event into the log and tells the service when the transaction commits; returns its seq. actor_id null: an '
-    'administrator. Internal';
+    'writes an event into the log and tells the service when the transaction commits; returns its seq. actor_id null: '
+    'an administrator. Internal';

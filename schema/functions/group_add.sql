@@ -8,7 +8,8 @@ declare
     event_seq bigint;
 begin
     if role is null or role not in ('owner', 'admin', 'member') then
-        raise exception 'a role is owner, admin or member, not %', coalesce(left(role, 80), 'null') using errcode = 'GN006';
+        raise exception 'a role is owner, admin or member, not %', coalesce(left(role, 80), 'null')
+            using errcode = 'GN006';
     end if;
     event_seq := gnatter.member_join(conversation.conversation_id, joined_id, role, actor_id);
     insert into gnatter.member (conversation_id, user_id, joined_seq, role, role_seq)

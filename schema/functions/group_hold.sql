@@ -14,4 +14,5 @@ begin
     end if;
 end
 $$;
-comment on function gnatter.group_hold(bigint) is 'locks a group''s row by id: GN003, or GN006 for a direct conversation. Internal';
+comment on function gnatter.group_hold(bigint) is
+    'locks a group''s row by id: GN003, or GN006 for a direct conversation. Internal';

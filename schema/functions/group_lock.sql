@@ -13,4 +13,5 @@ begin
     return locked;
 end
 $$;
-comment on function gnatter.group_lock(text) is 'the group''s row, locked: order in a conversation is given under this lock; GN003. Internal';
+comment on function gnatter.group_lock(text) is
+    'the group''s row, locked: order in a conversation is given under this lock; GN003. Internal';

@@ -9,4 +9,5 @@ begin
                                 format('{"title":%s}', coalesce(to_json(title)::text, 'null')), false);
 end
 $$;
-comment on function gnatter.group_rename(bigint, text, bigint) is 'a new title and its event; the caller holds the group''s lock. Internal';
+comment on function gnatter.group_rename(bigint, text, bigint) is
+    'a new title and its event; the caller holds the group''s lock. Internal';

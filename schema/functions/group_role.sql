@@ -1,4 +1,5 @@
-create or replace function gnatter.group_role(conversation_id bigint, user_id bigint, role text, actor_id bigint) returns bigint
+create or replace function gnatter.group_role(conversation_id bigint, user_id bigint, role text, actor_id bigint)
+    returns bigint
 language plpgsql volatile
 set search_path = pg_catalog, gnatter, pg_temp
 as $$

@@ -1,4 +1,5 @@
-create or replace function gnatter.history_items(user_id bigint, conversation text, before bigint, after bigint, lim int)
+create or replace function gnatter.history_items(user_id bigint, conversation text, before bigint, after bigint,
+    lim int)
 returns table (seq bigint, time_ms bigint, kind text, sender_user_id bigint, sender_device_id bigint, sender_user text,
                sender_device text, message_id text, event_type text, payload bytea, more boolean)
 language plpgsql stable security definer
@@ -50,6 +51,6 @@ begin
 end
 $$;
 comment on function gnatter.history_items(bigint, text, bigint, bigint, int) is
-    'items of a conversation that the user may see, ascending: those next above after (and below before, if given), else the '
-    'newest (below before). lim 50 when null, cut at 200 and at 1 MiB of payload, never below one item; more: there are others '
-    'in that direction. GN001, GN002, GN003, GN006';
+    'items of a conversation that the user may see, ascending: those next above after (and below before, if given), '
+    'else the newest (below before). lim 50 when null, cut at 200 and at 1 MiB of payload, never below one item; '
+    'more: there are others in that direction. GN001, GN002, GN003, GN006';

@@ -30,6 +30,6 @@ begin
 end
 $$;
 comment on function gnatter.log_page(bigint[], bigint[], int[], int[]) is
-    'what comes after these seqs, ascending, each request cut at its items and payload bytes but never below one item. '
-    'is_last: nothing follows it now; no rows: nothing follows. When retention has purged what was asked for, the first '
-    'row is the first kept item: its seq is more than one above the seq asked.';
+    'what comes after these seqs, ascending, each request cut at its items and payload bytes but never below one '
+    'item. is_last: nothing follows it now; no rows: nothing follows. When retention has purged what was asked for, '
+    'the first row is the first kept item: its seq is more than one above the seq asked.';

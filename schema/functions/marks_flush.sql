@@ -1,5 +1,6 @@
 create or replace function gnatter.marks_flush(cursor_device_ids bigint[], cursor_conversation_ids bigint[],
-    cursor_acked bigint[], member_user_ids bigint[], member_conversation_ids bigint[], delivered bigint[], read bigint[])
+    cursor_acked bigint[], member_user_ids bigint[], member_conversation_ids bigint[], delivered bigint[],
+    read bigint[])
 returns void
 language plpgsql volatile security definer
 set search_path = pg_catalog, gnatter, pg_temp

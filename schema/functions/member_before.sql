@@ -25,8 +25,8 @@ begin
 end
 $$;
 comment on function gnatter.member_before() is
-    'plain DML on memberships: checks, locks the group, writes the ordered event. A row that brings its seq was written by '
-    'one of the functions, which has done all that.';
+    'plain DML on memberships: checks, locks the group, writes the ordered event. A row that brings its seq was '
+    'written by one of the functions, which has done all that.';
 create or replace trigger member_insert before insert on gnatter.member
     for each row when (new.joined_seq is null) execute function gnatter.member_before();
 comment on trigger member_insert on gnatter.member is 'joining by plain DML is an ordered event';

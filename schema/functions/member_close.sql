@@ -12,5 +12,5 @@ begin
 end
 $$;
 comment on function gnatter.member_close(bigint, bigint, bigint) is
-    'ends a membership: its event, the interval, and a new owner where there is none left; the caller has checked and holds '
-    'the group''s lock. Internal';
+    'ends a membership: its event, the interval, and a new owner where there is none left; the caller has checked and '
+    'holds the group''s lock. Internal';

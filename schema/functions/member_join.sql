@@ -25,4 +25,5 @@ begin
 end
 $$;
 comment on function gnatter.member_join(bigint, bigint, text, bigint) is
-    'the event of somebody joining, after all checks; the caller inserts the row with its seq. GN002, GN004, GN006, GN007. Internal';
+    'the event of somebody joining, after all checks; the caller inserts the row with its seq. GN002, GN004, GN006, '
+    'GN007. Internal';

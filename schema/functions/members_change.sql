@@ -6,9 +6,9 @@ declare
     conversation gnatter.conversation;
 begin
     if tg_op = 'INSERT' then
-        if new.group_name is null and new.conversation !~ '^g/' or new.conversation is distinct from 'g/' || new.group_name
-           and new.conversation is not null and new.group_name is not null then
-            raise exception 'members are put into a group: group_name, or conversation g/<group>' using errcode = 'GN006';
+        if (new.group_name is null and new.conversation !~ '^g/') or new.conversation <> 'g/' || new.group_name then
+            raise exception 'members are put into a group: group_name, or conversation g/<group>'
+                using errcode = 'GN006';
         end if;
         new.role := coalesce(new.role, 'member');
         new.group_name := coalesce(new.group_name, substr(new.conversation, 3));
@@ -34,4 +34,5 @@ begin
     return new;
 end
 $$;
-comment on function gnatter.members_change() is 'DML on the view gnatter.members: what the functions of the same meaning do';
+comment on function gnatter.members_change() is
+    'DML on the view gnatter.members: what the functions of the same meaning do';

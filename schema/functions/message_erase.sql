@@ -28,5 +28,5 @@ begin
 end
 $$;
 comment on function gnatter.message_erase(bigint, bigint, bigint) is
-    'erases a message: its place becomes a message-deleted event, and a new one with its own seq, which is returned, tells '
-    'everybody; done before: that one''s seq. The caller holds the conversation''s lock. GN006. Internal';
+    'erases a message: its place becomes a message-deleted event, and a new one with its own seq, which is returned, '
+    'tells everybody; done before: that one''s seq. The caller holds the conversation''s lock. GN006. Internal';

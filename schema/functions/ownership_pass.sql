@@ -18,4 +18,5 @@ begin
 end
 $$;
 comment on function gnatter.ownership_pass(bigint, bigint) is
-    'a group without an owner gets one: who has been admin longest, else member longest; the caller holds the group''s lock. Internal';
+    'a group without an owner gets one: who has been admin longest, else member longest; the caller holds the '
+    'group''s lock. Internal';

@@ -17,4 +17,5 @@ begin
     return value::bigint;
 end
 $$;
-comment on function gnatter.param_number(jsonb, text, boolean) is 'a request''s parameter that is a seq or a count; GN006. Internal';
+comment on function gnatter.param_number(jsonb, text, boolean) is
+    'a request''s parameter that is a seq or a count; GN006. Internal';

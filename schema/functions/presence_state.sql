@@ -24,5 +24,5 @@ begin
 end
 $$;
 comment on function gnatter.presence_state(bigint[], text[]) is
-    'may this watcher see this user (they share a conversation), who it is, and when a device of hers was last seen (Unix '
-    'seconds; null: never)';
+    'may this watcher see this user (they share a conversation), who it is, and when a device of hers was last seen '
+    '(Unix seconds; null: never)';

@@ -9,6 +9,7 @@ declare
     keep_from bigint;
     purged bigint := 0;
     removed bigint;
+    changed_name text;
     ids bigint[] := '{}';
     firsts bigint[] := '{}';
 begin
@@ -38,13 +39,16 @@ begin
     -- The rows that appends wait for are locked last, and in order, however long the deleting took.
     for item in select i.id, i.first from unnest(ids, firsts) as i (id, first) order by i.id
     loop
-        update gnatter.conversation c set first_seq = greatest(c.first_seq, item.first) where c.conversation_id = item.id;
-        perform pg_notify('gnatter', 'c ' || (select c.name from gnatter.conversation c where c.conversation_id = item.id));
+        update gnatter.conversation c set first_seq = greatest(c.first_seq, item.first)
+         where c.conversation_id = item.id
+        returning c.name into changed_name;
+        perform pg_notify('gnatter', 'c ' || changed_name);
     end loop;
     return purged;
 end
 $$;
 comment on function gnatter.purge(interval, boolean, text) is
-    'retention, only when called: removes from the start of each conversation (or of one, by its server name) what is older '
-    'than that and, or, what every device of everybody who may see it has acknowledged; returns how many items. seq goes on, '
-    'first_seq says where the log starts now, and devices that missed something are told truncated. GN006';
+    'retention, only when called: removes from the start of each conversation (or of one, by its server name) what is '
+    'older than that and, or, what every device of everybody who may see it has acknowledged; returns how many items. '
+    'seq goes on, first_seq says where the log starts now, and devices that missed something are told truncated. '
+    'GN006';

@@ -34,5 +34,5 @@ begin
 end
 $$;
 comment on function gnatter.remove_user(text) is
-    'removes a user: her devices are revoked, she leaves her groups (member-removed), her messages stay and her name is never '
-    'given again. GN002';
+    'removes a user: her devices are revoked, she leaves her groups (member-removed), her messages stay and her name '
+    'is never given again. GN002';

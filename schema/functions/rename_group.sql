@@ -6,4 +6,5 @@ begin
     return gnatter.group_rename((gnatter.group_lock(group_name)).conversation_id, title, null);
 end
 $$;
-comment on function gnatter.rename_group(text, text) is 'gives a group a title (null: none); returns the seq of renamed. GN003, GN007';
+comment on function gnatter.rename_group(text, text) is
+    'gives a group a title (null: none); returns the seq of renamed. GN003, GN007';

@@ -16,5 +16,5 @@ begin
 end
 $$;
 comment on function gnatter.revocations(interval) is
-    'users and client ids whose tokens issued before valid_after_s (Unix seconds) are revoked; max_age: how long a token can '
-    'live, null: all';
+    'users and client ids whose tokens issued before valid_after_s (Unix seconds) are revoked; max_age: how long a '
+    'token can live, null: all';

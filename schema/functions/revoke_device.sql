@@ -9,10 +9,12 @@ begin
     select d.device_id into found_id from gnatter.device d
      where d.user_id = owner_id and d.name = device_name and d.removed_at is null;
     if not found then
-        raise exception 'no such device: %:%', user_name, coalesce(left(device_name, 80), 'null') using errcode = 'GN006';
+        raise exception 'no such device: %:%', user_name, coalesce(left(device_name, 80), 'null')
+            using errcode = 'GN006';
     end if;
     perform gnatter.device_remove(found_id);
 end
 $$;
 comment on function gnatter.revoke_device(text, text) is
-    'unregisters a device: its connection ends, its tokens are void for ever. GN002, GN006 when there is no such device';
+    'unregisters a device: its connection ends, its tokens are void for ever. GN002, GN006 when there is no such '
+    'device';

@@ -16,5 +16,5 @@ begin
 end
 $$;
 comment on function gnatter.revoke_user(text) is
-    'revokes all tokens a user''s devices have and ends their connections; the devices stay, new tokens are good. Returns the '
-    'Unix second from which tokens count. GN002';
+    'revokes all tokens a user''s devices have and ends their connections; the devices stay, new tokens are good. '
+    'Returns the Unix second from which tokens count. GN002';

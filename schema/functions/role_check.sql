@@ -6,7 +6,8 @@ declare
     old_role text;
 begin
     if role is null or role not in ('owner', 'admin', 'member') then
-        raise exception 'a role is owner, admin or member, not %', coalesce(left(role, 80), 'null') using errcode = 'GN006';
+        raise exception 'a role is owner, admin or member, not %', coalesce(left(role, 80), 'null')
+            using errcode = 'GN006';
     end if;
     select m.role into old_role from gnatter.member m
      where m.conversation_id = role_check.conversation_id and m.user_id = role_check.user_id and m.left_seq is null;
@@ -21,4 +22,5 @@ begin
 end
 $$;
 comment on function gnatter.role_check(bigint, bigint, text) is
-    'may this member get this role: GN006 no role, GN001 no member, GN005 the last owner; the caller holds the group''s lock. Internal';
+    'may this member get this role: GN006 no role, GN001 no member, GN005 the last owner; the caller holds the '
+    'group''s lock. Internal';

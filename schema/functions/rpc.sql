@@ -50,6 +50,6 @@ end
 $$;
 comment on function gnatter.rpc(bigint, text, text, jsonb) is
     'a device''s request, done as its user: {"result": ...} or {"error": {"code", "message"}}. A request that changed '
-    'something is remembered for a day: the same request id, method and parameters from the same device are answered the '
-    'same and not done again. Refusals changed nothing and are not remembered. What is the database''s trouble and not the '
-    'device''s (a deadlock, no space) is raised';
+    'something is remembered for a day: the same request id, method and parameters from the same device are answered '
+    'the same and not done again. Refusals changed nothing and are not remembered. What is the database''s trouble '
+    'and not the device''s (a deadlock, no space) is raised';

@@ -16,6 +16,7 @@ begin
     return '{}';
 end
 $$;
-comment on function gnatter.rpc_device_revoke(bigint, bigint, jsonb) is 'device.revoke: one of one''s own devices, also the one that asks';
+comment on function gnatter.rpc_device_revoke(bigint, bigint, jsonb) is
+    'device.revoke: one of one''s own devices, also the one that asks';
 insert into gnatter.rpc_method (name, function_name, is_mutating) values ('device.revoke', 'rpc_device_revoke', true)
 on conflict (name) do update set function_name = excluded.function_name, is_mutating = excluded.is_mutating;

@@ -18,5 +18,6 @@ as $$
      where k.code is not null
 $$;
 comment on function gnatter.rpc_error(text, text) is
-    'the answer for an SQLSTATE, null for one that is not the device''s doing. The codes of class GN: 001 not-member, 002 '
-    'no-such-user, 003 no-such-group, 004 exists, 005 denied, 006 bad-request, 007 too-large, 008 read-only. Internal';
+    'the answer for an SQLSTATE, null for one that is not the device''s doing. The codes of class GN: 001 not-member, '
+    '002 no-such-user, 003 no-such-group, 004 exists, 005 denied, 006 bad-request, 007 too-large, 008 read-only. '
+    'Internal';

@@ -9,8 +9,9 @@ begin
     if jsonb_typeof(members) <> 'array' or jsonb_path_exists(members, 'strict $[*] ? (@.type() != "string")') then
         raise exception '"members" is not an array of strings' using errcode = 'GN006';
     end if;
-    made_name := gnatter.group_make(gnatter.param_text(params, 'group', false), gnatter.param_text(params, 'title', false),
-        user_id, array(select jsonb_array_elements_text(members)), user_id);
+    made_name := gnatter.group_make(
+        gnatter.param_text(params, 'group', false), gnatter.param_text(params, 'title', false), user_id,
+        array(select jsonb_array_elements_text(members)), user_id);
     return jsonb_build_object('group', made_name, 'seq', 1);
 end
 $$;

@@ -15,7 +15,8 @@ begin
     select jsonb_build_object('group', group_name, 'title', conversation.title,
                'created', floor(extract(epoch from conversation.created_at) * 1000)::bigint,
                'last_seq', conversation.last_seq,
-               'members', jsonb_agg(jsonb_build_object('user', u.name, 'role', m.role) order by m.joined_seq, m.member_id))
+               'members', jsonb_agg(jsonb_build_object('user', u.name, 'role', m.role)
+                                    order by m.joined_seq, m.member_id))
       into result
       from gnatter.member m
       join gnatter.user_account u on u.user_id = m.user_id

@@ -15,12 +15,13 @@ begin
     select jsonb_build_object('conversation', conversation, 'count', count(*), 'first_seq', min(i.seq),
                               'last_seq', max(i.seq), 'more', coalesce(bool_or(i.more), false))
       into result
-      from gnatter.history_items(user_id, conversation, before, after, least(coalesce(lim, 50), 200)::int) i;
+      from gnatter.history_items(user_id, conversation, before, after,
+                                 (case when lim > 200 then 200 else lim end)::int) i;
     return result;
 end
 $$;
 comment on function gnatter.rpc_history(bigint, bigint, jsonb) is
-    'history: which items there are; what to send before it is history_items with before last_seq + 1, after first_seq - 1 '
-    'and limit count';
+    'history: which items there are; what to send before it is history_items with before last_seq + 1, after '
+    'first_seq - 1 and limit count';
 insert into gnatter.rpc_method (name, function_name, is_mutating) values ('history', 'rpc_history', false)
 on conflict (name) do update set function_name = excluded.function_name, is_mutating = excluded.is_mutating;

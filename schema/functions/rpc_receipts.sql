@@ -18,8 +18,8 @@ begin
     end if;
     select jsonb_build_object('seq', asked, 'delivered', count(*) filter (where r.delivered),
                'read', count(*) filter (where r.read),
-               'members', coalesce(jsonb_agg(jsonb_build_object('user', r.name, 'delivered', r.delivered, 'read', r.read)
-                                             order by r.name), '[]'))
+               'members', coalesce(jsonb_agg(
+                   jsonb_build_object('user', r.name, 'delivered', r.delivered, 'read', r.read) order by r.name), '[]'))
       into result
       from (select u.name::text as name, coalesce(k.delivered_seq >= asked, false) as delivered,
                    coalesce(k.read_seq >= asked, false) as read

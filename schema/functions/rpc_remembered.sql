@@ -25,4 +25,5 @@ begin
 end
 $$;
 comment on function gnatter.rpc_remembered(bigint, text, bytea) is
-    'the answer this request has had; null: it is new, and the caller keeps its answer in the row that now waits for it. Internal';
+    'the answer this request has had; null: it is new, and the caller keeps its answer in the row that now waits for '
+    'it. Internal';

@@ -10,5 +10,5 @@ begin
 end
 $$;
 comment on function gnatter.set_role(text, text, text) is
-    'gives a member a role; returns the seq of role-changed. GN001, GN002, GN003, GN005 for the last owner, GN006. '
-    'A role she has already: nothing happens, and the seq is that of the event which gave it';
+    'gives a member a role; returns the seq of role-changed. GN001, GN002, GN003, GN005 for the last owner, GN006. A '
+    'role she has already: nothing happens, and the seq is that of the event which gave it';

@@ -17,4 +17,5 @@ as $$
      where coalesce(k.acked_seq, 0) < coalesce(m.visible_to, 9223372036854775807)
 $$;
 comment on function gnatter.undelivered_seq(bigint) is
-    'the first seq that some device of somebody who may see it has not acknowledged; last_seq + 1 when there is none. Internal';
+    'the first seq that some device of somebody who may see it has not acknowledged; last_seq + 1 when there is none. '
+    'Internal';

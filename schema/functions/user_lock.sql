@@ -14,4 +14,5 @@ begin
 end
 $$;
 comment on function gnatter.user_lock(text) is
-    'the id of a user, who cannot be removed before this transaction ends; GN002. Users are locked before conversations. Internal';
+    'the id of a user, who cannot be removed before this transaction ends; GN002. Users are locked before '
+    'conversations. Internal';

@@ -10,5 +10,5 @@ begin
 end
 $$;
 comment on function gnatter.verify() is
-    'checks the stored state against the design''s invariants; a row for each thing that does not hold, none when all is well. '
-    'Reads everything';
+    'checks the stored state against the design''s invariants; a row for each thing that does not hold, none when all '
+    'is well. Reads everything';

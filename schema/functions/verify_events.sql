@@ -2,7 +2,8 @@ create or replace function gnatter.verify_events() returns table (conversation t
 language sql stable
 set search_path = pg_catalog, gnatter, pg_temp
 as $$
-    select c.name, format('%s joined at %s, which is %s', u.name, m.joined_seq, coalesce(i.event_type::text, 'a message'))
+    select c.name, format('%s joined at %s, which is %s', u.name, m.joined_seq,
+                          coalesce(i.event_type::text, 'a message'))
       from gnatter.member m
       join gnatter.conversation c on c.conversation_id = m.conversation_id and c.kind = 'group'
       join gnatter.user_account u on u.user_id = m.user_id
@@ -20,7 +21,8 @@ as $$
       from gnatter.message i
       join gnatter.conversation c on c.conversation_id = i.conversation_id
      where i.event_type = 'member-added'
-       and not exists (select from gnatter.member m where m.conversation_id = i.conversation_id and m.joined_seq = i.seq)
+       and not exists (select from gnatter.member m where m.conversation_id = i.conversation_id
+                          and m.joined_seq = i.seq)
     union all
     select c.name, format('event %s says that somebody left, and nobody did', i.seq)
       from gnatter.message i

@@ -2,7 +2,8 @@ create or replace function gnatter.verify_marks() returns table (conversation te
 language sql stable
 set search_path = pg_catalog, gnatter, pg_temp
 as $$
-    select c.name, format('marks of %s: delivered %s, read %s, last seq %s', u.name, k.delivered_seq, k.read_seq, c.last_seq)
+    select c.name, format('marks of %s: delivered %s, read %s, last seq %s', u.name, k.delivered_seq, k.read_seq,
+                          c.last_seq)
       from gnatter.mark k
       left join gnatter.conversation c on c.conversation_id = k.conversation_id
       left join gnatter.user_account u on u.user_id = k.user_id
@@ -22,4 +23,5 @@ as $$
      where not exists (select from gnatter.member m
                         where m.conversation_id = k.conversation_id and m.user_id = k.user_id)
 $$;
-comment on function gnatter.verify_marks() is 'verify: read <= delivered <= last seq, cursors <= last seq, marks only of members';
+comment on function gnatter.verify_marks() is
+    'verify: read <= delivered <= last seq, cursors <= last seq, marks only of members';

@@ -25,7 +25,8 @@ as $$
        and (select array_agg(u.name::text order by u.name)
               from gnatter.member m join gnatter.user_account u on u.user_id = m.user_id
              where m.conversation_id = c.conversation_id)
-           is distinct from (select array_agg(distinct p.name) from unnest(string_to_array(substr(c.name, 3), '/') collate "C") p (name))
+           is distinct from (select array_agg(distinct p.name)
+                               from unnest(string_to_array(substr(c.name, 3), '/') collate "C") p (name))
     union all
     select c.name, 'has members and no owner'
       from gnatter.conversation c
@@ -46,7 +47,8 @@ as $$
       join gnatter.user_account u on u.user_id = i.sender_user_id
      where i.event_type is null
        and not exists (select from gnatter.member m where m.conversation_id = i.conversation_id
-                          and m.user_id = i.sender_user_id and i.seq between m.joined_seq and coalesce(m.left_seq, i.seq))
+                          and m.user_id = i.sender_user_id
+                          and i.seq between m.joined_seq and coalesce(m.left_seq, i.seq))
 $$;
 comment on function gnatter.verify_members() is
     'verify: memberships are disjoint intervals within the log, groups have an owner, messages are of members';

@@ -80,12 +80,15 @@ create table gnatter.device (
 ) with (fillfactor = 70);
 create unique index device_name_once on gnatter.device (user_id, name) where removed_at is null;
 create index device_removed on gnatter.device (user_id, name) where removed_at is not null;
-comment on table gnatter.device is 'devices; registering a removed name again makes a new row, which inherits tokens_valid_after';
+comment on table gnatter.device is
+    'devices; registering a removed name again makes a new row, which inherits tokens_valid_after';
 comment on column gnatter.device.device_id is 'key';
 comment on column gnatter.device.user_id is 'whose';
 comment on column gnatter.device.name is 'the device''s name, unique among the user''s devices that are not removed';
-comment on column gnatter.device.ack_mode is 'explicit: it publishes acks; auto: what was handed to its connection is acknowledged';
-comment on column gnatter.device.is_live is 'a service has told that it is connected and subscribed; a hint, stale after a crash';
+comment on column gnatter.device.ack_mode is
+    'explicit: it publishes acks; auto: what was handed to its connection is acknowledged';
+comment on column gnatter.device.is_live is
+    'a service has told that it is connected and subscribed; a hint, stale after a crash';
 comment on column gnatter.device.created_at is 'when it was registered';
 comment on column gnatter.device.live_until is 'marks that changed later are told when it becomes live again';
 comment on column gnatter.device.last_seen_at is 'when its last connection ended; null: never connected';
@@ -116,13 +119,14 @@ create table gnatter.conversation (
 comment on table gnatter.conversation is 'conversations; a row stays for ever, so that a name is never given twice';
 comment on column gnatter.conversation.conversation_id is 'key';
 comment on column gnatter.conversation.last_seq is 'seq of the newest item; given under this row''s lock';
-comment on column gnatter.conversation.last_time_ms is 'time of the newest item; times never go back within a conversation';
+comment on column gnatter.conversation.last_time_ms is
+    'time of the newest item; times never go back within a conversation';
 comment on column gnatter.conversation.first_seq is 'seq of the oldest item that retention has kept';
-comment on column gnatter.conversation.membership_version is 'goes up with every change of who is in it, under this row''s lock';
+comment on column gnatter.conversation.membership_version is
+    'goes up with every change of who is in it, under this row''s lock';
 comment on column gnatter.conversation.created_at is 'when';
 comment on column gnatter.conversation.deleted_at is 'when the group was deleted; null: it is there';
-comment on column gnatter.conversation.route is
-    'conversation_route(name); route % shards is the shard';
+comment on column gnatter.conversation.route is 'conversation_route(name); route % shards is the shard';
 comment on column gnatter.conversation.kind is 'direct or group';
 comment on column gnatter.conversation.name is 'g/<group> or d/<user>/<user>';
 comment on column gnatter.conversation.title is 'a group''s title; null: none';
@@ -136,7 +140,8 @@ create table gnatter.member (
     role_seq bigint not null,
     member_id bigint not null generated always as identity,
     constraint member_pk primary key (conversation_id, user_id, joined_seq),
-    constraint member_conversation_known foreign key (conversation_id) references gnatter.conversation (conversation_id),
+    constraint member_conversation_known foreign key (conversation_id)
+        references gnatter.conversation (conversation_id),
     constraint member_user_known foreign key (user_id) references gnatter.user_account (user_id),
     constraint member_leaves_after_joining check (left_seq >= joined_seq),
     constraint member_role_within check (role_seq >= joined_seq)
@@ -201,7 +206,8 @@ create index message_event on gnatter.message (conversation_id, seq) where event
 comment on table gnatter.message is 'the log: each item of a conversation once, in the order of seq';
 comment on column gnatter.message.conversation_id is 'of what';
 comment on column gnatter.message.seq is '1, 2, 3, ... per conversation';
-comment on column gnatter.message.time_ms is 'Unix milliseconds when it was persisted; never goes back within a conversation';
+comment on column gnatter.message.time_ms is
+    'Unix milliseconds when it was persisted; never goes back within a conversation';
 comment on column gnatter.message.sender_user_id is 'who sent it; of an event: who did it, null for an administrator';
 comment on column gnatter.message.sender_device_id is 'the sending device; null for an event';
 comment on column gnatter.message.message_id is
@@ -216,10 +222,12 @@ create table gnatter.rpc_method (
     is_mutating boolean not null,
     constraint rpc_method_pk primary key (name)
 );
-comment on table gnatter.rpc_method is 'what devices can ask for: each method is a function (user_id, device_id, params) -> result';
+comment on table gnatter.rpc_method is
+    'what devices can ask for: each method is a function (user_id, device_id, params) -> result';
 comment on column gnatter.rpc_method.name is 'as in rpc/<method>/<request id>';
 comment on column gnatter.rpc_method.function_name is 'the function in this schema';
-comment on column gnatter.rpc_method.is_mutating is 'true: the answer is kept, so that the same request is not done twice';
+comment on column gnatter.rpc_method.is_mutating is
+    'true: the answer is kept, so that the same request is not done twice';
 
 create table gnatter.rpc_answer (
     device_id bigint not null,
@@ -234,6 +242,7 @@ comment on index gnatter.rpc_answer_age is 'which answers are old enough to be f
 comment on table gnatter.rpc_answer is 'answers of requests that changed something: asked again, the same answer';
 comment on column gnatter.rpc_answer.device_id is 'who asked';
 comment on column gnatter.rpc_answer.request_id is 'the device''s id of the request';
-comment on column gnatter.rpc_answer.request_hash is 'SHA-256 of method and parameters: another request under the same id is a new one';
+comment on column gnatter.rpc_answer.request_hash is
+    'SHA-256 of method and parameters: another request under the same id is a new one';
 comment on column gnatter.rpc_answer.answer is 'the answer; null only inside the transaction that makes it';
 comment on column gnatter.rpc_answer.at is 'when it was answered; kept for a day';

@@ -109,7 +109,7 @@ plot """ + ", \\\n".join(plots) + "\n", data, width=900)
 
 
 def plot_cpu(result, directory):
-    rows = {row["name"].rsplit(" ", 1)[1]: row["by_process"] for row in result["figures"] if row["name"].startswith("CPU s")}
+    rows = {row["name"].rsplit(" ", 1)[1]: row["by_process"] for row in result["figures"] if row["name"].startswith("CPU s per million messages")}
     parts = ["broker", "service", "postgres", "client"]
     table = [(server, *(rows.get(server, {}).get(part, 0) for part in parts)) for server in ("raw", "gnatter")]
     columns = ", ".join(f"{quoted('') if n else '$rows'} using {n + 2}{':xtic(1)' if n == 0 else ''} title \"{part}\""
@@ -160,8 +160,9 @@ def main():
     machine = result["machine"]
     with open(os.path.join(HERE, "performance.md.in"), encoding="utf-8") as template:
         page = string.Template(template.read()).substitute(
-            machine=f"{machine['cores']} cores ({machine['cpu']}), kernel {machine['kernel']}, commit {machine['commit']}, "
-                    f"{machine['at']}",
+            machine=f"{machine['cores']} cores ({machine['cpu']}), Linux {machine['kernel']}, commit {machine['commit']}, "
+                    f"{machine['at']}; load of the machine before it began: {machine['load_before']}"
+                    + (" (other work ran beside it: judge by the noise below)" if machine["load_before"] > 1 else ""),
             fdatasync=f"{result['fdatasync_ms']:.2f} ms", table=figures.table(result), noise=noise(result), cpu=cpu,
             rounds=result["options"]["rounds"], seconds=result["options"]["seconds"])
     with open(os.path.join(options.docs, "performance.md"), "w", encoding="utf-8") as out:

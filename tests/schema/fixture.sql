@@ -1,4 +1,5 @@
--- What every test starts from, inside its own transaction: alice with phone and laptop, bob, carol and dave with a phone
+-- What every test starts from, inside its own transaction: alice with phone and laptop, bob, carol and dave with a
+-- phone
 -- each, and the group kitchen of alice (owner), bob and carol.
 \set QUIET 1
 set search_path = public, tap;
@@ -33,21 +34,25 @@ end $$;
 -- A group or direct conversation's events from a seq on, in short.
 create function pg_temp.log(conversation text, from_seq bigint default 1) returns text[] language sql stable
 as $$
-    select array_agg(case p.kind when 'chat' then format('%s %s:%s %s', p.seq, p.sender_user, p.sender_device, p.message_id)
+    select array_agg(case p.kind when 'chat' then format('%s %s:%s %s', p.seq, p.sender_user, p.sender_device,
+        p.message_id)
                      else format('%s %s %s %s', p.seq, p.sender_user, p.event_type, convert_from(p.payload, 'UTF8')) end
                      order by p.seq)
       from gnatter.log_page(array[pg_temp.c(conversation)], array[from_seq - 1], '{1000}', '{1000000}') p
 $$;
-create function pg_temp.ask(client_id text, method text, params text, request text default null) returns jsonb language sql
+create function pg_temp.ask(client_id text, method text, params text, request text default null)
+    returns jsonb language sql
 as $$ select gnatter.rpc(pg_temp.d(client_id), coalesce(request, gen_random_uuid()::text), method, params::jsonb) $$;
 -- The error's code, or the result.
 create function pg_temp.code(client_id text, method text, params text) returns text language sql
 as $$ select coalesce(a #>> '{error,code}', a ->> 'result') from pg_temp.ask(client_id, method, params) a $$;
 create function pg_temp.acked(client_id text, conversation text, seq bigint) returns void language sql
 as $$
-    select gnatter.marks_flush(array[pg_temp.d(client_id)], array[pg_temp.c(conversation)], array[seq], '{}', '{}', '{}', '{}')
+    select gnatter.marks_flush(array[pg_temp.d(client_id)], array[pg_temp.c(conversation)], array[seq], '{}', '{}',
+        '{}', '{}')
 $$;
-create function pg_temp.marked(user_name text, conversation text, delivered bigint, read bigint) returns void language sql
+create function pg_temp.marked(user_name text, conversation text, delivered bigint, read bigint)
+    returns void language sql
 as $$
     select gnatter.marks_flush('{}', '{}', '{}', array[pg_temp.u(user_name)], array[pg_temp.c(conversation)],
                                array[delivered], array[read])

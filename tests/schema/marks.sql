@@ -2,11 +2,14 @@
 begin;
 \ir fixture.sql
 select * from no_plan();
-select pg_temp.say('alice:phone', 'g/kitchen', 'm' || i), pg_temp.say('bob:phone', 'd/alice/bob', 'm' || i) from generate_series(1, 4) i \g /dev/null
-prepare marks as select u.name::text collate "default", k.delivered_seq, k.read_seq from gnatter.mark k join gnatter.user_account u using (user_id)
+select pg_temp.say('alice:phone', 'g/kitchen', 'm' || i), pg_temp.say('bob:phone', 'd/alice/bob', 'm' || i)
+    from generate_series(1, 4) i \g /dev/null
+prepare marks as select u.name::text collate "default", k.delivered_seq, k.read_seq from gnatter.mark k
+    join gnatter.user_account u using (user_id)
                   where k.conversation_id = pg_temp.c('g/kitchen') order by 1;
 prepare behind as select device_id, conversation_name, acked_seq
-                    from gnatter.device_scan(array[pg_temp.d('alice:phone'), pg_temp.d('bob:phone'), pg_temp.d('dave:phone')], 0, 1);
+                    from gnatter.device_scan(array[pg_temp.d('alice:phone'), pg_temp.d('bob:phone'),
+                        pg_temp.d('dave:phone')], 0, 1);
 
 -- ---- flushing ----
 select pg_temp.marked('bob', 'g/kitchen', 3, 2) \g /dev/null
@@ -14,51 +17,71 @@ select results_eq('marks', $$ values ('bob', 3::bigint, 2::bigint) $$, 'a mark')
 select changed_at as before from gnatter.mark where user_id = pg_temp.u('bob') \gset
 select pg_temp.marked('bob', 'g/kitchen', 2, 1) \g /dev/null
 select results_eq('marks', $$ values ('bob', 3::bigint, 2::bigint) $$, 'never goes down');
-select is((select changed_at from gnatter.mark where user_id = pg_temp.u('bob')), :'before', 'what did not change has not changed');
+select is((select changed_at from gnatter.mark where user_id = pg_temp.u('bob')), :'before',
+    'what did not change has not changed');
 select pg_temp.marked('bob', 'g/kitchen', 1, 4) \g /dev/null
 select results_eq('marks', $$ values ('bob', 4::bigint, 4::bigint) $$, 'reading is having');
-select cmp_ok((select changed_at from gnatter.mark where user_id = pg_temp.u('bob')), '>', :'before'::timestamptz, 'and tells when');
+select cmp_ok((select changed_at from gnatter.mark where user_id = pg_temp.u('bob')), '>', :'before'::timestamptz,
+    'and tells when');
 select pg_temp.marked('bob', 'g/kitchen', 99, 99) \g /dev/null
 select results_eq('marks', $$ values ('bob', 5::bigint, 5::bigint) $$, 'never above the last seq');
 select gnatter.marks_flush('{}', '{}', '{}', array[pg_temp.u('carol'), pg_temp.u('alice'), pg_temp.u('carol')],
     array_fill(pg_temp.c('g/kitchen'), '{3}'), '{1,2,3}', '{0,1,1}') \g /dev/null
-select results_eq('marks', $$ values ('alice', 2::bigint, 1::bigint), ('bob', 5, 5), ('carol', 3, 1) $$, 'several, one of them twice');
+select results_eq('marks', $$ values ('alice', 2::bigint, 1::bigint), ('bob', 5, 5), ('carol', 3, 1) $$,
+    'several, one of them twice');
 select lives_ok($$ select gnatter.marks_flush('{}', '{}', '{}', '{}', '{}', '{}', '{}') $$, 'none');
-select lives_ok($$ select gnatter.marks_flush('{1}', '{0}', '{1}', '{1}', '{0}', '{1}', '{1}') $$, 'in a conversation that is not there: nothing');
+select lives_ok($$ select gnatter.marks_flush('{1}', '{0}', '{1}', '{1}', '{0}', '{1}', '{1}') $$,
+    'in a conversation that is not there: nothing');
 
 -- ---- cursors and who is behind ----
-select set_eq('behind', $$ values (pg_temp.d('alice:phone'), 'g/kitchen', 0::bigint), (pg_temp.d('alice:phone'), 'd/alice/bob', 0),
-                                  (pg_temp.d('bob:phone'), 'g/kitchen', 0), (pg_temp.d('bob:phone'), 'd/alice/bob', 0) $$, 'without a cursor: from the start');
-select pg_temp.acked('alice:phone', 'g/kitchen', 5), pg_temp.acked('bob:phone', 'g/kitchen', 3), pg_temp.acked('alice:phone', 'd/alice/bob', 4) \g /dev/null
-select set_eq('behind', $$ values (pg_temp.d('bob:phone'), 'g/kitchen', 3::bigint), (pg_temp.d('bob:phone'), 'd/alice/bob', 0) $$, 'who has all is not behind');
+select set_eq('behind', $$ values (pg_temp.d('alice:phone'), 'g/kitchen', 0::bigint), (pg_temp.d('alice:phone'),
+    'd/alice/bob', 0),
+                                  (pg_temp.d('bob:phone'), 'g/kitchen', 0), (pg_temp.d('bob:phone'), 'd/alice/bob',
+                                      0) $$, 'without a cursor: from the start');
+select pg_temp.acked('alice:phone', 'g/kitchen', 5), pg_temp.acked('bob:phone', 'g/kitchen', 3),
+    pg_temp.acked('alice:phone', 'd/alice/bob', 4) \g /dev/null
+select set_eq('behind', $$ values (pg_temp.d('bob:phone'), 'g/kitchen', 3::bigint), (pg_temp.d('bob:phone'),
+    'd/alice/bob', 0) $$, 'who has all is not behind');
 select pg_temp.acked('bob:phone', 'g/kitchen', 2) \g /dev/null
-select is((select acked_seq from gnatter.conversation_cursors(array[pg_temp.c('g/kitchen')]) where user_id = pg_temp.u('bob')), 3::bigint, 'a cursor never goes down');
+select is((select acked_seq from gnatter.conversation_cursors(array[pg_temp.c('g/kitchen')])
+    where user_id = pg_temp.u('bob')), 3::bigint, 'a cursor never goes down');
 select pg_temp.acked('bob:phone', 'g/kitchen', 99), pg_temp.acked('bob:phone', 'd/alice/bob', 4) \g /dev/null
-select is((select acked_seq from gnatter.conversation_cursors(array[pg_temp.c('g/kitchen')]) where user_id = pg_temp.u('bob')), 5::bigint, 'nor above the last seq');
+select is((select acked_seq from gnatter.conversation_cursors(array[pg_temp.c('g/kitchen')])
+    where user_id = pg_temp.u('bob')), 5::bigint, 'nor above the last seq');
 select is_empty('behind', 'all have all');
-select gnatter.cursors_set(array[pg_temp.d('bob:phone'), pg_temp.d('dave:phone')], array_fill(pg_temp.c('g/kitchen'), '{2}'), '{2,0}') \g /dev/null
-select set_eq('behind', $$ values (pg_temp.d('bob:phone'), 'g/kitchen', 2::bigint) $$, 'sync sets it back; one who was never a member has none');
+select gnatter.cursors_set(array[pg_temp.d('bob:phone'), pg_temp.d('dave:phone')], array_fill(pg_temp.c('g/kitchen'),
+    '{2}'), '{2,0}') \g /dev/null
+select set_eq('behind', $$ values (pg_temp.d('bob:phone'), 'g/kitchen', 2::bigint) $$,
+    'sync sets it back; one who was never a member has none');
 select is((select count(*) from gnatter.cursor where device_id = pg_temp.d('dave:phone')), 0::bigint, 'none at all');
 select gnatter.remove_member('kitchen', 'bob') \g /dev/null
 select pg_temp.say('alice:phone', 'g/kitchen', 'm5') \g /dev/null
 select pg_temp.acked('bob:phone', 'g/kitchen', 5) \g /dev/null
-select isnt_empty($$ select * from gnatter.device_scan(array[pg_temp.d('bob:phone')], 0, 1) $$, 'who was put out still gets what she may see');
+select isnt_empty($$ select * from gnatter.device_scan(array[pg_temp.d('bob:phone')], 0, 1) $$,
+    'who was put out still gets what she may see');
 select pg_temp.acked('bob:phone', 'g/kitchen', 6) \g /dev/null
 select is_empty($$ select * from gnatter.device_scan(array[pg_temp.d('bob:phone')], 0, 1) $$, 'and then no more');
-select is((select count(*) from generate_series(0, 3) s, gnatter.device_scan(array[pg_temp.d('alice:laptop')], s, 4)), 2::bigint,
+select is((select count(*) from generate_series(0, 3) s, gnatter.device_scan(array[pg_temp.d('alice:laptop')], s, 4)),
+    2::bigint,
     'each conversation is in one shard');
-select is((select count(*) from gnatter.device_scan(array[pg_temp.d('alice:laptop')], (select route % 4 from gnatter.conversation where name = 'g/kitchen'), 4)
+select is((select count(*) from gnatter.device_scan(array[pg_temp.d('alice:laptop')], (select route % 4
+    from gnatter.conversation where name = 'g/kitchen'), 4)
             where conversation_name = 'g/kitchen'), 1::bigint, 'the one of its route');
 
 -- ---- marks that changed while a device was away ----
-prepare told as select user_name, conversation_name, delivered_seq, read_seq from gnatter.device_scan_marks(array[pg_temp.d('alice:phone')], 0, 1);
+prepare told as select user_name, conversation_name, delivered_seq, read_seq
+    from gnatter.device_scan_marks(array[pg_temp.d('alice:phone')], 0, 1);
 update gnatter.device set live_until = '2000-01-01';
-select set_eq('told', $$ values ('bob', 'g/kitchen', 5::bigint, 5::bigint), ('carol', 'g/kitchen', 3, 1), ('alice', 'g/kitchen', 0, 1) $$,
+select set_eq('told', $$ values ('bob', 'g/kitchen', 5::bigint, 5::bigint), ('carol', 'g/kitchen', 3, 1), ('alice',
+    'g/kitchen', 0, 1) $$,
     'others'' marks where she has written, and how far she has read herself');
-select is_empty($$ select * from gnatter.device_scan_marks(array[pg_temp.d('dave:phone')], 0, 1) $$, 'nothing for who is not there');
-select set_eq($$ select user_name from gnatter.device_scan_marks(array[pg_temp.d('carol:phone')], 0, 1) $$, $$ values ('carol') $$,
+select is_empty($$ select * from gnatter.device_scan_marks(array[pg_temp.d('dave:phone')], 0, 1) $$,
+    'nothing for who is not there');
+select set_eq($$ select user_name from gnatter.device_scan_marks(array[pg_temp.d('carol:phone')], 0, 1) $$, $$
+    values ('carol') $$,
     'who has written nothing there learns only what she has read herself');
-select is((select count(*) from generate_series(0, 3) s, gnatter.device_scan_marks(array[pg_temp.d('alice:phone')], s, 4)), 3::bigint, 'each in its shard');
+select is((select count(*) from generate_series(0, 3) s, gnatter.device_scan_marks(array[pg_temp.d('alice:phone')], s,
+    4)), 3::bigint, 'each in its shard');
 update gnatter.device set live_until = now() + '1 day';
 select is_empty('told', 'what had not changed since is not told');
 
@@ -66,13 +89,16 @@ select is_empty('told', 'what had not changed since is not told');
 select gnatter.create_users(array(select 'm' || i from generate_series(1, 40) i), 'p') \g /dev/null
 select gnatter.create_group('big', 'alice', array(select 'm' || i from generate_series(1, 32) i)) \g /dev/null
 select pg_temp.say('alice:phone', 'g/big', 'm' || i) from generate_series(1, 3) i \g /dev/null
-select pg_temp.marked('m1', 'g/big', 4, 4), pg_temp.marked('m2', 'g/big', 4, 0), pg_temp.marked('m3', 'g/big', 3, 3) \g /dev/null
+select pg_temp.marked('m1', 'g/big', 4, 4), pg_temp.marked('m2', 'g/big', 4, 0), pg_temp.marked('m3', 'g/big', 3,
+    3) \g /dev/null
 update gnatter.device set live_until = '2000-01-01';
 select results_eq($$ select user_name, is_group_counts, counts_seq, delivered_count, read_count
-                       from gnatter.device_scan_marks(array[pg_temp.d('alice:phone')], 0, 1) where conversation_name = 'g/big' $$,
+                       from gnatter.device_scan_marks(array[pg_temp.d('alice:phone')], 0, 1)
+                           where conversation_name = 'g/big' $$,
     $$ values (null::text, true, 4::bigint, 2::bigint, 1::bigint) $$, '33 members: counts for her newest message');
 select gnatter.remove_member('big', 'm32') \g /dev/null
-select is((select count(*) from gnatter.device_scan_marks(array[pg_temp.d('alice:phone')], 0, 1) where conversation_name = 'g/big' and not is_group_counts),
+select is((select count(*) from gnatter.device_scan_marks(array[pg_temp.d('alice:phone')], 0, 1)
+    where conversation_name = 'g/big' and not is_group_counts),
     3::bigint, '32 members: each one''s marks');
 select is_empty('select * from gnatter.verify()', 'all is well');
 select * from finish();

@@ -5,11 +5,15 @@ select * from no_plan();
 
 -- ---- users ----
 select ok(gnatter.create_user(repeat('x', 32)) > 0, '32 characters are a user');
-select lives_ok(format('select gnatter.create_user(%L)', n), n || ' is a user') from unnest('{a,0,a.b-c_d,9.-_}'::text[]) as n;
-select throws_ok(format('select gnatter.create_user(%L)', n), 'GN006', null, coalesce(replace(quote_literal(n), e'\n', '\n'), 'null') || ' is no user')
-  from unnest(array['', 'A', '.a', '-a', '_a', 'a b', 'a/b', 'a:b', 'ä', 'a+', '#', repeat('x', 33), e'a\n', null]) as n;
+select lives_ok(format('select gnatter.create_user(%L)', n), n || ' is a user')
+    from unnest('{a,0,a.b-c_d,9.-_}'::text[]) as n;
+select throws_ok(format('select gnatter.create_user(%L)', n), 'GN006', null, coalesce(replace(quote_literal(n), e'\n',
+    '\n'), 'null') || ' is no user')
+  from unnest(array['', 'A', '.a', '-a', '_a', 'a b', 'a/b', 'a:b', 'ä', 'a+', '#', repeat('x', 33), e'a\n', null])
+      as n;
 select throws_ok($$ select gnatter.create_user('alice') $$, 'GN004', null, 'a user once');
-select throws_ok(format('select gnatter.add_device(''alice'', %L)', n), 'GN006', null, coalesce(n, 'null') || ' is no device')
+select throws_ok(format('select gnatter.add_device(''alice'', %L)', n), 'GN006', null, coalesce(n,
+    'null') || ' is no device')
   from unnest(array['', 'P', 'a:b', repeat('x', 33), null]) as n;
 select lives_ok(format('select gnatter.create_group(%L, ''alice'')', n), n || ' is a group')
   from unnest(array['g', repeat('x', 64), '0.-_']) as n;
@@ -29,6 +33,7 @@ select throws_ok($$ select 'king'::gnatter.role_name $$, '23514', null, 'there i
 
 -- ---- routes: as conversation_route() of clients/protocol ----
 select is((select route from gnatter.conversation where name = 'g/kitchen'),
-          get_byte(sha256('g/kitchen'), 0) * 256 + get_byte(sha256('g/kitchen'), 1), 'a route is made of two bytes of SHA-256');
+          get_byte(sha256('g/kitchen'), 0) * 256 + get_byte(sha256('g/kitchen'), 1),
+              'a route is made of two bytes of SHA-256');
 select * from finish();
 rollback;

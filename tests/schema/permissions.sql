@@ -7,10 +7,13 @@ select plan(26);
 prepare granted as
     select p.proname::text from pg_proc p
      where p.pronamespace = 'gnatter'::regnamespace and has_function_privilege($1::text, p.oid, 'execute');
-select set_eq('execute granted(''gnatter_service'')', '{device_open,conversation_load,conversation_members,conversation_cursors,
-    append,append_careful,log_page,log_senders,marks_flush,device_scan,device_scan_marks,device_live,device_gone,devices_reset,
+select set_eq('execute granted(''gnatter_service'')',
+    '{device_open,conversation_load,conversation_members,conversation_cursors,
+    append,append_careful,log_page,log_senders,marks_flush,device_scan,device_scan_marks,device_live,device_gone,
+    devices_reset,
     cursors_set,presence_state,revocations,rpc,history_items}'::text[], 'the service has its functions');
-select set_eq('execute granted(''gnatter_admin'')', '{create_user,create_users,remove_user,revoke_user,add_device,revoke_device,create_group,
+select set_eq('execute granted(''gnatter_admin'')',
+    '{create_user,create_users,remove_user,revoke_user,add_device,revoke_device,create_group,
     rename_group,delete_group,add_member,remove_member,set_role,delete_message,purge,verify,revocations}'::text[],
     'an administrator has hers');
 select is_empty('execute granted(''gnatter_readonly'')', 'a reader has none');
@@ -33,7 +36,8 @@ select set_eq($$
     select c.relname::text from pg_class c
      where c.relnamespace = 'gnatter'::regnamespace and c.relkind in ('r', 'v')
        and has_table_privilege('gnatter_admin', c.oid, 'select')
-$$, '{users,devices,groups,members,messages,migration,member}'::text[], 'an administrator reads the views and memberships');
+$$, '{users,devices,groups,members,messages,migration,member}'::text[],
+    'an administrator reads the views and memberships');
 select ok(not has_column_privilege('gnatter_admin', 'gnatter.member', column_name, 'insert')
           and not has_column_privilege('gnatter_admin', 'gnatter.member', column_name, 'update'),
           column_name || ' is nobody''s to write')
@@ -49,16 +53,19 @@ set local role gnatter_service;
 select lives_ok($$ select * from gnatter.conversation_load('{d/alice/bob}', '{true}') $$, 'the service loads');
 select throws_ok('select * from gnatter.messages', '42501', null, 'and reads no view');
 select throws_ok($$ select gnatter.create_user('eve') $$, '42501', null, 'and makes no user');
-select throws_ok($$ select gnatter.event_append(1, null, 'renamed', '{}', false) $$, '42501', null, 'and calls nothing internal');
+select throws_ok($$ select gnatter.event_append(1, null, 'renamed', '{}', false) $$, '42501', null,
+    'and calls nothing internal');
 select throws_ok($$ create table gnatter.mine () $$, '42501', null, 'and creates nothing');
 reset role;
 set local role gnatter_admin;
 select lives_ok($$ select gnatter.create_user('eve') $$, 'an administrator makes a user');
-select lives_ok($$ insert into gnatter.members (group_name, user_name) values ('kitchen', 'eve') $$, 'and takes her into a group');
+select lives_ok($$ insert into gnatter.members (group_name, user_name) values ('kitchen', 'eve') $$,
+    'and takes her into a group');
 select throws_ok('select * from gnatter.message', '42501', null, 'but does not read what was written');
 select throws_ok($$ select gnatter.rpc(1, 'x', 'devices', '{}') $$, '42501', null, 'and does not speak as a device');
 select throws_ok($$ update gnatter.member set left_seq = 1 $$, '42501', null, 'and does not touch intervals');
-select throws_ok($$ select gnatter.append('{}', '{}', '{}', '{}', '{}', '{}', '{}') $$, '42501', null, 'and appends nothing');
+select throws_ok($$ select gnatter.append('{}', '{}', '{}', '{}', '{}', '{}', '{}') $$, '42501', null,
+    'and appends nothing');
 reset role;
 select * from finish();
 rollback;

@@ -7,7 +7,7 @@
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 top=$(cd "$here/../.." && pwd)
-bin=$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -V | tail -1)
+bin=$(find /usr/lib/postgresql -mindepth 2 -maxdepth 2 -name bin 2>/dev/null | sort -V | tail -1)
 [ -n "$bin" ] || bin=$(pg_config --bindir)
 case ${1:-} in
 '' | --*) ;;
@@ -34,7 +34,8 @@ trap 'stop; exit 130' INT TERM
 cd "$dir"
 as "$bin/initdb" -D "$dir/data" -U postgres --auth=trust -E UTF8 --locale=C.UTF-8 >"$dir/initdb.log" 2>&1 ||
     { cat "$dir/initdb.log" >&2; exit 1; }
-as "$bin/pg_ctl" -D "$dir/data" -w -l "$dir/log" -o "-c listen_addresses= -k $dir -p 5432 ${GNATTER_PG_OPTIONS:-}" start >/dev/null ||
+options="-c listen_addresses= -k $dir -p 5432 ${GNATTER_PG_OPTIONS:-}"
+as "$bin/pg_ctl" -D "$dir/data" -w -l "$dir/log" -o "$options" start >/dev/null ||
     { cat "$dir/log" >&2; exit 1; }
 export PGHOST="$dir" PGPORT=5432 PGUSER=postgres PGDATABASE=gnatter PGOPTIONS='-c client_min_messages=warning'
 "$bin/createdb" gnatter
@@ -69,7 +70,7 @@ case ${1:-} in
     for file in "$@"; do
         name=$(basename "$file")
         case $name in
-        fixture.sql) continue ;;
+        fixture.sql) ;;
         *.sql) "$bin/psql" -qXAtb -v ON_ERROR_STOP=1 -f "$file" 2>&1 || echo "not ok ended by an error" ;;
         *.py) /usr/bin/python3 -B "$file" 2>&1 || true ;;
         esac | sed "s|^|$name |"

@@ -4,7 +4,8 @@ select plan(13);
 
 select is_empty($$
     select c.relname from pg_class c
-     where c.relnamespace = 'gnatter'::regnamespace and c.relkind in ('r', 'v') and obj_description(c.oid, 'pg_class') is null
+     where c.relnamespace = 'gnatter'::regnamespace and c.relkind in ('r', 'v') and obj_description(c.oid, 'pg_class')
+         is null
 $$, 'tables and views have a comment');
 select is_empty($$
     select c.relname, a.attname from pg_class c join pg_attribute a on a.attrelid = c.oid
@@ -17,7 +18,8 @@ select is_empty($$
 $$, 'functions have a comment');
 select is_empty($$
     select t.tgname from pg_trigger t join pg_class c on c.oid = t.tgrelid
-     where c.relnamespace = 'gnatter'::regnamespace and not t.tgisinternal and obj_description(t.oid, 'pg_trigger') is null
+     where c.relnamespace = 'gnatter'::regnamespace and not t.tgisinternal and obj_description(t.oid, 'pg_trigger')
+         is null
 $$, 'triggers have a comment');
 select is_empty($$
     select t.typname from pg_type t
@@ -35,9 +37,11 @@ $$, 'roles have a comment');
 select isnt(obj_description('gnatter'::regnamespace, 'pg_namespace'), null, 'the schema has a comment');
 
 select is_empty($$
-    select c.relname from pg_class c where c.relnamespace = 'gnatter'::regnamespace and c.relowner <> 'gnatter_owner'::regrole
+    select c.relname from pg_class c where c.relnamespace = 'gnatter'::regnamespace
+        and c.relowner <> 'gnatter_owner'::regrole
     union all
-    select p.proname from pg_proc p where p.pronamespace = 'gnatter'::regnamespace and p.proowner <> 'gnatter_owner'::regrole
+    select p.proname from pg_proc p where p.pronamespace = 'gnatter'::regnamespace
+        and p.proowner <> 'gnatter_owner'::regrole
 $$, 'everything belongs to gnatter_owner');
 select is_empty($$
     select p.oid::regprocedure from pg_proc p
@@ -51,7 +55,8 @@ select is_empty($$
 $$, 'only security definer functions are let out: the others are internal');
 select is_empty($$
     select p.oid::regprocedure from pg_proc p
-     where p.pronamespace = 'gnatter'::regnamespace and obj_description(p.oid, 'pg_proc') ~ '[iI]nternal$' and p.prosecdef
+     where p.pronamespace = 'gnatter'::regnamespace and obj_description(p.oid, 'pg_proc') ~ '[iI]nternal$'
+         and p.prosecdef
        and p.proname <> 'direct_create'
        and exists (select from unnest('{gnatter_service,gnatter_admin,gnatter_readonly}'::text[]) as r
                     where has_function_privilege(r, p.oid, 'execute'))

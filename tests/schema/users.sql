@@ -4,8 +4,10 @@ begin;
 select * from no_plan();
 
 -- ---- devices ----
-select set_eq($$ select device_id, user_id, ack_auto, ord from gnatter.device_open('{bob:phone,nobody:phone,alice:phone,alice,alice:,:phone,alice:phone:x,alice:tv}') $$,
-    $$ values (pg_temp.d('bob:phone'), pg_temp.u('bob'), false, 1), (pg_temp.d('alice:phone'), pg_temp.u('alice'), false, 3) $$,
+select set_eq($$ select device_id, user_id, ack_auto, ord
+    from gnatter.device_open('{bob:phone,nobody:phone,alice:phone,alice,alice:,:phone,alice:phone:x,alice:tv}') $$,
+    $$ values (pg_temp.d('bob:phone'), pg_temp.u('bob'), false, 1), (pg_temp.d('alice:phone'), pg_temp.u('alice'),
+        false, 3) $$,
     'device_open: ids in the places of known devices, nothing for others');
 select gnatter.add_device('bob', 'esp', 'auto') \g /dev/null
 select is((select ack_auto from gnatter.device_open('{bob:esp}')), true, 'ack mode auto');
@@ -21,33 +23,41 @@ select is(pg_temp.say('alice:phone', 'g/kitchen', 'm1'), '2', 'a message');
 select pg_temp.say('alice:phone', 'd/alice/bob', 'm1') \g /dev/null
 select gnatter.remove_member('kitchen', 'carol') \g /dev/null
 select gnatter.add_device('carol', 'new'), gnatter.add_device('bob', 'new') \g /dev/null
-select set_eq($$ select conversation_name, acked_seq from gnatter.device_scan(array[pg_temp.d('bob:new'), pg_temp.d('carol:new')], 0, 1) $$,
+select set_eq($$ select conversation_name, acked_seq from gnatter.device_scan(array[pg_temp.d('bob:new'),
+    pg_temp.d('carol:new')], 0, 1) $$,
               $$ select ''::text, 0::bigint where false $$, 'a new device has nothing to catch up');
 select set_eq($$ select c.name::text, k.acked_seq from gnatter.cursor k
-                   join gnatter.conversation c using (conversation_id) join gnatter.device d using (device_id) where d.name = 'new' $$,
-              $$ values ('g/kitchen', 3::bigint), ('g/kitchen', 3), ('d/alice/bob', 1) $$, 'its cursors are at the present');
+                   join gnatter.conversation c using (conversation_id) join gnatter.device d using (device_id)
+                       where d.name = 'new' $$,
+              $$ values ('g/kitchen', 3::bigint), ('g/kitchen', 3), ('d/alice/bob', 1) $$,
+                  'its cursors are at the present');
 
 -- ---- revoking ----
-select throws_ok($$ select gnatter.revoke_device('bob', 'nothing') $$, 'GN006', null, 'revoking a device that is not there');
+select throws_ok($$ select gnatter.revoke_device('bob', 'nothing') $$, 'GN006', null,
+    'revoking a device that is not there');
 select throws_ok($$ select gnatter.revoke_device('nobody', 'phone') $$, 'GN002', null, 'revoking a device of nobody');
 select pg_temp.d('bob:new') as old_device \gset
 select lives_ok($$ select gnatter.revoke_device('bob', 'new') $$, 'revoking');
 select is_empty($$ select * from gnatter.device_open('{bob:new}') $$, 'a revoked device is unknown');
-select is_empty($$ select * from gnatter.devices where user_name = 'bob' and device_name = 'new' $$, 'and not in the view');
+select is_empty($$ select * from gnatter.devices where user_name = 'bob' and device_name = 'new' $$,
+    'and not in the view');
 select is_empty($$ select * from gnatter.cursor where device_id = $$ || :old_device, 'its cursors are gone');
 select results_eq($$ select name, valid_after_s from gnatter.revocations('1 day') $$,
-    $$ select 'bob:new', extract(epoch from tokens_valid_after)::bigint from gnatter.device where name = 'new' and removed_at is not null $$,
+    $$ select 'bob:new', extract(epoch from tokens_valid_after)::bigint from gnatter.device where name = 'new'
+        and removed_at is not null $$,
     'its tokens are revoked');
 select cmp_ok((select valid_after_s from gnatter.revocations(null)), '>', floor(extract(epoch from now()))::bigint,
               'from a full second that has not come yet: a token of this second is void');
-select is_empty($$ select * from gnatter.revocations('-1 day') $$, 'revocations older than a token can be are left out');
+select is_empty($$ select * from gnatter.revocations('-1 day') $$,
+    'revocations older than a token can be are left out');
 select lives_ok($$ select gnatter.add_device('bob', 'new') $$, 'the name can be registered again');
 select isnt(pg_temp.d('bob:new'), :old_device::bigint, 'that is another device');
 select isnt((select tokens_valid_after from gnatter.devices where user_name = 'bob' and device_name = 'new'), null,
             'whose old tokens stay void');
 select is((select count(*) from gnatter.revocations(null) where name = 'bob:new'), 1::bigint, 'and are told once');
 select lives_ok($$ select gnatter.revoke_user('bob') $$, 'revoking all tokens of a user');
-select is((select count(*) from gnatter.revocations(null) where name = 'bob'), 1::bigint, 'is told with the user''s name');
+select is((select count(*) from gnatter.revocations(null) where name = 'bob'), 1::bigint,
+    'is told with the user''s name');
 select throws_ok($$ select gnatter.revoke_user('nobody') $$, 'GN002', null, 'of nobody');
 select isnt_empty($$ select * from gnatter.device_open('{bob:new}') $$, 'the devices stay');
 
@@ -55,41 +65,51 @@ select isnt_empty($$ select * from gnatter.device_open('{bob:new}') $$, 'the dev
 select gnatter.device_live(array[pg_temp.d('bob:phone')]) \g /dev/null
 select is((select is_live from gnatter.devices where user_name = 'bob' and device_name = 'phone'), true, 'live');
 select gnatter.device_gone(array[pg_temp.d('bob:phone')], array[gnatter.now_ms() + 60000]) \g /dev/null
-select results_eq($$ select is_live, date_trunc('minute', last_seen_at) >= date_trunc('minute', now()) from gnatter.devices where user_name = 'bob' and device_name = 'phone' $$,
+select results_eq($$ select is_live, date_trunc('minute', last_seen_at) >= date_trunc('minute', now())
+    from gnatter.devices where user_name = 'bob' and device_name = 'phone' $$,
     $$ values (false, true) $$, 'gone, and when it was seen last');
-select cmp_ok((select last_seen_at - live_until from gnatter.device where device_id = pg_temp.d('bob:phone')), '=', '10 s'::interval,
+select cmp_ok((select last_seen_at - live_until from gnatter.device where device_id = pg_temp.d('bob:phone')), '=',
+    '10 s'::interval,
     'marks of the last 10 seconds are told again');
 select gnatter.device_gone(array[pg_temp.d('bob:phone')], '{1000}') \g /dev/null
-select cmp_ok((select live_until from gnatter.device where device_id = pg_temp.d('bob:phone')), '>', now(), 'never back');
+select cmp_ok((select live_until from gnatter.device where device_id = pg_temp.d('bob:phone')), '>', now(),
+    'never back');
 select gnatter.device_live(array[pg_temp.d('bob:phone')]), gnatter.devices_reset() \g /dev/null
 select is((select count(*) from gnatter.devices where is_live), 0::bigint, 'a service that starts: nobody is live');
 
 -- ---- presence ----
 select results_eq($$ select ord, visible, user_id, last_seen_s is not null from gnatter.presence_state(
-        array[pg_temp.u('alice'), pg_temp.u('dave'), pg_temp.u('dave'), pg_temp.u('carol')], '{bob,bob,dave,nobody}') $$,
-    $$ values (1, true, pg_temp.u('bob'), true), (2, false, pg_temp.u('bob'), true), (3, true, pg_temp.u('dave'), false),
+        array[pg_temp.u('alice'), pg_temp.u('dave'), pg_temp.u('dave'), pg_temp.u('carol')],
+            '{bob,bob,dave,nobody}') $$,
+    $$ values (1, true, pg_temp.u('bob'), true), (2, false, pg_temp.u('bob'), true), (3, true, pg_temp.u('dave'),
+        false),
               (4, false, null::bigint, false) $$, 'presence is shown to who shares a conversation, and to oneself');
-select is((select visible from gnatter.presence_state(array[pg_temp.u('alice')], '{carol}')), false, 'not to who shared one');
+select is((select visible from gnatter.presence_state(array[pg_temp.u('alice')], '{carol}')), false,
+    'not to who shared one');
 
 -- ---- removing ----
 select gnatter.create_group('band', 'dave', '{alice,bob}') \g /dev/null
 select pg_temp.say('dave:phone', 'g/band', 'm1') \g /dev/null
 select lives_ok($$ select gnatter.remove_user('dave') $$, 'removing a user');
 select is_empty($$ select * from gnatter.devices where user_name = 'dave' $$, 'her devices go');
-select is_empty($$ select * from gnatter.members where user_name = 'dave' and group_name is not null $$, 'she leaves her groups');
+select is_empty($$ select * from gnatter.members where user_name = 'dave' and group_name is not null $$,
+    'she leaves her groups');
 select is(pg_temp.log('g/band', 2), array['2 dave:phone m1', '3 - member-removed {"user":"dave"}',
     '4 - role-changed {"user":"alice","role":"owner"}'], 'which is an event, and so is who is owner now');
-select isnt((select removed_at from gnatter.users where user_name = 'dave'), null, 'the view tells that she was removed');
+select isnt((select removed_at from gnatter.users where user_name = 'dave'), null,
+    'the view tells that she was removed');
 select throws_ok($$ select gnatter.create_user('dave') $$, 'GN004', null, 'her name stays taken');
 select throws_ok($$ select gnatter.remove_user('dave') $$, 'GN002', null, 'removing twice');
 select throws_ok($$ select gnatter.add_device('dave', 'tv') $$, 'GN002', null, 'no more devices');
 select throws_ok($$ select gnatter.add_member('kitchen', 'dave') $$, 'GN002', null, 'no more groups');
-select is((select state from gnatter.conversation_load('{d/alice/dave}', '{true}')), 'no-such-user', 'nobody starts to talk to her');
+select is((select state from gnatter.conversation_load('{d/alice/dave}', '{true}')), 'no-such-user',
+    'nobody starts to talk to her');
 select isnt_empty($$ select * from gnatter.revocations(null) where name = 'dave' $$, 'her tokens are void');
 
 -- ---- many at once ----
 select results_eq($$ select * from gnatter.create_users('{u1,bob,u2}', 'load') $$,
-    $$ select ord, case ord when 2 then (select valid_after_s from gnatter.revocations(null) where name = 'bob') else 0 end
+    $$ select ord, case ord when 2 then (select valid_after_s from gnatter.revocations(null)
+        where name = 'bob') else 0 end
          from generate_series(1, 3) as ord $$, 'create_users: when tokens of each device count from');
 select is((select count(*) from gnatter.device_open('{u1:load,u2:load,bob:load}')), 3::bigint, 'all are there');
 select is((select count(*) from gnatter.create_users('{u1,bob,u2}', 'load')), 3::bigint, 'again: nothing new');

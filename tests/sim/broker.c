@@ -212,6 +212,14 @@ static void rewound(struct world *world, int device, int conversation)
     }
 }
 
+static void was_read(struct world *world, int user, struct line line)
+{
+    if (world->fed_read[user][line.conversation] < line.seq)
+        world->fed_read[user][line.conversation] = line.seq;
+    if (world->core_read[user][line.conversation] < line.seq)
+        world->core_read[user][line.conversation] = line.seq;
+}
+
 static void feed_lines(struct world *world, int record)
 {
     const struct record *r = &world->records[record];
@@ -231,9 +239,8 @@ static void feed_lines(struct world *world, int record)
             continue;
         }
         acked(world, r->device, line.conversation, line.seq);
-        int64_t *read = &world->fed_read[world->devices[r->device].user][line.conversation];
-        if (r->kind == RECORD_READ && *read < line.seq)
-            *read = line.seq;
+        if (r->kind == RECORD_READ)
+            was_read(world, world->devices[r->device].user, line);
         core_on_mark(world->core, world->now_ms, token, r->kind == RECORD_READ ? CORE_MARK_READ : CORE_MARK_ACK,
                      &identity, name, line.seq);
     }
@@ -451,6 +458,7 @@ void service_crash(struct world *world)
     core_free(world->core);
     world->core = NULL;
     world->has_barrier = false;
+    memset(world->core_read, 0, sizeof world->core_read);
     world->core_first_feed = world->feeds_len;
 }
 

@@ -248,7 +248,7 @@ void set_barrier(struct world *world)
     for (int user = 0; user < world->users_len; user++)
         for (int i = 0; i < world->conversations_len; i++) {
             const struct db_conversation *c = &world->conversations[i];
-            int64_t seq = world->fed_read[user][i] < c->last_seq ? world->fed_read[user][i] : c->last_seq;
+            int64_t seq = world->core_read[user][i] < c->last_seq ? world->core_read[user][i] : c->last_seq;
             world->barrier_read[user][i] = db_last_visible(c, user, seq);
         }
 }

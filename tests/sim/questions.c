@@ -13,6 +13,7 @@ struct asked_load {
     bool creates;
     enum core_load_state state;
     int64_t last_seq, first_seq, version;
+    bool is_deleted;
     struct db_member members[USERS_MAX];
     int64_t cursors[DEVICES_MAX];
 };
@@ -213,6 +214,7 @@ static void run_load(struct world *world, struct asked_load *load)
     load->last_seq = c->last_seq;
     load->first_seq = c->first_seq;
     load->version = c->version;
+    load->is_deleted = c->is_deleted;
     memcpy(load->members, c->members, sizeof load->members);
     for (int i = 0; i < world->devices_len; i++)
         load->cursors[i] = world->devices[i].is_registered ? world->cursors[i][load->conversation] : -1;
@@ -464,9 +466,18 @@ static void tell_loaded(struct world *world, const struct asked_load *load)
             cursors[cursors_len++] = (struct core_cursor){DEVICE_ID(i), USER_ID(world->devices[i].user), load->cursors[i]};
     trace(world, "loaded: %s, state %d, last %ld", c->name, (int)load->state, (long)load->last_seq);
     core_on_loaded(world->core, world->now_ms,
-                   &(struct core_conversation){slice_of(c->name), load->state, CONVERSATION_ID(load->conversation),
-                                               load->last_seq, load->first_seq, load->version, c->is_group, members,
-                                               members_len, cursors, cursors_len});
+                   &(struct core_conversation){.name = slice_of(c->name),
+                                               .state = load->state,
+                                               .conversation_id = CONVERSATION_ID(load->conversation),
+                                               .last_seq = load->last_seq,
+                                               .first_seq = load->first_seq,
+                                               .membership_version = load->version,
+                                               .is_group = c->is_group,
+                                               .is_deleted = load->is_deleted,
+                                               .members = members,
+                                               .members_len = members_len,
+                                               .cursors = cursors,
+                                               .cursors_len = cursors_len});
 }
 
 static const char *const event_words[] = {[EVENT_CREATED] = "created",

@@ -150,6 +150,7 @@ struct world {
     struct message_truth messages[MESSAGES_MAX];
     int64_t cursors[DEVICES_MAX][CONVERSATIONS_MAX]; /* -1: no row */
     int64_t fed_read[USERS_MAX][CONVERSATIONS_MAX];  /* the highest read that was given to any core */
+    int64_t core_read[USERS_MAX][CONVERSATIONS_MAX]; /* to the one that runs */
     /* database connection */
     bool is_database_up, is_read_only, is_failing;
     struct question *asked, **asked_end;     /* not run yet */

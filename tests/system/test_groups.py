@@ -309,12 +309,12 @@ def test_administrators_commands_reach_devices(cast):
     event = bob.wait_for("event", word="created")
     assert event.user == "-" and event.seq == 1
     node.ctl("group", "add", name, carol.user)
-    event = carol.wait_for("event", word="member-added", timeout=5)
+    event = carol.wait_for("event", word="member-added", timeout=10)
     assert (event.user, event.seq, body(event)) == ("-", 2, {"user": carol.user, "role": "member"})
     node.ctl("group", "role", name, carol.user, "admin")
-    assert body(bob.wait_for("event", word="role-changed", timeout=5)) == {"user": carol.user, "role": "admin"}
+    assert body(bob.wait_for("event", word="role-changed", timeout=10)) == {"user": carol.user, "role": "admin"}
     node.ctl("group", "remove", name, bob.user)
-    assert bob.wait_for("event", word="member-removed", timeout=5).seq == 4
+    assert bob.wait_for("event", word="member-removed", timeout=10).seq == 4
     shown = node.ctl("group", "show", name).stdout
     assert alice.user in shown and carol.user in shown and bob.user not in shown
     assert name in node.ctl("group", "list").stdout

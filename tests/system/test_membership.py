@@ -112,19 +112,19 @@ def test_functions(cast):
     name = cast.name("sql")
     group = f"g/{name}"
     admin(cast, f"select gnatter.create_group('{name}', '{alice.user}', array['{bob.user}'])")
-    event = alice.wait_for("event", conversation=group, timeout=3)
+    event = alice.wait_for("event", conversation=group, timeout=10)
     assert (event.seq, event.user, event.word) == (1, "-", "created")
     carol, = cast(1)
     admin(cast, f"select gnatter.add_member('{name}', '{carol.user}')")
-    assert carol.wait_for("event", conversation=group, timeout=3).seq == 2
+    assert carol.wait_for("event", conversation=group, timeout=10).seq == 2
     carol.say(group)
     admin(cast, f"select gnatter.set_role('{name}', '{carol.user}', 'admin')")
-    assert json.loads(bob.wait_for("event", word="role-changed", timeout=3).payload)["role"] == "admin"
+    assert json.loads(bob.wait_for("event", word="role-changed", timeout=10).payload)["role"] == "admin"
     admin(cast, f"select gnatter.remove_member('{name}', '{bob.user}')")
-    assert bob.wait_for("event", word="member-removed", timeout=3).seq == 5
+    assert bob.wait_for("event", word="member-removed", timeout=10).seq == 5
     assert bob.refused(group) == "not-member"
     admin(cast, f"select gnatter.delete_group('{name}')")
-    assert alice.wait_for("event", word="deleted", timeout=3).seq == 6
+    assert alice.wait_for("event", word="deleted", timeout=10).seq == 6
     carol.wait_for("event", word="deleted")
 
 
@@ -134,11 +134,11 @@ def test_dml_on_members(cast):
     alice.wait_for("event", seq=1)
     name = group[2:]
     admin(cast, f"insert into gnatter.members (group_name, user_name, role) values ('{name}', '{carol.user}', 'member')")
-    assert carol.wait_for("event", word="member-added", timeout=3).seq == 2
+    assert carol.wait_for("event", word="member-added", timeout=10).seq == 2
     admin(cast, f"update gnatter.members set role = 'admin' where group_name = '{name}' and user_name = '{carol.user}'")
-    assert bob.wait_for("event", word="role-changed", timeout=3).seq == 3
+    assert bob.wait_for("event", word="role-changed", timeout=10).seq == 3
     admin(cast, f"delete from gnatter.members where group_name = '{name}' and user_name = '{bob.user}'")
-    assert bob.wait_for("event", word="member-removed", timeout=3).seq == 4
+    assert bob.wait_for("event", word="member-removed", timeout=10).seq == 4
     assert bob.refused(group) == "not-member"
     sent = carol.say(group)
     assert alice.wait_for("chat", id=sent.id).seq == 5
@@ -153,7 +153,7 @@ def test_several_changes_in_one_transaction(cast):
         select gnatter.remove_member('{name}', '{bob.user}');
         select gnatter.set_role('{name}', '{carol.user}', 'admin');
         commit;""")
-    alice.wait_for("event", seq=4, timeout=3)
+    alice.wait_for("event", seq=4, timeout=10)
     assert [i.word for i in alice.items(group)] == ["created", "member-added", "member-removed", "role-changed"]
     assert gets(bob, group) == [1, 2, 3] and carol.wait_for("event", seq=4)
     assert gets(carol, group) == [2, 3, 4]

@@ -12,7 +12,10 @@
 #include "broker-plugin/options.h"
 
 #define REQUIRED                                                                                                       \
-    {"keys_file", "/k"}, {"link_secret_file", "/s"}, {"journal_file", "/j"}, { "revocations_file", "/r" }
+    {"keys_file", "/k"}, {"link_secret_file", "/s"}, {"journal_file", "/j"},                                           \
+    {                                                                                                                  \
+        "revocations_file", "/r"                                                                                       \
+    }
 
 static void options_are_a_table(void **state)
 {
@@ -117,7 +120,8 @@ static void payloads(void **state)
         assert_int_equal(authorize_publish(slice_of(cases[i].topic), false, &topic), STATUS_OK);
         enum status status = authorize_payload(&topic, cases[i].payload, LIMIT_RPC_BYTES + 1, &lines);
         if (status != cases[i].status || (status == STATUS_OK && lines != cases[i].lines))
-            fail_msg("%s with %zu bytes: %s, %u lines", cases[i].topic, cases[i].payload.len, status_name(status), lines);
+            fail_msg("%s with %zu bytes: %s, %u lines", cases[i].topic, cases[i].payload.len, status_name(status),
+                     lines);
     }
 }
 
@@ -128,7 +132,7 @@ static void lists_are_bounded(void **state)
     struct topic topic;
     uint32_t lines;
     for (int i = 0; i <= LIMIT_LIST_LINES; i++)
-        memcpy(list + 8 * i, "u/bob 1\n", 8);
+        memcpy(list + 8 * i, "u/bob 1\n", 8); /* NOLINT(bugprone-not-null-terminated-result) */
     assert_int_equal(authorize_publish(SLICE("read"), false, &topic), STATUS_OK);
     struct slice payload = {list, 8 * LIMIT_LIST_LINES};
     assert_int_equal(authorize_payload(&topic, payload, 100000, &lines), STATUS_OK);
@@ -143,16 +147,11 @@ static void subscribing(void **state)
     static const struct {
         const char *filter, *below, *watched;
     } cases[] = {
-        {"inbox/alice/#", "#", NULL},
-        {"inbox/alice/chat/+/bob/#", "chat/+/bob/#", NULL},
-        {"presence/bob", NULL, "bob"},
-        {"inbox/alice", NULL, NULL},
-        {"inbox/alic/#", NULL, NULL},
-        {"inbox/alicex/#", NULL, NULL},
-        {"inbox/+/chat", NULL, NULL},
-        {"$share/x/inbox/alice/#", NULL, NULL},
-        {"presence/#", NULL, NULL},
-        {"#", NULL, NULL},
+        {"inbox/alice/#", "#", NULL},  {"inbox/alice/chat/+/bob/#", "chat/+/bob/#", NULL},
+        {"presence/bob", NULL, "bob"}, {"inbox/alice", NULL, NULL},
+        {"inbox/alic/#", NULL, NULL},  {"inbox/alicex/#", NULL, NULL},
+        {"inbox/+/chat", NULL, NULL},  {"$share/x/inbox/alice/#", NULL, NULL},
+        {"presence/#", NULL, NULL},    {"#", NULL, NULL},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct filter_wish wish;
@@ -179,9 +178,10 @@ static void receiving(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(options_are_a_table), cmocka_unit_test(bad_options), cmocka_unit_test(publishing),
-        cmocka_unit_test(payloads),            cmocka_unit_test(lists_are_bounded),
-        cmocka_unit_test(subscribing),         cmocka_unit_test(receiving),
+        cmocka_unit_test(options_are_a_table), cmocka_unit_test(bad_options),
+        cmocka_unit_test(publishing),          cmocka_unit_test(payloads),
+        cmocka_unit_test(lists_are_bounded),   cmocka_unit_test(subscribing),
+        cmocka_unit_test(receiving),
     };
     return cmocka_run_group_tests_name("authorize", tests, NULL, NULL);
 }

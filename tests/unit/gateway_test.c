@@ -1,5 +1,10 @@
 /* The whole plugin but Mosquitto: a list stands for the broker.
- * link: broker-plugin/gateway.c broker-plugin/ingest.c broker-plugin/link.c broker-plugin/admit.c broker-plugin/authorize.c broker-plugin/bucket.c broker-plugin/deliver.c broker-plugin/journal.c broker-plugin/locked_file.c broker-plugin/options.c broker-plugin/overload.c broker-plugin/rates.c broker-plugin/remembered.c broker-plugin/revoked.c broker-plugin/sessions.c broker-plugin/subscriptions.c broker-plugin/uplink.c */
+ * link: broker-plugin/gateway.c broker-plugin/ingest.c broker-plugin/link.c broker-plugin/admit.c
+ * link: broker-plugin/authorize.c broker-plugin/bucket.c broker-plugin/deliver.c broker-plugin/journal.c
+ * link: broker-plugin/locked_file.c broker-plugin/options.c broker-plugin/overload.c broker-plugin/rates.c
+ * link: broker-plugin/remembered.c broker-plugin/revoked.c broker-plugin/sessions.c
+ * link: broker-plugin/subscriptions.c broker-plugin/uplink.c
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -95,8 +100,8 @@ static enum status start(const char *bytes, const char *burst)
     for (int i = 0; i < 4; i++)
         (void)snprintf(paths[i], sizeof paths[i], "%s/%s", home, names[i]);
     const struct option_given given[] = {
-        {"keys_file", paths[0]},   {"link_secret_file", paths[1]},  {"journal_file", paths[2]},
-        {"revocations_file", paths[3]}, {"journal_bytes", bytes}, {"messages_burst", burst},
+        {"keys_file", paths[0]},        {"link_secret_file", paths[1]}, {"journal_file", paths[2]},
+        {"revocations_file", paths[3]}, {"journal_bytes", bytes},       {"messages_burst", burst},
     };
     return gateway_init(&the_gateway, given, 6);
 }
@@ -144,15 +149,15 @@ static const char *token_of(const char *user, const char *device, int64_t issued
     (void)snprintf(token, sizeof token, "eyJhbGciOiJFZERTQSJ9.%s", part);
     (void)crypto_sign_detached(signature, NULL, (unsigned char *)token, strlen(token), secret_key);
     (void)sodium_bin2base64(part, sizeof part, signature, sizeof signature, sodium_base64_VARIANT_URLSAFE_NO_PADDING);
-    (void)strcat(token, ".");
-    (void)strcat(token, part);
+    size_t len = strlen(token);
+    (void)snprintf(token + len, sizeof token - len, ".%s", part);
     return token;
 }
 
 /* Handles are numbers here. */
 static const void *handle(uintptr_t number)
 {
-    return (const void *)number;
+    return (const void *)number; /* NOLINT(performance-no-int-to-ptr) */
 }
 
 static struct session *arrive(uintptr_t number, const char *user, const char *device, bool is_clean)
@@ -208,9 +213,9 @@ static void deliver_to(const struct session *const sessions[], uint32_t len, str
     unsigned char *numbers = malloc(4 * (size_t)len);
     for (uint32_t i = 0; i < len; i++)
         frame_session_put(numbers, i, sessions[i]->number);
-    add((struct frame_op){.type = DOWN_DELIVER,
-                          .deliver = {.qos = 1, .tail = SLICE("synced"), .payload = payload, .sessions = numbers,
-                                      .sessions_len = len}});
+    add((struct frame_op){
+        .type = DOWN_DELIVER,
+        .deliver = {.qos = 1, .tail = SLICE("synced"), .payload = payload, .sessions = numbers, .sessions_len = len}});
     free(numbers);
 }
 

@@ -23,8 +23,7 @@ static void burst_then_rate(void **state)
     assert_int_equal(bucket_wait_ms(&bucket, rate), 1);
     assert_true(bucket_take(&bucket, rate, 15, 1));
     assert_false(bucket_take(&bucket, rate, 15, 1));
-    for (taken = 0; bucket_take(&bucket, rate, 10015, 1); taken++) {
-    }
+    for (taken = 0; bucket_take(&bucket, rate, 10015, 1); taken++) {}
     assert_int_equal(taken, 1000);
     assert_false(bucket_is_full(&bucket, rate, 30014));
     assert_true(bucket_is_full(&bucket, rate, 30015));
@@ -68,7 +67,7 @@ static void a_user_has_four_times_as_much(void **state)
             taken++;
     }
     assert_int_equal(taken, 400);
-    assert_int_equal(retry_ms, 25);             /* of the user: 40 a second */
+    assert_int_equal(retry_ms, 25);                                 /* of the user: 40 a second */
     assert_true(bucket_take(&devices[5].chat, rates.chat, 0, 100)); /* nothing was taken in vain */
     rates.is_off = true;
     assert_true(rates_take_chat(&rates, &devices[0], &user, 0, &retry_ms));
@@ -84,8 +83,8 @@ static void levels(void **state)
         unsigned fill;
         enum overload_level level;
     } cases[] = {
-        {0, OVERLOAD_NONE}, {500, OVERLOAD_NONE}, {501, OVERLOAD_SHED}, {900, OVERLOAD_SHED}, {901, OVERLOAD_REFUSE},
-        {1000, OVERLOAD_REFUSE},
+        {0, OVERLOAD_NONE},   {500, OVERLOAD_NONE},   {501, OVERLOAD_SHED},
+        {900, OVERLOAD_SHED}, {901, OVERLOAD_REFUSE}, {1000, OVERLOAD_REFUSE},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
         assert_int_equal(overload_level(cases[i].fill), cases[i].level);
@@ -112,8 +111,11 @@ static void retry(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(burst_then_rate), cmocka_unit_test(at_the_edges),
-        cmocka_unit_test(a_user_has_four_times_as_much), cmocka_unit_test(levels), cmocka_unit_test(retry),
+        cmocka_unit_test(burst_then_rate),
+        cmocka_unit_test(at_the_edges),
+        cmocka_unit_test(a_user_has_four_times_as_much),
+        cmocka_unit_test(levels),
+        cmocka_unit_test(retry),
     };
     return cmocka_run_group_tests_name("rates", tests, NULL, NULL);
 }

@@ -15,7 +15,7 @@
 #include "broker-plugin/revoked.h"
 
 #define SLOTS 64u
-#define FULL (SLOTS / 8 * 7)
+#define FULL  (SLOTS / 8 * 7)
 
 static char the_path[64], the_copy[80];
 

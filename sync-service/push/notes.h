@@ -1,0 +1,56 @@
+#ifndef GNATTER_PUSH_NOTES_H
+#define GNATTER_PUSH_NOTES_H
+/*
+ * How a shard tells push that something was appended: one number per conversation, and nothing per member. Noted again
+ * within the same quarter of a second it costs a look into a table; without a registered device it costs one load.
+ *
+ * push_note and push_notes_hand_over: the shard's thread.
+ */
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define PUSH_NOTES_SLOT_MS 256 /* a conversation is handed over at most once in each such slot of time */
+#define PUSH_NOTES_TABLE 4096
+#define PUSH_NOTES_MAX 4096    /* more in one turn: everything is looked at once, instead */
+
+struct pusher;
+struct push_notes {
+    struct pusher *pusher;
+    const atomic_bool *is_wanted;
+    size_t len;
+    bool is_overflown;
+    int64_t ids[PUSH_NOTES_MAX];
+    /* what was noted last in each place; two conversations in one place only cost a note too many */
+    struct {
+        int64_t id, slot;
+    } table[PUSH_NOTES_TABLE];
+};
+
+/* Messages of this conversation were committed. NULL: push is off. */
+static inline void push_note(struct push_notes *notes, int64_t conversation_id, int64_t now_ms)
+{
+    if (notes == NULL || !atomic_load_explicit(notes->is_wanted, memory_order_relaxed))
+        return;
+    size_t at = (size_t)((uint64_t)conversation_id * 0x9e3779b97f4a7c15u >> 52);
+    int64_t slot = now_ms / PUSH_NOTES_SLOT_MS;
+    if (notes->table[at].id == conversation_id && notes->table[at].slot == slot)
+        return;
+    if (notes->len == PUSH_NOTES_MAX) {
+        notes->is_overflown = true;
+        return;
+    }
+    notes->table[at].id = conversation_id;
+    notes->table[at].slot = slot;
+    notes->ids[notes->len++] = conversation_id;
+}
+/* Once per turn. */
+void push_notes_hand_over_all(struct push_notes *notes);
+static inline void push_notes_hand_over(struct push_notes *notes)
+{
+    if (notes != NULL && notes->len > 0)
+        push_notes_hand_over_all(notes);
+}
+
+#endif
