@@ -54,6 +54,7 @@ static int on_basic_auth(int event, void *event_data, void *userdata)
         .address = address != NULL ? address : "?",
         .mqtt_version = mosquitto_client_protocol_version(auth->client),
         .is_clean = mosquitto_client_clean_session(auth->client), /* of a connection taken over it says true later */
+        .is_websocket = mosquitto_client_protocol(auth->client) == mp_websockets,
     };
     (void)event;
     return gateway_connect(userdata, &connect, moment_now()) == VERDICT_OK ? MOSQ_ERR_SUCCESS : MOSQ_ERR_AUTH;

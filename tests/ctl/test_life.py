@@ -76,6 +76,8 @@ def test_as_an_ordinary_user():
         assert node.ctl("token", "alice", "phone").stdout.count(".") == 2
         node.ctl("verify")
         node.ctl("down")
+        node.user = None  # root now: what the parts then run as could not open what nobody made
+        assert "user nobody" in node.refused("up")
     finally:
         node.close()
 

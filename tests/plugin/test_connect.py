@@ -74,6 +74,42 @@ def test_keys_are_read_again(broker, cast):
     cast("alice:phone").connect(token=new.token("alice", "phone"))
 
 
+def test_a_reload_ends_nothing(broker, cast):
+    """The broker asks again about every connection, and about sessions whose device is away."""
+    away = cast("away:phone")
+    away.begin(clean=False)
+    until("CONNACK", lambda: away.code == 0)
+    away.close()
+    devices = [cast("alice:phone").online(), cast("bob:phone", version=5).online(),
+               cast("carol:phone", transport="websockets").online()]
+    service = Service(broker).start()
+    known = dict(service.sessions)
+    assert len(known) == 3
+    broker.reload()
+    broker.wait_log("reload keys=2")
+    cast("dave:phone").online()
+    service.session("dave:phone")  # the link is alive, and this is all that it was told
+    assert {number: session for number, session in service.sessions.items() if number in known} == known
+    assert len(service.sessions) == 4 and not service.of("gone")
+    for device in devices:
+        assert device.ended is None
+        device.client.publish("typing/u/alice", b"1", 0)
+    service.wait_records(3)
+    service.stop()
+
+
+def test_a_retired_key_ends_its_connections(broker, cast, service):
+    old, new = broker.keys
+    leaves = cast("alice:phone").connect(token=old.token("alice", "phone"))
+    stays = cast("bob:phone").connect(token=new.token("bob", "phone"))
+    broker.keys.remove(old)
+    broker.write_keys()
+    broker.reload()
+    service.wait_gone("alice:phone", "closed")
+    until("the connection ends", lambda: leaves.ended is not None)
+    assert stays.ended is None
+
+
 @pytest.mark.parametrize("name, value, said", [
     ("journal_bytes", "none", "plugin_opt_journal_bytes"),
     ("journal_bytes", "1000", "plugin_opt_journal_bytes"),
