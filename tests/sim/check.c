@@ -138,6 +138,9 @@ static void check_mark(struct world *world, int device, int conversation, const 
         violate(world, "mark of user %d in %s is told as %ld, it is %ld", user, c->name, (long)inbox->seq, (long)truth);
     if (!c->members[world->devices[device].user].is_known)
         violate(world, "device %d is told a mark of %s", device, c->name);
+    int receiver = world->devices[device].user;
+    if (receiver != user && c->is_group && !has_sent(c, receiver, inbox->seq))
+        violate(world, "device %d, whose user sent nothing, is told a mark of %s", device, c->name);
     if (inbox->kind == INBOX_DELIVERED && user == world->devices[device].user)
         violate(world, "device %d is told its own delivered", device);
 }

@@ -205,6 +205,8 @@ bool database_notify(struct world *world);
 void database_lose(struct world *world);
 void database_drop_questions(struct world *world); /* run some of those asked, tell nothing */
 
+bool has_sent(const struct db_conversation *conversation, int user, int64_t to_seq);
+
 /* broker.c */
 void port_deliver(void *ctx, const session_ref sessions[], size_t sessions_len, int qos, struct slice tail,
                   struct slice payload);
