@@ -13,6 +13,7 @@
 
 #define CONNECT_WAIT_S 10
 #define KEEP_ALIVE_S 15
+#define IDLE_WAIT_MS 1000
 #define PAUSE_MIN_MS 50
 #define PAUSE_MAX_MS 2000
 #define SECRET_MAX 256
@@ -325,15 +326,20 @@ static int64_t turn(struct broker_link *link, int64_t now_ms)
         log_warning("link", "no-welcome", LOG_TEXT("uri", link->uri));
         link->is_lost = true;
     }
+    uint64_t sent_before = link->frames_sent;
     if (link->state == LINK_UP)
         send_frames(link);
+    bool has_sent = link->frames_sent != sent_before;
     if (link->is_lost) {
         end_life(link);
         return now_ms + link->pause_ms / 2 + randombytes_uniform(link->pause_ms / 2 + 1);
     }
     if (!link->is_welcomed)
         return link->welcome_at_ms;
-    return link->ack_at_ms != 0 ? link->ack_at_ms : now_ms + 1000;
+    if (link->in_flight >= LIMIT_FRAME_CREDIT)
+        return now_ms + IDLE_WAIT_MS; /* a confirmation wakes us */
+    /* Shortly after something was sent there will be something to confirm: nobody has to wake us for that. */
+    return link->ack_at_ms != 0 ? link->ack_at_ms : now_ms + (has_sent ? RUNTIME_ACK_DELAY_MS : IDLE_WAIT_MS);
 }
 
 static void *link_run(void *arg)
@@ -353,8 +359,11 @@ static void *link_run(void *arg)
             again_at_ms = turn(link, now_ms);
         bool has_work = link->is_lost || (link->state == LINK_UP && link->in_flight < LIMIT_FRAME_CREDIT &&
                                           !outbox_is_empty(&link->outbox));
-        if (link->state == LINK_IDLE || !has_work)
-            link_wait(link, &link->wake, link->is_stopping && link->stop_at_ms < again_at_ms ? link->stop_at_ms : again_at_ms);
+        if (link->state != LINK_IDLE && has_work)
+            continue;
+        link->wakes_at_ms = link->is_stopping && link->stop_at_ms < again_at_ms ? link->stop_at_ms : again_at_ms;
+        link_wait(link, &link->wake, link->wakes_at_ms);
+        link->wakes_at_ms = 0; /* awake */
     }
     link->state = LINK_IDLE;
     link_unlock(link);

@@ -43,9 +43,11 @@ void broker_link_free(struct broker_link *link); /* stopped, or never started; N
 
 /* ---- any thread ---- */
 void broker_link_frame_free(struct broker_link *link, struct link_frame *frame);
-/* False: dropped, as that life is over (or there is no memory, and then the link starts over). */
-bool broker_link_put(struct broker_link *link, uint64_t life, const struct parcel *parcel);
-/* Parts of journal records that are done. `position` is the record's index, `boot` the life. */
+/* Into the outbox, and then these parts of journal records are done: one frame tells both. The parcel is dropped when
+ * that life is over (or there is no memory, and then the link starts over). Either may be empty. */
+void broker_link_put(struct broker_link *link, uint64_t life, const struct parcel *parcel,
+                     const struct core_token tokens[], size_t tokens_len);
+/* Parts of journal records that are done. A token's `position` is the record's index, `boot` the life. */
 void broker_link_done(struct broker_link *link, const struct core_token tokens[], size_t tokens_len);
 /* Waits at most that long while the outbox is over its bound; true: it is below it. */
 bool broker_link_has_room(struct broker_link *link, int wait_ms);

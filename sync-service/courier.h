@@ -32,6 +32,8 @@ void courier_deliver(struct courier *courier, const session_ref sessions[], size
                      const struct courier_delivery *delivery);
 /* Hands everything over. */
 void courier_flush(struct courier *courier);
+/* The same, and then these parts of records are done: known to the links together. */
+void courier_flush_done(struct courier *courier, const struct core_token tokens[], size_t tokens_len);
 
 static inline uint32_t session_link(session_ref session)
 {

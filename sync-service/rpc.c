@@ -268,11 +268,9 @@ static void serve(struct worker *worker, const struct rpc_request *request)
 static void serve_and_tell(struct worker *worker, const struct rpc_letter *letter)
 {
     struct rpc_request request = request_read(letter);
-    uint32_t link = request.token.link;
-    courier_set_life(&worker->courier, link, request.life);
+    courier_set_life(&worker->courier, request.token.link, request.life);
     serve(worker, &request);
-    courier_flush(&worker->courier);
-    broker_link_done(worker->options->links[link], &request.token, 1);
+    courier_flush_done(&worker->courier, &request.token, 1);
 }
 
 /* A new request: now, or when its device has its turn again. */
@@ -287,8 +285,7 @@ static void take(struct worker *worker, const struct rpc_letter *letter)
     struct rpc_request request = request_read(letter);
     courier_set_life(&worker->courier, request.token.link, request.life);
     refuse(worker, &request, "overloaded", "too many requests of this device are waiting", OVERLOADED_RETRY_MS);
-    courier_flush(&worker->courier);
-    broker_link_done(worker->options->links[request.token.link], &request.token, 1);
+    courier_flush_done(&worker->courier, &request.token, 1);
 }
 
 static void serve_held(struct worker *worker)
