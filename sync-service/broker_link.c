@@ -12,11 +12,11 @@
 #include "runtime.h"
 
 #define CONNECT_WAIT_S 10
-#define KEEP_ALIVE_S 15
-#define IDLE_WAIT_MS 1000
-#define PAUSE_MIN_MS 50
-#define PAUSE_MAX_MS 2000
-#define SECRET_MAX 256
+#define KEEP_ALIVE_S   15
+#define IDLE_WAIT_MS   1000
+#define PAUSE_MIN_MS   50
+#define PAUSE_MAX_MS   2000
+#define SECRET_MAX     256
 
 /* ---- Paho's callbacks: its lock is held, they only take notes ---- */
 static void note_lost(struct broker_link *link)
@@ -135,12 +135,14 @@ static enum status secret_read(const char *path, char secret[SECRET_MAX])
     return STATUS_OK;
 }
 
-/* Destroying the last handle ends Paho's threads and takes its time; this one is never connected and never destroyed. */
+/* Destroying the last handle ends Paho's threads and takes its time; this one is never connected and never destroyed.
+ */
 static MQTTAsync anchor;
 
 static void anchor_make(void)
 {
-    if (MQTTAsync_create(&anchor, "tcp://127.0.0.1:1883", "anchor", MQTTCLIENT_PERSISTENCE_NONE, NULL) != MQTTASYNC_SUCCESS)
+    if (MQTTAsync_create(&anchor, "tcp://127.0.0.1:1883", "anchor", MQTTCLIENT_PERSISTENCE_NONE, NULL) !=
+        MQTTASYNC_SUCCESS)
         log_warning("link", "no-anchor"); /* reconnecting takes a little longer then */
 }
 

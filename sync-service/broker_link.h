@@ -5,8 +5,8 @@
  *
  * A thread of its own connects, sends HELLO, sends what waits in the outbox while it has credit, and starts over with a
  * growing pause when the connection ends. Each connection is a *life*, numbered from 1; what was meant for another life
- * than the present one is dropped, since its sessions are told anew. Paho's callbacks only take notes, as Paho runs them
- * holding its one lock; nobody calls Paho while holding the lock that they take.
+ * than the present one is dropped, since its sessions are told anew. Paho's callbacks only take notes, as Paho runs
+ * them holding its one lock; nobody calls Paho while holding the lock that they take.
  */
 #include "completion.h"
 #include "core/core.h"
@@ -23,10 +23,10 @@ struct link_frame {
 
 struct broker_link_options {
     uint32_t index;
-    const char *uri;          /* mqtt://host:port or mqtts://host:port; keeps a copy, as of all below */
-    const char *name;         /* of this service */
-    const char *secret_file;  /* the link secret; read at every connect */
-    const char *ca_file;      /* mqtts; empty: the system's */
+    const char *uri;         /* mqtt://host:port or mqtts://host:port; keeps a copy, as of all below */
+    const char *name;        /* of this service */
+    const char *secret_file; /* the link secret; read at every connect */
+    const char *ca_file;     /* mqtts; empty: the system's */
     /* Called by Paho's thread, and by the link's. They only leave a note. */
     void *ctx;
     void (*on_frame)(void *ctx, uint32_t link, uint64_t life, struct link_frame frame);

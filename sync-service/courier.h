@@ -2,7 +2,8 @@
 #define GNATTER_COURIER_H
 /*
  * A thread's way to the links: gathers its ops in one parcel per link and hands them over together. What is put in goes
- * out in that order, in one link's frames; what was meant for a life of a link that is over is dropped. One thread's own.
+ * out in that order, in one link's frames; what was meant for a life of a link that is over is dropped. One thread's
+ * own.
  */
 #include "broker_link.h"
 #include "runtime.h"

@@ -15,10 +15,10 @@
 #include "runtime.h"
 #include "shard.h"
 
-#define RETRY_WAIT_MS 100
-#define IDLE_WAIT_MS 1000
+#define RETRY_WAIT_MS       100
+#define IDLE_WAIT_MS        1000
 #define OVERLOADED_RETRY_MS 2000
-#define ANSWER_BYTES_MAX (LIMIT_FRAME_BYTES - 4096) /* fits a frame with its topic and correlation */
+#define ANSWER_BYTES_MAX    (LIMIT_FRAME_BYTES - 4096) /* fits a frame with its topic and correlation */
 
 struct rpc_letter {
     struct letter head;
@@ -248,8 +248,7 @@ static void serve(struct worker *worker, const struct rpc_request *request)
     pg_text(params, request->method);
     pg_text(params, request->payload);
     PGresult *result = NULL;
-    enum status status =
-        ask(worker, "select gnatter.rpc($1, $2, $3, $4::text::jsonb)::text", DATABASE_TEXT, &result);
+    enum status status = ask(worker, "select gnatter.rpc($1, $2, $3, $4::text::jsonb)::text", DATABASE_TEXT, &result);
     struct slice answer = {NULL, 0};
     if (status == STATUS_OK) {
         answer = (struct slice){PQgetvalue(result, 0, 0), (size_t)PQgetlength(result, 0, 0)};

@@ -9,8 +9,8 @@
 #include "runtime.h"
 #include "shard_letter.h"
 
-#define IDLE_WAIT_MS 1000   /* the longest wait: the watchdog wants to see the thread move */
-#define STATS_EVERY_MS 250
+#define IDLE_WAIT_MS      1000 /* the longest wait: the watchdog wants to see the thread move */
+#define STATS_EVERY_MS    250
 #define CONGESTED_WAIT_MS 100
 
 struct caught_up {
