@@ -19,7 +19,7 @@
 #include "version.h"
 
 #define LOOK_EVERY_MS 100 /* at readiness, and how long a status waits at most */
-#define STATUS_BYTES 32768
+#define STATUS_BYTES  32768
 
 struct options {
     const char *config;
@@ -60,8 +60,8 @@ static struct options options_read(int argc, char **argv)
 }
 
 /*
- * Its configuration's folder is where the service works: relative paths, also libpq's in `database`, mean from there, and
- * still work when it is another account, which may not enter the folders above. Changes *path to the name alone.
+ * Its configuration's folder is where the service works: relative paths, also libpq's in `database`, mean from there,
+ * and still work when it is another account, which may not enter the folders above. Changes *path to the name alone.
  */
 static bool folder_enter(const char **path)
 {
@@ -195,7 +195,8 @@ static int serve(struct config *config, const char *path)
     }
     log_notice("main", "starting", LOG_TEXT("version", GNATTER_VERSION), LOG_INT("pid", getpid()));
     if (config->status_socket[0] != '\0' && status_socket_open(&status, config->status_socket) != STATUS_OK)
-        log_warning("main", "no-status-socket", LOG_TEXT("file", config->status_socket), LOG_TEXT("why", strerror(errno)));
+        log_warning("main", "no-status-socket", LOG_TEXT("file", config->status_socket),
+                    LOG_TEXT("why", strerror(errno)));
     if (!become(config->user) || service_start(config, &service) != STATUS_OK) {
         status_socket_close(&status);
         return 1;
@@ -209,7 +210,8 @@ static int serve(struct config *config, const char *path)
     if (is_finished)
         log_notice("main", "stopped");
     else
-        log_warning("main", "stopped-unfinished", LOG_TEXT("note", "what was not confirmed comes again from the journal"));
+        log_warning("main", "stopped-unfinished",
+                    LOG_TEXT("note", "what was not confirmed comes again from the journal"));
     return 0;
 }
 

@@ -15,10 +15,10 @@
 #include "runtime.h"
 #include "shard.h"
 
-#define RETRY_WAIT_MS 100
-#define IDLE_WAIT_MS 1000
+#define RETRY_WAIT_MS       100
+#define IDLE_WAIT_MS        1000
 #define OVERLOADED_RETRY_MS 2000
-#define ANSWER_BYTES_MAX (LIMIT_FRAME_BYTES - 4096) /* fits a frame with its topic and correlation */
+#define ANSWER_BYTES_MAX    (LIMIT_FRAME_BYTES - 4096) /* fits a frame with its topic and correlation */
 
 struct rpc_letter {
     struct letter head;
@@ -248,8 +248,7 @@ static void serve(struct worker *worker, const struct rpc_request *request)
     pg_text(params, request->method);
     pg_text(params, request->payload);
     PGresult *result = NULL;
-    enum status status =
-        ask(worker, "select gnatter.rpc($1, $2, $3, $4::text::jsonb)::text", DATABASE_TEXT, &result);
+    enum status status = ask(worker, "select gnatter.rpc($1, $2, $3, $4::text::jsonb)::text", DATABASE_TEXT, &result);
     struct slice answer = {NULL, 0};
     if (status == STATUS_OK) {
         answer = (struct slice){PQgetvalue(result, 0, 0), (size_t)PQgetlength(result, 0, 0)};
@@ -268,11 +267,9 @@ static void serve(struct worker *worker, const struct rpc_request *request)
 static void serve_and_tell(struct worker *worker, const struct rpc_letter *letter)
 {
     struct rpc_request request = request_read(letter);
-    uint32_t link = request.token.link;
-    courier_set_life(&worker->courier, link, request.life);
+    courier_set_life(&worker->courier, request.token.link, request.life);
     serve(worker, &request);
-    courier_flush(&worker->courier);
-    broker_link_done(worker->options->links[link], &request.token, 1);
+    courier_flush_done(&worker->courier, &request.token, 1);
 }
 
 /* A new request: now, or when its device has its turn again. */
@@ -287,8 +284,7 @@ static void take(struct worker *worker, const struct rpc_letter *letter)
     struct rpc_request request = request_read(letter);
     courier_set_life(&worker->courier, request.token.link, request.life);
     refuse(worker, &request, "overloaded", "too many requests of this device are waiting", OVERLOADED_RETRY_MS);
-    courier_flush(&worker->courier);
-    broker_link_done(worker->options->links[request.token.link], &request.token, 1);
+    courier_flush_done(&worker->courier, &request.token, 1);
 }
 
 static void serve_held(struct worker *worker)

@@ -10,9 +10,9 @@
 
 #define PACE_ITEMS_PER_S 1000
 #define PACE_BYTES_PER_S (4 * 1024 * 1024)
-#define PACE_AHEAD_MS 2000 /* so much of it at once: ten full answers of small items */
-#define PACE_HELD_MAX 64   /* requests of one device that wait; above: overloaded */
-#define PACE_LOOK_MS 100   /* how often those who wait are looked at */
+#define PACE_AHEAD_MS    2000 /* so much of it at once: ten full answers of small items */
+#define PACE_HELD_MAX    64   /* requests of one device that wait; above: overloaded */
+#define PACE_LOOK_MS     100  /* how often those who wait are looked at */
 
 struct pace_held;
 struct pace_device {

@@ -14,7 +14,7 @@
 #include "version.h"
 
 #define LISTEN_WAIT_MS 10
-#define LISTEN_WAITS 100 /* a database that is away is no reason not to start */
+#define LISTEN_WAITS   100 /* a database that is away is no reason not to start */
 
 struct metrics metrics;
 
@@ -82,7 +82,8 @@ static enum status link_make(struct service *service, const char *uri)
     if (status == STATUS_OK)
         service->links_len++;
     else
-        log_error("main", "bad-link", LOG_TEXT("uri", uri), LOG_TEXT("expected", "mqtt://host:port or mqtts://host:port"));
+        log_error("main", "bad-link", LOG_TEXT("uri", uri),
+                  LOG_TEXT("expected", "mqtt://host:port or mqtts://host:port"));
     return status;
 }
 
@@ -355,11 +356,16 @@ static void add_counters(cJSON *object)
         const char *name;
         _Atomic uint64_t *counter;
     } counters[] = {
-        {"frames_taken", &metrics.frames_taken},       {"records_taken", &metrics.records_taken},
-        {"records_refused", &metrics.records_refused}, {"frames_sent", &metrics.frames_sent},
-        {"ops_sent", &metrics.ops_sent},               {"bytes_sent", &metrics.bytes_sent},
-        {"ops_dropped", &metrics.ops_dropped},         {"database_losses", &metrics.database_losses},
-        {"rpcs", &metrics.rpcs},                       {"rpcs_refused", &metrics.rpcs_refused},
+        {"frames_taken", &metrics.frames_taken},
+        {"records_taken", &metrics.records_taken},
+        {"records_refused", &metrics.records_refused},
+        {"frames_sent", &metrics.frames_sent},
+        {"ops_sent", &metrics.ops_sent},
+        {"bytes_sent", &metrics.bytes_sent},
+        {"ops_dropped", &metrics.ops_dropped},
+        {"database_losses", &metrics.database_losses},
+        {"rpcs", &metrics.rpcs},
+        {"rpcs_refused", &metrics.rpcs_refused},
     };
     cJSON *totals = cJSON_AddObjectToObject(object, "counters");
     for (size_t i = 0; i < sizeof counters / sizeof counters[0]; i++)
