@@ -8,8 +8,9 @@
 #include "authorize.h"
 #include "broker.h"
 
-#define SCAN_MS   15000 /* looking for expired tokens; the contract is a minute */
-#define WHY_BYTES 1280
+#define SCAN_MS        15000 /* looking for expired tokens; the contract is a minute */
+#define TICK_WITHIN_MS 2000  /* the broker ticks each turn, ten times a second when idle */
+#define WHY_BYTES      1280
 
 /*
  * A session that the broker resumes may still hold messages for the earlier connection. Sent before the replay they
@@ -136,6 +137,19 @@ static void session_end(struct gateway *gateway, struct session *session, enum g
     broker_log(BROKER_DEBUG, "gone client=%s reason=%d", session->client_id, (int)reason);
 }
 
+/* Without ticks nothing would ever leave: better to let nobody in, and say why. */
+static bool is_ticking(struct gateway *gateway, struct moment now)
+{
+    if (!gateway->has_connected) {
+        gateway->has_connected = true;
+        gateway->first_connect_ms = now.clock_ms;
+    }
+    if (gateway->has_ticked || now.clock_ms - gateway->first_connect_ms < TICK_WITHIN_MS)
+        return true;
+    broker_log(BROKER_ERROR, "refused why=no-ticks: mosquitto.conf must say per_listener_settings false");
+    return false;
+}
+
 /* In the time of a reload only WebSocket connections can begin: the broker looks at the others elsewhere. */
 static bool is_recheck(const struct gateway *gateway, const struct gateway_connect *connect)
 {
@@ -165,6 +179,8 @@ enum verdict gateway_connect(struct gateway *gateway, const struct gateway_conne
         return check_device(gateway, connect, now, &claims);
     }
     gateway_gone(gateway, connect->client); /* a handle of an end that was not reported */
+    if (!is_ticking(gateway, now))
+        return VERDICT_DENY;
     if (admit_is_service_request(request))
         return link_connect(gateway, connect);
     if (check_device(gateway, connect, now, &claims) != VERDICT_OK)
@@ -384,6 +400,7 @@ static void kick_one(void *ctx, struct session *session)
 
 void gateway_tick(struct gateway *gateway, struct moment now)
 {
+    gateway->has_ticked = true;
     gateway->is_rechecking = false;
     resume_all(gateway);
     scan(gateway, now);

@@ -52,6 +52,8 @@ struct gateway {
     struct clients resuming;         /* connected since the last tick with clean session 0 */
     struct clients kicked;           /* to be ended at the next tick */
     uint32_t scanned_ms, full_logged_ms;
+    bool has_connected, has_ticked;
+    uint32_t first_connect_ms;
     bool flushes_early; /* a broker whose tick comes after it has sent what plugins published */
 };
 

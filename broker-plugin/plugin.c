@@ -104,6 +104,10 @@ static int on_message(int event, void *event_data, void *userdata)
          * topic that was replaced, 2.1 does. Every topic of a device is longer. */
         memcpy(message->topic, FRAME_TOPIC_TAKEN, sizeof FRAME_TOPIC_TAKEN);
         message->retain = false;
+        /* With QoS 2 it keeps what it has until the device says PUBREL, which a device need never do. */
+        message->payload = NULL;
+        message->payloadlen = 0;
+        mosquitto_property_free_all(&message->properties);
     }
     return error_of(verdict);
 }

@@ -39,7 +39,7 @@ enum mailbox_patience {
  */
 void *mailbox_write(struct mailbox *box, uint32_t kind, size_t bytes, enum mailbox_patience patience);
 void mailbox_post(struct mailbox *box);
-/* Writers are refused from now on, and those waiting give up. */
+/* Writers are refused from now on, and those waiting give up; the taker wakes up. */
 void mailbox_close(struct mailbox *box);
 size_t mailbox_waiting_bytes(struct mailbox *box);
 

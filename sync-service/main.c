@@ -1,6 +1,7 @@
 #include <errno.h>
 #include <getopt.h>
 #include <grp.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <pwd.h>
 #include <signal.h>
@@ -121,8 +122,10 @@ static void reload(struct config *config, const char *path)
 {
     struct config fresh;
     int ignored;
+    char reloading[64];
+    (void)snprintf(reloading, sizeof reloading, "RELOADING=1\nMONOTONIC_USEC=%" PRId64, clock_monotonic_ms() * 1000);
     config_init(&fresh);
-    systemd_notify("RELOADING=1");
+    systemd_notify(reloading);
     if (config_load(&fresh, path)) {
         config_reload(config, &fresh, &ignored);
         log_set_level((enum log_level)config->log_level);

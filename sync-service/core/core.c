@@ -110,8 +110,10 @@ void core_free(struct core *core)
         session_free(core, session);
     batches_forget(core);
     struct conversation *conversation, *next_conversation;
-    HASH_ITER (hh, core->conversations, conversation, next_conversation)
+    HASH_ITER (hh, core->conversations, conversation, next_conversation) {
+        conversation->waiting_tokens.len = 0; /* not done: the journal keeps them */
         conversation_free(core, conversation);
+    }
     marks_free(core);
     for (size_t i = 0; i < 2; i++)
         free(core->gathered[i].refs);

@@ -152,6 +152,7 @@ void port_done(void *ctx, struct core_token token)
         violate(world, "record %d is done %d times", f->record, f->done);
         return;
     }
+    check_done(world, f->record);
     if (f->done == f->expected && f->link == world->link && world->is_link_up)
         record_done(world, f->record);
 }

@@ -138,6 +138,9 @@ static void check_mark(struct world *world, int device, int conversation, const 
         violate(world, "mark of user %d in %s is told as %ld, it is %ld", user, c->name, (long)inbox->seq, (long)truth);
     if (!c->members[world->devices[device].user].is_known)
         violate(world, "device %d is told a mark of %s", device, c->name);
+    int receiver = world->devices[device].user;
+    if (receiver != user && c->is_group && !has_sent(c, receiver, inbox->seq))
+        violate(world, "device %d, whose user sent nothing, is told a mark of %s", device, c->name);
     if (inbox->kind == INBOX_DELIVERED && user == world->devices[device].user)
         violate(world, "device %d is told its own delivered", device);
 }
@@ -238,6 +241,21 @@ void check_flush(struct world *world, const struct core_mark_batch *batch)
     }
 }
 
+void check_done(struct world *world, int record)
+{
+    const struct record *r = &world->records[record];
+    const struct message_truth *m = &world->messages[r->message];
+    if (r->kind == RECORD_CHAT && !m->log_seq && !m->may_be_refused && !m->is_poison && !world->plan.read_only)
+        violate(world, "message %d is done and is not in the log", r->message);
+    for (int i = 0; i < r->lines_len && r->kind == RECORD_READ; i++) {
+        const struct db_conversation *c = &world->conversations[r->lines[i].conversation];
+        int user = world->devices[r->device].user;
+        if (c->members[user].read_seq < db_last_visible(c, user, r->lines[i].seq))
+            violate(world, "a read of %s/%ld is done and stored is %ld", c->name, (long)r->lines[i].seq,
+                    (long)c->members[user].read_seq);
+    }
+}
+
 /* A question asked in SQL behind a barrier sees every mark that was given before it. */
 void set_barrier(struct world *world)
 {
@@ -326,6 +344,8 @@ static void check_marks(struct world *world, int conversation, int user)
             continue;
         if (d->user == user) {
             int64_t acked = db_last_visible(c, user, d->in_conversation[conversation].acked_seq);
+            while (acked > 0 && c->items[acked].is_chat && c->items[acked].device == i) /* its own: nobody waits for that */
+                acked = db_last_visible(c, user, acked - 1);
             if (member->delivered_seq < acked)
                 violate(world, "user %d has acknowledged %s/%ld, stored is %ld", user, c->name, (long)acked,
                         (long)member->delivered_seq);

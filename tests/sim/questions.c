@@ -215,6 +215,7 @@ static void run_load(struct world *world, struct asked_load *load)
     load->first_seq = c->first_seq;
     load->version = c->version;
     load->is_deleted = c->is_deleted;
+    load->is_deleted = c->is_deleted;
     memcpy(load->members, c->members, sizeof load->members);
     for (int i = 0; i < world->devices_len; i++)
         load->cursors[i] = world->devices[i].is_registered ? world->cursors[i][load->conversation] : -1;
@@ -345,6 +346,26 @@ static bool is_behind(const struct world *world, int device, int conversation)
     return db_last_visible(c, world->devices[device].user, c->last_seq) > cursor;
 }
 
+bool has_sent(const struct db_conversation *conversation, int user, int64_t to_seq)
+{
+    for (int64_t seq = 1; seq <= to_seq; seq++)
+        if (conversation->items[seq].is_chat && conversation->items[seq].user == user)
+            return true;
+    return false;
+}
+
+/* Another's marks as far as they cover what this user has sent; her own read mark. */
+static void scan_mark(struct question *q, const struct db_conversation *c, struct asked_mark mark, int user)
+{
+    const struct db_member *member = &c->members[mark.user];
+    if (mark.user == user || has_sent(c, user, member->read_seq))
+        mark.read_seq = member->read_seq;
+    if (mark.user != user && has_sent(c, user, member->delivered_seq))
+        mark.delivered_seq = member->delivered_seq;
+    if (mark.read_seq || mark.delivered_seq)
+        q->marks[q->marks_len++] = mark;
+}
+
 static void run_scan(struct world *world, struct question *q)
 {
     size_t most = q->len * CONVERSATIONS_MAX;
@@ -360,10 +381,7 @@ static void run_scan(struct world *world, struct question *q)
                 q->rows[q->rows_len++] =
                     (struct asked_row){device, j, world->cursors[device][j] < 0 ? 0 : world->cursors[device][j]};
             for (int other = 0; other < world->users_len; other++)
-                if (c->members[other].delivered_seq > 0)
-                    q->marks[q->marks_len++] =
-                        (struct asked_mark){device, j, other, other == user ? 0 : c->members[other].delivered_seq,
-                                            c->members[other].read_seq};
+                scan_mark(q, c, (struct asked_mark){.device = device, .conversation = j, .user = other}, user);
         }
     }
 }

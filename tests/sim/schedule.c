@@ -64,6 +64,7 @@ static void choose_plan(struct world *world)
     p->new_device = ONE_OF(rng, 0, 1);
     p->remove_device = ONE_OF(rng, 0, 0, 1);
     p->lose_tick = ONE_OF(rng, 0, 5, 20);
+    p->slow_notify = ONE_OF(rng, 1, 1, 10, 40);
     p->jump = ONE_OF(rng, 0, 1, 5);
 }
 
@@ -265,7 +266,8 @@ static void step_flow(struct world *world)
         (void)database_answer(world);
         break;
     case 5:
-        (void)database_notify(world);
+        if (rng_one_in(rng, world->plan.slow_notify))
+            (void)database_notify(world);
         break;
     case 6:
         turn(world);
@@ -378,15 +380,17 @@ static void recover(struct world *world)
     for (int i = 0; i < world->conversations_len; i++) /* what was changed while nobody listened is seen when it is loaded */
         if (world->conversations[i].exists)
             core_on_changed(world->core, world->now_ms, slice_of(world->conversations[i].name));
-    for (int i = 0; i < world->devices_len; i++) {
-        device_disconnect(world, i);
-        device_connect(world, i);
-    }
 }
 
 static void come_to_rest(struct world *world)
 {
     recover(world);
+    if (rng_one_in(&world->rng, 2))
+        settle(world); /* who is connected gets everything without connecting again */
+    for (int i = 0; i < world->devices_len; i++) {
+        device_disconnect(world, i);
+        device_connect(world, i);
+    }
     settle(world);
     for (int i = 0; i < 3 && has_open_messages(world) && !is_violated(world); i++) {
         for (int message = 0; message < world->messages_len; message++) {

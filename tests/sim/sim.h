@@ -132,7 +132,7 @@ struct feed { /* a record given to the core: how often must done be called, how 
 struct plan { /* how likely what is in this schedule; 0: never */
     uint32_t send, resend, ack, read, sync, rewind, history, typing, connect, disconnect, admin, purge, erase, delete_group;
     uint32_t lose_database, crash_service, crash_broker, lose_link, read_only, failing, new_device, remove_device;
-    uint32_t lose_tick, jump;
+    uint32_t lose_tick, jump, slow_notify;
 };
 
 struct world {
@@ -205,6 +205,8 @@ bool database_notify(struct world *world);
 void database_lose(struct world *world);
 void database_drop_questions(struct world *world); /* run some of those asked, tell nothing */
 
+bool has_sent(const struct db_conversation *conversation, int user, int64_t to_seq);
+
 /* broker.c */
 void port_deliver(void *ctx, const session_ref sessions[], size_t sessions_len, int qos, struct slice tail,
                   struct slice payload);
@@ -245,6 +247,7 @@ void check_delivered(struct world *world, int device, int qos, struct slice tail
 void check_handed_over(struct world *world, int device, struct slice tail);
 void forget_outstanding(struct world *world); /* the windows start over */
 void check_caught_up(struct world *world, int device);
+void check_done(struct world *world, int record); /* what the journal may forget is kept elsewhere */
 void set_barrier(struct world *world);
 void check_barrier(struct world *world);
 void check_at_rest(struct world *world);
