@@ -85,13 +85,13 @@ def test_a_retired_key_opens_nothing(up, connect):
     up.ctl("keys", "add")
     new = token(up, "carol", "phone")
     connect("carol", "phone", new).live().close()  # known without a restart
-    connect("carol", "phone", old).live().close()  # and the old one still good
+    with_old = connect("carol", "phone", old).live()  # and the old one still good
+    with_new = connect("carol", "desk", token(up, "carol", "desk")).live()
     up.ctl("keys", "retire", kid)
-
-    def is_refused():
-        device = connect("carol", "phone", old)
-        return refused(device)
-    wait_until(is_refused, "the old key's tokens are refused")
+    assert with_old.gone.wait(10)
+    with_old.close()
+    assert refused(connect("carol", "phone", old))
+    assert not with_new.gone.is_set()
     connect("carol", "phone", new).live()
 
 
