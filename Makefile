@@ -147,7 +147,8 @@ $(BUILD)/fuzz/%_fuzz: tests/fuzz/%_fuzz.c $(PROTOCOL_SRC) $(wildcard clients/pro
 .PHONY: test-programs test clean help
 test-programs: all $(LOAD) $(SIM) $(UNIT)
 test: install-packages
-	$(MAKE) --no-print-directory test-programs fuzz-programs
+	$(MAKE) --no-print-directory -j2 test-programs fuzz-programs
+	$(MAKE) --no-print-directory -j2 SAN=address,undefined test-programs
 	/usr/bin/python3 tests/run.py
 .PHONY: fuzz-programs fuzz
 fuzz-programs: $(FUZZ)

@@ -8,8 +8,9 @@
 #include "authorize.h"
 #include "broker.h"
 
-#define SCAN_MS   15000 /* looking for expired tokens; the contract is a minute */
-#define WHY_BYTES 1280
+#define SCAN_MS        15000 /* looking for expired tokens; the contract is a minute */
+#define TICK_WITHIN_MS 2000  /* the broker ticks each turn, ten times a second when idle */
+#define WHY_BYTES      1280
 
 /*
  * A session that the broker resumes may still hold messages for the earlier connection. Sent before the replay they
@@ -92,6 +93,7 @@ void gateway_done(struct gateway *gateway)
 void gateway_reload(struct gateway *gateway)
 {
     char why[WHY_BYTES];
+    gateway->is_rechecking = true;
     if (admit_load(&gateway->admit, gateway->options.keys_file, gateway->options.link_secret_file, why, sizeof why) ==
         STATUS_OK)
         broker_log(BROKER_NOTICE, "reload keys=%zu", gateway->admit.keys_len);
@@ -135,19 +137,54 @@ static void session_end(struct gateway *gateway, struct session *session, enum g
     broker_log(BROKER_DEBUG, "gone client=%s reason=%d", session->client_id, (int)reason);
 }
 
+/* Without ticks nothing would ever leave: better to let nobody in, and say why. */
+static bool is_ticking(struct gateway *gateway, struct moment now)
+{
+    if (!gateway->has_connected) {
+        gateway->has_connected = true;
+        gateway->first_connect_ms = now.clock_ms;
+    }
+    if (gateway->has_ticked || now.clock_ms - gateway->first_connect_ms < TICK_WITHIN_MS)
+        return true;
+    broker_log(BROKER_ERROR, "refused why=no-ticks: mosquitto.conf must say per_listener_settings false");
+    return false;
+}
+
+/* In the time of a reload only WebSocket connections can begin: the broker looks at the others elsewhere. */
+static bool is_recheck(const struct gateway *gateway, const struct gateway_connect *connect)
+{
+    return gateway->is_rechecking && (!connect->is_websocket || link_is_service(gateway, connect->client) ||
+                                      sessions_of_client(&gateway->sessions, connect->client) != NULL);
+}
+
+static enum verdict check_device(const struct gateway *gateway, const struct gateway_connect *connect,
+                                 struct moment now, struct token_claims *ret_claims)
+{
+    const char *why = "";
+    if (admit_device(&gateway->admit, &gateway->revoked, &connect->request, now.unix_ms / 1000, ret_claims, &why) ==
+        STATUS_OK)
+        return VERDICT_OK;
+    broker_log(BROKER_NOTICE, "refused client=%s why=%s address=%s", name_for_log(connect->request.client_id), why,
+               connect->address);
+    return VERDICT_DENY;
+}
+
 enum verdict gateway_connect(struct gateway *gateway, const struct gateway_connect *connect, struct moment now)
 {
     const struct admit_request *request = &connect->request;
     struct token_claims claims;
-    const char *why = "";
+    if (is_recheck(gateway, connect)) {
+        if (admit_is_service_request(request))
+            return admit_service(&gateway->admit, request) == STATUS_OK ? VERDICT_OK : VERDICT_DENY;
+        return check_device(gateway, connect, now, &claims);
+    }
     gateway_gone(gateway, connect->client); /* a handle of an end that was not reported */
+    if (!is_ticking(gateway, now))
+        return VERDICT_DENY;
     if (admit_is_service_request(request))
         return link_connect(gateway, connect);
-    if (admit_device(&gateway->admit, &gateway->revoked, request, now.unix_ms / 1000, &claims, &why) != STATUS_OK) {
-        broker_log(BROKER_NOTICE, "refused client=%s why=%s address=%s", name_for_log(request->client_id), why,
-                   connect->address);
+    if (check_device(gateway, connect, now, &claims) != VERDICT_OK)
         return VERDICT_DENY;
-    }
     struct session *older = sessions_of_client_id(&gateway->sessions, slice_of(request->client_id));
     if (older != NULL)
         session_end(gateway, older, GONE_TAKEN_OVER);
@@ -363,6 +400,8 @@ static void kick_one(void *ctx, struct session *session)
 
 void gateway_tick(struct gateway *gateway, struct moment now)
 {
+    gateway->has_ticked = true;
+    gateway->is_rechecking = false;
     resume_all(gateway);
     scan(gateway, now);
     level_log(gateway);

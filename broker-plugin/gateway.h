@@ -48,9 +48,12 @@ struct gateway {
     struct deliver deliver;
     struct service *services;        /* connections with the link secret; uplink tells which one is the link */
     uint64_t down_boot, down_number; /* of the link's last frame */
+    bool is_rechecking;              /* from a reload to the next tick */
     struct clients resuming;         /* connected since the last tick with clean session 0 */
     struct clients kicked;           /* to be ended at the next tick */
     uint32_t scanned_ms, full_logged_ms;
+    bool has_connected, has_ticked;
+    uint32_t first_connect_ms;
     bool flushes_early; /* a broker whose tick comes after it has sent what plugins published */
 };
 
@@ -66,7 +69,10 @@ struct gateway_connect {
     const char *address; /* for the log */
     int mqtt_version;
     bool is_clean;
+    bool is_websocket;
 };
+/* Also asked again, after a reload and before the next tick, about every connection there is and every session kept for
+ * a device that is away: then it only says whether the token is still good. */
 enum verdict gateway_connect(struct gateway *gateway, const struct gateway_connect *connect, struct moment now);
 /* The connection ended; one never accepted is no matter. */
 void gateway_gone(struct gateway *gateway, const void *client);

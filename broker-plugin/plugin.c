@@ -54,6 +54,7 @@ static int on_basic_auth(int event, void *event_data, void *userdata)
         .address = address != NULL ? address : "?",
         .mqtt_version = mosquitto_client_protocol_version(auth->client),
         .is_clean = mosquitto_client_clean_session(auth->client), /* of a connection taken over it says true later */
+        .is_websocket = mosquitto_client_protocol(auth->client) == mp_websockets,
     };
     (void)event;
     return gateway_connect(userdata, &connect, moment_now()) == VERDICT_OK ? MOSQ_ERR_SUCCESS : MOSQ_ERR_AUTH;
@@ -103,6 +104,10 @@ static int on_message(int event, void *event_data, void *userdata)
          * topic that was replaced, 2.1 does. Every topic of a device is longer. */
         memcpy(message->topic, FRAME_TOPIC_TAKEN, sizeof FRAME_TOPIC_TAKEN);
         message->retain = false;
+        /* With QoS 2 it keeps what it has until the device says PUBREL, which a device need never do. */
+        message->payload = NULL;
+        message->payloadlen = 0;
+        mosquitto_property_free_all(&message->properties);
     }
     return error_of(verdict);
 }

@@ -15,7 +15,7 @@
 #include "sessions.h"
 
 /* Queued events, when the service does not confirm frames: then the link is dropped, the next one has the full list. */
-#define UPLINK_EVENTS_MAX 100000u
+#define UPLINK_EVENTS_MAX 300000u
 
 struct uplink_event;
 struct uplink {

@@ -12,10 +12,11 @@
 #include "runtime.h"
 
 #define CONNECT_WAIT_S 10
-#define KEEP_ALIVE_S 15
-#define PAUSE_MIN_MS 50
-#define PAUSE_MAX_MS 2000
-#define SECRET_MAX 256
+#define KEEP_ALIVE_S   15
+#define IDLE_WAIT_MS   1000
+#define PAUSE_MIN_MS   50
+#define PAUSE_MAX_MS   2000
+#define SECRET_MAX     256
 
 /* ---- Paho's callbacks: its lock is held, they only take notes ---- */
 static void note_lost(struct broker_link *link)
@@ -134,12 +135,14 @@ static enum status secret_read(const char *path, char secret[SECRET_MAX])
     return STATUS_OK;
 }
 
-/* Destroying the last handle ends Paho's threads and takes its time; this one is never connected and never destroyed. */
+/* Destroying the last handle ends Paho's threads and takes its time; this one is never connected and never destroyed.
+ */
 static MQTTAsync anchor;
 
 static void anchor_make(void)
 {
-    if (MQTTAsync_create(&anchor, "tcp://127.0.0.1:1883", "anchor", MQTTCLIENT_PERSISTENCE_NONE, NULL) != MQTTASYNC_SUCCESS)
+    if (MQTTAsync_create(&anchor, "tcp://127.0.0.1:1883", "anchor", MQTTCLIENT_PERSISTENCE_NONE, NULL) !=
+        MQTTASYNC_SUCCESS)
         log_warning("link", "no-anchor"); /* reconnecting takes a little longer then */
 }
 
@@ -325,15 +328,20 @@ static int64_t turn(struct broker_link *link, int64_t now_ms)
         log_warning("link", "no-welcome", LOG_TEXT("uri", link->uri));
         link->is_lost = true;
     }
+    uint64_t sent_before = link->frames_sent;
     if (link->state == LINK_UP)
         send_frames(link);
+    bool has_sent = link->frames_sent != sent_before;
     if (link->is_lost) {
         end_life(link);
         return now_ms + link->pause_ms / 2 + randombytes_uniform(link->pause_ms / 2 + 1);
     }
     if (!link->is_welcomed)
         return link->welcome_at_ms;
-    return link->ack_at_ms != 0 ? link->ack_at_ms : now_ms + 1000;
+    if (link->in_flight >= LIMIT_FRAME_CREDIT)
+        return now_ms + IDLE_WAIT_MS; /* a confirmation wakes us */
+    /* Shortly after something was sent there will be something to confirm: nobody has to wake us for that. */
+    return link->ack_at_ms != 0 ? link->ack_at_ms : now_ms + (has_sent ? RUNTIME_ACK_DELAY_MS : IDLE_WAIT_MS);
 }
 
 static void *link_run(void *arg)
@@ -353,8 +361,11 @@ static void *link_run(void *arg)
             again_at_ms = turn(link, now_ms);
         bool has_work = link->is_lost || (link->state == LINK_UP && link->in_flight < LIMIT_FRAME_CREDIT &&
                                           !outbox_is_empty(&link->outbox));
-        if (link->state == LINK_IDLE || !has_work)
-            link_wait(link, &link->wake, link->is_stopping && link->stop_at_ms < again_at_ms ? link->stop_at_ms : again_at_ms);
+        if (link->state != LINK_IDLE && has_work)
+            continue;
+        link->wakes_at_ms = link->is_stopping && link->stop_at_ms < again_at_ms ? link->stop_at_ms : again_at_ms;
+        link_wait(link, &link->wake, link->wakes_at_ms);
+        link->wakes_at_ms = 0; /* awake */
     }
     link->state = LINK_IDLE;
     link_unlock(link);

@@ -5,8 +5,8 @@
  *
  * A thread of its own connects, sends HELLO, sends what waits in the outbox while it has credit, and starts over with a
  * growing pause when the connection ends. Each connection is a *life*, numbered from 1; what was meant for another life
- * than the present one is dropped, since its sessions are told anew. Paho's callbacks only take notes, as Paho runs them
- * holding its one lock; nobody calls Paho while holding the lock that they take.
+ * than the present one is dropped, since its sessions are told anew. Paho's callbacks only take notes, as Paho runs
+ * them holding its one lock; nobody calls Paho while holding the lock that they take.
  */
 #include "completion.h"
 #include "core/core.h"
@@ -23,10 +23,10 @@ struct link_frame {
 
 struct broker_link_options {
     uint32_t index;
-    const char *uri;          /* mqtt://host:port or mqtts://host:port; keeps a copy, as of all below */
-    const char *name;         /* of this service */
-    const char *secret_file;  /* the link secret; read at every connect */
-    const char *ca_file;      /* mqtts; empty: the system's */
+    const char *uri;         /* mqtt://host:port or mqtts://host:port; keeps a copy, as of all below */
+    const char *name;        /* of this service */
+    const char *secret_file; /* the link secret; read at every connect */
+    const char *ca_file;     /* mqtts; empty: the system's */
     /* Called by Paho's thread, and by the link's. They only leave a note. */
     void *ctx;
     void (*on_frame)(void *ctx, uint32_t link, uint64_t life, struct link_frame frame);
@@ -43,9 +43,11 @@ void broker_link_free(struct broker_link *link); /* stopped, or never started; N
 
 /* ---- any thread ---- */
 void broker_link_frame_free(struct broker_link *link, struct link_frame *frame);
-/* False: dropped, as that life is over (or there is no memory, and then the link starts over). */
-bool broker_link_put(struct broker_link *link, uint64_t life, const struct parcel *parcel);
-/* Parts of journal records that are done. `position` is the record's index, `boot` the life. */
+/* Into the outbox, and then these parts of journal records are done: one frame tells both. The parcel is dropped when
+ * that life is over (or there is no memory, and then the link starts over). Either may be empty. */
+void broker_link_put(struct broker_link *link, uint64_t life, const struct parcel *parcel,
+                     const struct core_token tokens[], size_t tokens_len);
+/* Parts of journal records that are done. A token's `position` is the record's index, `boot` the life. */
 void broker_link_done(struct broker_link *link, const struct core_token tokens[], size_t tokens_len);
 /* Waits at most that long while the outbox is over its bound; true: it is below it. */
 bool broker_link_has_room(struct broker_link *link, int wait_ms);

@@ -108,9 +108,18 @@ void broker_link_free(struct broker_link *link)
 }
 
 /* ---- any thread ---- */
-bool broker_link_put(struct broker_link *link, uint64_t life, const struct parcel *parcel)
+/* With the lock: something is to be confirmed. */
+static void want_ack(struct broker_link *link)
 {
-    link_lock(link);
+    if (link->ack_at_ms == 0)
+        link->ack_at_ms = clock_monotonic_ms() + RUNTIME_ACK_DELAY_MS;
+    if (link->wakes_at_ms > link->ack_at_ms || link->taken_number - link->acked_number == LIMIT_FRAME_CREDIT / 2)
+        link_wake(link);
+}
+
+/* With the lock. What is not for this life is dropped. */
+static void put(struct broker_link *link, uint64_t life, const struct parcel *parcel)
+{
     bool is_ours = link->state == LINK_UP && link->life == life && !link->is_lost;
     bool was_empty = outbox_is_empty(&link->outbox);
     if (is_ours && outbox_put(&link->outbox, parcel) != STATUS_OK) {
@@ -119,26 +128,13 @@ bool broker_link_put(struct broker_link *link, uint64_t life, const struct parce
     }
     if (was_empty)
         link_wake(link);
-    link_unlock(link);
     if (!is_ours)
         metrics_add(&metrics.ops_dropped, parcel->writer.ops);
-    return is_ours;
 }
 
-/* With the lock: something is to be confirmed. */
-static void want_ack(struct broker_link *link)
+/* With the lock. */
+static void done(struct broker_link *link, const struct core_token tokens[], size_t tokens_len)
 {
-    if (link->ack_at_ms == 0) {
-        link->ack_at_ms = clock_monotonic_ms() + RUNTIME_ACK_DELAY_MS;
-        link_wake(link);
-    } else if (link->taken_number - link->acked_number == LIMIT_FRAME_CREDIT / 2) {
-        link_wake(link);
-    }
-}
-
-void broker_link_done(struct broker_link *link, const struct core_token tokens[], size_t tokens_len)
-{
-    link_lock(link);
     size_t ours = 0;
     for (size_t i = 0; i < tokens_len; i++)
         if (tokens[i].boot == link->life) {
@@ -149,6 +145,25 @@ void broker_link_done(struct broker_link *link, const struct core_token tokens[]
         want_ack(link);
         (void)pthread_cond_broadcast(&link->room);
     }
+}
+
+void broker_link_put(struct broker_link *link, uint64_t life, const struct parcel *parcel,
+                     const struct core_token tokens[], size_t tokens_len)
+{
+    if (parcel_is_empty(parcel) && tokens_len == 0)
+        return;
+    link_lock(link);
+    if (!parcel_is_empty(parcel))
+        put(link, life, parcel);
+    if (tokens_len > 0)
+        done(link, tokens, tokens_len);
+    link_unlock(link);
+}
+
+void broker_link_done(struct broker_link *link, const struct core_token tokens[], size_t tokens_len)
+{
+    link_lock(link);
+    done(link, tokens, tokens_len);
     link_unlock(link);
 }
 

@@ -13,8 +13,8 @@
 #include "runtime.h"
 
 #define RETRY_WAIT_MS 100
-#define IDLE_WAIT_MS 1000
-#define BATCH_MAX 1000
+#define IDLE_WAIT_MS  1000
+#define BATCH_MAX     1000
 
 enum job_kind { JOB_LIVE, JOB_GONE, JOB_PRESENCE, JOB_REVOCATIONS };
 struct job {
@@ -126,14 +126,13 @@ static enum status do_presence(struct clerk *clerk, PGresult **ret_result)
 static enum status do_revocations(struct clerk *clerk, PGresult **ret_result)
 {
     pg_params_begin(&clerk->database.params);
-    enum status status =
-        database_ask(&clerk->database,
-                     "select coalesce(string_agg(name || ' ' || valid_after_s || e'\\n', ''), '')"
-                     " from gnatter.revocations(null)",
-                     DATABASE_BINARY, ret_result);
+    enum status status = database_ask(&clerk->database,
+                                      "select coalesce(string_agg(name || ' ' || valid_after_s || e'\\n', ''), '')"
+                                      " from gnatter.revocations(null)",
+                                      DATABASE_BINARY, ret_result);
     if (status == STATUS_OK)
-        clerk->options.on_revocations(clerk->options.ctx, (struct slice){PQgetvalue(*ret_result, 0, 0),
-                                                                         (size_t)PQgetlength(*ret_result, 0, 0)});
+        clerk->options.on_revocations(
+            clerk->options.ctx, (struct slice){PQgetvalue(*ret_result, 0, 0), (size_t)PQgetlength(*ret_result, 0, 0)});
     return status;
 }
 

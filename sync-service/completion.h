@@ -2,10 +2,11 @@
 #define GNATTER_COMPLETION_H
 /*
  * Which journal records of one link are done. They are taken in order and done in any order; the journal may forget
- * everything below the first that is not done. A record may have several parts (a list of marks goes to several shards).
+ * everything below the first that is not done. A record may have several parts (a list of marks goes to several
+ * shards).
  *
- * A ring of counters; a record is named by its index, which counts the records of one life of the link. Not thread-safe:
- * its owner has a lock.
+ * A ring of counters; a record is named by its index, which counts the records of one life of the link. Not
+ * thread-safe: its owner has a lock.
  */
 #include <stdbool.h>
 #include <stddef.h>

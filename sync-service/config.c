@@ -23,7 +23,8 @@ struct key {
 
 #define AT(field) offsetof(struct config, field)
 static const struct key keys[] = {
-    {"database", KIND_SECRET_TEXT, AT(database), "", "conninfo", 0, 0, false, "PostgreSQL: key=value list or URI; required"},
+    {"database", KIND_SECRET_TEXT, AT(database), "", "conninfo", 0, 0, false,
+     "PostgreSQL: key=value list or URI; required"},
     {"links", KIND_TEXT, AT(links), "mqtt://127.0.0.1:1883", "list", 0, 0, false,
      "brokers, separated by commas: mqtt://host:port, mqtts://host:port"},
     {"link_secret_file", KIND_PATH, AT(link_secret_file), "keys/link.secret", "file", 0, 0, false,
@@ -37,7 +38,8 @@ static const struct key keys[] = {
     {"log_level", KIND_LEVEL, AT(log_level), "info", "", 0, 0, true, "error, warning, notice, info or debug"},
     {"shards", KIND_NUMBER, AT(shards), "0", "threads", 0, RUNTIME_SHARDS_MAX, false,
      "threads that own the conversations; 0: one per processor, up to 4"},
-    {"rpc_workers", KIND_NUMBER, AT(rpc_workers), "2", "threads", 1, RUNTIME_RPC_WORKERS_MAX, false, "threads that answer requests"},
+    {"rpc_workers", KIND_NUMBER, AT(rpc_workers), "2", "threads", 1, RUNTIME_RPC_WORKERS_MAX, false,
+     "threads that answer requests"},
     {"window_items", KIND_NUMBER, AT(window_items), "256", "items", 1, 10000, false,
      "unacknowledged items a device may have outstanding"},
     {"window_bytes", KIND_NUMBER, AT(window_bytes), "524288", "bytes", 1024, 64 << 20, false, "the same in bytes"},

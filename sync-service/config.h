@@ -1,9 +1,9 @@
 #ifndef GNATTER_CONFIG_H
 #define GNATTER_CONFIG_H
 /*
- * The service's configuration: the [service] section of the node's file. One table says everything about a key; the help,
- * the check and the shown configuration come from it. Other sections belong to others and are not looked at.
- * Main thread only.
+ * The service's configuration: the [service] section of the node's file. One table says everything about a key; the
+ * help, the check and the shown configuration come from it. Other sections belong to others and are not looked at. Main
+ * thread only.
  */
 #include <stdio.h>
 #include "log.h"

@@ -28,12 +28,12 @@ void courier_done(struct courier *courier)
     memset(courier, 0, sizeof *courier);
 }
 
-static void flush_one(struct courier *courier, uint32_t link)
+static void flush_one(struct courier *courier, uint32_t link, const struct core_token tokens[], size_t tokens_len)
 {
     struct parcel *parcel = courier->parcels[link];
+    broker_link_put(courier->links[link], courier->lives[link], parcel, tokens, tokens_len);
     if (parcel_is_empty(parcel))
         return;
-    (void)broker_link_put(courier->links[link], courier->lives[link], parcel); /* if dropped: that life is over */
     parcel_begin(parcel);
     courier->payload_len[link] = 0;
 }
@@ -42,14 +42,27 @@ void courier_set_life(struct courier *courier, uint32_t link, uint64_t life)
 {
     if (courier->lives[link] == life)
         return;
-    flush_one(courier, link);
+    flush_one(courier, link, NULL, 0);
     courier->lives[link] = life;
 }
 
 void courier_flush(struct courier *courier)
 {
     for (uint32_t i = 0; i < courier->links_len; i++)
-        flush_one(courier, i);
+        flush_one(courier, i, NULL, 0);
+}
+
+void courier_flush_done(struct courier *courier, const struct core_token tokens[], size_t tokens_len)
+{
+    while (tokens_len > 0) { /* runs of the same link */
+        size_t len = 1;
+        while (len < tokens_len && tokens[len].link == tokens[0].link)
+            len++;
+        flush_one(courier, tokens[0].link, tokens, len);
+        tokens += len;
+        tokens_len -= len;
+    }
+    courier_flush(courier);
 }
 
 /* The same payload as that of the DELIVER before, byte by byte: it is not sent twice. */
@@ -73,7 +86,7 @@ void courier_put(struct courier *courier, uint32_t link, const struct frame_op *
     }
     enum status status = parcel_put(parcel, put);
     if (status == STATUS_FULL) {
-        flush_one(courier, link);
+        flush_one(courier, link, NULL, 0);
         is_same = false;
         status = parcel_put(parcel, op);
     }

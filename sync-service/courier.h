@@ -2,7 +2,8 @@
 #define GNATTER_COURIER_H
 /*
  * A thread's way to the links: gathers its ops in one parcel per link and hands them over together. What is put in goes
- * out in that order, in one link's frames; what was meant for a life of a link that is over is dropped. One thread's own.
+ * out in that order, in one link's frames; what was meant for a life of a link that is over is dropped. One thread's
+ * own.
  */
 #include "broker_link.h"
 #include "runtime.h"
@@ -32,6 +33,8 @@ void courier_deliver(struct courier *courier, const session_ref sessions[], size
                      const struct courier_delivery *delivery);
 /* Hands everything over. */
 void courier_flush(struct courier *courier);
+/* The same, and then these parts of records are done: known to the links together. */
+void courier_flush_done(struct courier *courier, const struct core_token tokens[], size_t tokens_len);
 
 static inline uint32_t session_link(session_ref session)
 {

@@ -46,8 +46,14 @@ bool database_connect(struct database *database)
         return true;
     if (clock_monotonic_ms() < database->retry_at_ms)
         return false;
-    const char *const keywords[] = {"dbname",           "application_name", "client_encoding",     "connect_timeout",
-                                    "tcp_user_timeout", "keepalives_idle",  "keepalives_interval", "keepalives_count",
+    const char *const keywords[] = {"dbname",
+                                    "application_name",
+                                    "client_encoding",
+                                    "connect_timeout",
+                                    "tcp_user_timeout",
+                                    "keepalives_idle",
+                                    "keepalives_interval",
+                                    "keepalives_count",
                                     NULL};
     const char *const values[] = {database->conninfo, database->name, "UTF8", "5", "15000", "10", "5", "3", NULL};
     database->conn = PQconnectdbParams(keywords, values, 1);
@@ -61,8 +67,7 @@ bool database_connect(struct database *database)
     return true;
 }
 
-enum status database_ask(struct database *database, const char *sql, enum database_format format,
-                         PGresult **ret_result)
+enum status database_ask(struct database *database, const char *sql, enum database_format format, PGresult **ret_result)
 {
     static const int binary[PG_PARAMS_MAX] = {1, 1, 1, 1, 1, 1, 1, 1};
     enum status status = pg_params_end(&database->params);
@@ -79,7 +84,8 @@ enum status database_ask(struct database *database, const char *sql, enum databa
     const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
     const char *message = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
     status = pg_status(sqlstate);
-    log_warning("database", "refused", LOG_TEXT("for", database->name), LOG_TEXT("sqlstate", sqlstate == NULL ? "-" : sqlstate),
+    log_warning("database", "refused", LOG_TEXT("for", database->name),
+                LOG_TEXT("sqlstate", sqlstate == NULL ? "-" : sqlstate),
                 LOG_TEXT("message", message == NULL ? PQerrorMessage(database->conn) : message));
     PQclear(result);
     if (status == STATUS_UNAVAILABLE || PQstatus(database->conn) != CONNECTION_OK) {

@@ -1,8 +1,8 @@
 #ifndef GNATTER_DATABASE_H
 #define GNATTER_DATABASE_H
 /*
- * A connection for a thread that may wait for its answers (requests, lookups, notifications). Reconnects by itself, with
- * a growing pause. One thread's own.
+ * A connection for a thread that may wait for its answers (requests, lookups, notifications). Reconnects by itself,
+ * with a growing pause. One thread's own.
  */
 #include <libpq-fe.h>
 #include "pg_wire.h"

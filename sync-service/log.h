@@ -7,7 +7,13 @@
 #include <stdint.h>
 #include "../clients/protocol/topic.h"
 
-enum log_level { LOG_LEVEL_ERROR = 3, LOG_LEVEL_WARNING = 4, LOG_LEVEL_NOTICE = 5, LOG_LEVEL_INFO = 6, LOG_LEVEL_DEBUG = 7 };
+enum log_level {
+    LOG_LEVEL_ERROR = 3,
+    LOG_LEVEL_WARNING = 4,
+    LOG_LEVEL_NOTICE = 5,
+    LOG_LEVEL_INFO = 6,
+    LOG_LEVEL_DEBUG = 7
+};
 
 void log_set_level(enum log_level level);
 bool log_is_on(enum log_level level);
@@ -21,19 +27,28 @@ struct log_field {
 };
 void log_fields(enum log_level level, const char *part, const char *what, const struct log_field fields[]);
 
-#define LOG_TEXT(name, value) {name, LOG_FIELD_TEXT, slice_of(value), 0}
-#define LOG_SLICE(name, value) {name, LOG_FIELD_TEXT, value, 0}
-#define LOG_INT(name, value) {name, LOG_FIELD_INT, {0, 0}, (int64_t)(value)}
+#define LOG_TEXT(name, value)                                                                                          \
+    {                                                                                                                  \
+        name, LOG_FIELD_TEXT, slice_of(value), 0                                                                       \
+    }
+#define LOG_SLICE(name, value)                                                                                         \
+    {                                                                                                                  \
+        name, LOG_FIELD_TEXT, value, 0                                                                                 \
+    }
+#define LOG_INT(name, value)                                                                                           \
+    {                                                                                                                  \
+        name, LOG_FIELD_INT, {0, 0}, (int64_t)(value)                                                                  \
+    }
 #define log_line(level, part, what, ...)                                                                               \
     do {                                                                                                               \
         if (log_is_on(level))                                                                                          \
             log_fields(level, part, what,                                                                              \
-                       (const struct log_field[]){__VA_ARGS__ __VA_OPT__(, ) {0, LOG_FIELD_END, {0, 0}, 0}});          \
+                       (const struct log_field[]){__VA_ARGS__ __VA_OPT__(, ){0, LOG_FIELD_END, {0, 0}, 0}});           \
     } while (0)
-#define log_error(part, what, ...) log_line(LOG_LEVEL_ERROR, part, what __VA_OPT__(, ) __VA_ARGS__)
+#define log_error(part, what, ...)   log_line(LOG_LEVEL_ERROR, part, what __VA_OPT__(, ) __VA_ARGS__)
 #define log_warning(part, what, ...) log_line(LOG_LEVEL_WARNING, part, what __VA_OPT__(, ) __VA_ARGS__)
-#define log_notice(part, what, ...) log_line(LOG_LEVEL_NOTICE, part, what __VA_OPT__(, ) __VA_ARGS__)
-#define log_info(part, what, ...) log_line(LOG_LEVEL_INFO, part, what __VA_OPT__(, ) __VA_ARGS__)
-#define log_debug(part, what, ...) log_line(LOG_LEVEL_DEBUG, part, what __VA_OPT__(, ) __VA_ARGS__)
+#define log_notice(part, what, ...)  log_line(LOG_LEVEL_NOTICE, part, what __VA_OPT__(, ) __VA_ARGS__)
+#define log_info(part, what, ...)    log_line(LOG_LEVEL_INFO, part, what __VA_OPT__(, ) __VA_ARGS__)
+#define log_debug(part, what, ...)   log_line(LOG_LEVEL_DEBUG, part, what __VA_OPT__(, ) __VA_ARGS__)
 
 #endif

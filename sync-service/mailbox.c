@@ -61,17 +61,21 @@ void *mailbox_write(struct mailbox *box, uint32_t kind, size_t bytes, enum mailb
     return letter;
 }
 
+static void wake(const struct mailbox *box)
+{
+    uint64_t one = 1;
+    ssize_t written = write(box->wake_fd, &one, sizeof one);
+    (void)written; /* fails only when it is readable already */
+}
+
 void mailbox_post(struct mailbox *box)
 {
     struct letter *letter = (struct letter *)(void *)(box->in + box->in_len);
     bool was_empty = box->in_len == 0;
     box->in_len += letter->bytes;
     (void)pthread_mutex_unlock(&box->lock);
-    if (was_empty) {
-        uint64_t one = 1;
-        ssize_t written = write(box->wake_fd, &one, sizeof one);
-        (void)written; /* fails only when it is readable already */
-    }
+    if (was_empty)
+        wake(box);
 }
 
 void mailbox_close(struct mailbox *box)
@@ -80,6 +84,7 @@ void mailbox_close(struct mailbox *box)
     box->is_closed = true;
     (void)pthread_cond_broadcast(&box->room);
     (void)pthread_mutex_unlock(&box->lock);
+    wake(box);
 }
 
 size_t mailbox_waiting_bytes(struct mailbox *box)

@@ -33,13 +33,13 @@ enum mailbox_patience {
     MAILBOX_FORCE, /* over the limit if need be: for letters that are bounded by what they are about */
 };
 /*
- * Room for a letter of `bytes` (the head included), the first 256 zeroed but for the head, which is filled in. Holds the mailbox's lock
- * until mailbox_post: fill it in and post it, nothing else in between. NULL: full, closed or no memory, and then nothing
- * is held.
+ * Room for a letter of `bytes` (the head included), the first 256 zeroed but for the head, which is filled in. Holds
+ * the mailbox's lock until mailbox_post: fill it in and post it, nothing else in between. NULL: full, closed or no
+ * memory, and then nothing is held.
  */
 void *mailbox_write(struct mailbox *box, uint32_t kind, size_t bytes, enum mailbox_patience patience);
 void mailbox_post(struct mailbox *box);
-/* Writers are refused from now on, and those waiting give up. */
+/* Writers are refused from now on, and those waiting give up; the taker wakes up. */
 void mailbox_close(struct mailbox *box);
 size_t mailbox_waiting_bytes(struct mailbox *box);
 

@@ -1,6 +1,7 @@
 #include <errno.h>
 #include <getopt.h>
 #include <grp.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <pwd.h>
 #include <signal.h>
@@ -18,7 +19,7 @@
 #include "version.h"
 
 #define LOOK_EVERY_MS 100 /* at readiness, and how long a status waits at most */
-#define STATUS_BYTES 32768
+#define STATUS_BYTES  32768
 
 struct options {
     const char *config;
@@ -59,8 +60,8 @@ static struct options options_read(int argc, char **argv)
 }
 
 /*
- * Its configuration's folder is where the service works: relative paths, also libpq's in `database`, mean from there, and
- * still work when it is another account, which may not enter the folders above. Changes *path to the name alone.
+ * Its configuration's folder is where the service works: relative paths, also libpq's in `database`, mean from there,
+ * and still work when it is another account, which may not enter the folders above. Changes *path to the name alone.
  */
 static bool folder_enter(const char **path)
 {
@@ -121,8 +122,10 @@ static void reload(struct config *config, const char *path)
 {
     struct config fresh;
     int ignored;
+    char reloading[64];
+    (void)snprintf(reloading, sizeof reloading, "RELOADING=1\nMONOTONIC_USEC=%" PRId64, clock_monotonic_ms() * 1000);
     config_init(&fresh);
-    systemd_notify("RELOADING=1");
+    systemd_notify(reloading);
     if (config_load(&fresh, path)) {
         config_reload(config, &fresh, &ignored);
         log_set_level((enum log_level)config->log_level);
@@ -192,7 +195,8 @@ static int serve(struct config *config, const char *path)
     }
     log_notice("main", "starting", LOG_TEXT("version", GNATTER_VERSION), LOG_INT("pid", getpid()));
     if (config->status_socket[0] != '\0' && status_socket_open(&status, config->status_socket) != STATUS_OK)
-        log_warning("main", "no-status-socket", LOG_TEXT("file", config->status_socket), LOG_TEXT("why", strerror(errno)));
+        log_warning("main", "no-status-socket", LOG_TEXT("file", config->status_socket),
+                    LOG_TEXT("why", strerror(errno)));
     if (!become(config->user) || service_start(config, &service) != STATUS_OK) {
         status_socket_close(&status);
         return 1;
@@ -206,7 +210,8 @@ static int serve(struct config *config, const char *path)
     if (is_finished)
         log_notice("main", "stopped");
     else
-        log_warning("main", "stopped-unfinished", LOG_TEXT("note", "what was not confirmed comes again from the journal"));
+        log_warning("main", "stopped-unfinished",
+                    LOG_TEXT("note", "what was not confirmed comes again from the journal"));
     return 0;
 }
 

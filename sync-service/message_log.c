@@ -6,8 +6,8 @@
 #include "log.h"
 #include "metrics.h"
 
-#define PAUSE_MIN_MS 50
-#define PAUSE_MAX_MS 2000
+#define PAUSE_MIN_MS    50
+#define PAUSE_MAX_MS    2000
 #define CONNECT_WAIT_MS 10000
 
 const char *const query_statements[QUERY_KINDS] = {
@@ -165,7 +165,7 @@ void message_log_start_over(struct message_log *log, int64_t now_ms)
 
 static void start_connecting(struct message_log *log)
 {
-    const char *const keywords[] = {"dbname",          "application_name", "client_encoding",     "keepalives_idle",
+    const char *const keywords[] = {"dbname",           "application_name", "client_encoding",     "keepalives_idle",
                                     "tcp_user_timeout", "keepalives_count", "keepalives_interval", NULL};
     const char *const values[] = {log->database, log->name, "UTF8", "10", "15000", "3", "5", NULL};
     if (log->pause_ms == 0)

@@ -1,13 +1,13 @@
 #ifndef GNATTER_MESSAGE_LOG_H
 #define GNATTER_MESSAGE_LOG_H
 /*
- * One shard's connection to the database: what the core asks for goes out pipelined, never waiting; answers come back as
- * core_on_...(). With broker_link's neighbour database.c the only code that knows libpq.
+ * One shard's connection to the database: what the core asks for goes out pipelined, never waiting; answers come back
+ * as core_on_...(). With broker_link's neighbour database.c the only code that knows libpq.
  *
- * The owner polls message_log_fd and calls message_log_step; what was asked during a turn leaves with message_log_flush.
- * Each question is its own transaction. When the connection is lost, or the database says something that leaves no other
- * way, every answer under way is forgotten, the core hears core_on_database_lost, and core_on_database_back once the
- * connection stands again. The owner's thread only.
+ * The owner polls message_log_fd and calls message_log_step; what was asked during a turn leaves with
+ * message_log_flush. Each question is its own transaction. When the connection is lost, or the database says something
+ * that leaves no other way, every answer under way is forgotten, the core hears core_on_database_lost, and
+ * core_on_database_back once the connection stands again. The owner's thread only.
  */
 #include "core/core.h"
 

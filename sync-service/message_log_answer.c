@@ -155,7 +155,7 @@ static void tell_loaded(struct message_log *log, const struct query *load, const
             size_t len = intervals_read(members, m, intervals);
             interval_at += len;
             room->members[members_len++] =
-                (struct core_member){bigint_of(members, m, 1), text_of(members, m, 2), intervals, len,
+                (struct core_member){bigint_of(members, m, 1), text_of(members, m, 2),  intervals, len,
                                      bigint_of(members, m, 5), bigint_of(members, m, 6)};
         }
         for (int c = first_row(cursors, id); is_row_of(cursors, c, id); c++)
@@ -231,7 +231,8 @@ static enum status careful_read(const struct query *query, struct core_append_an
         return STATUS_INTERNAL;
     for (int row = 0; row < PQntuples(result); row++) {
         struct slice state = text_of(result, row, 1);
-        struct core_append_answer answer = {CORE_APPEND_NOT_MEMBER, bigint_of(result, row, 2), bigint_of(result, row, 3)};
+        struct core_append_answer answer = {CORE_APPEND_NOT_MEMBER, bigint_of(result, row, 2),
+                                            bigint_of(result, row, 3)};
         if (slice_equal(state, SLICE("new")))
             answer.state = CORE_APPEND_NEW;
         else if (slice_equal(state, SLICE("duplicate")))

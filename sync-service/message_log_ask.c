@@ -82,8 +82,8 @@ void message_log_append(struct message_log *log, const struct core_append_batch 
 {
     if (!message_log_is_up(log))
         return;
-    struct query *query = query_new(log, batch->careful ? QUERY_APPEND_CAREFUL : QUERY_APPEND, batch->groups_len,
-                                    sizeof *batch->groups);
+    struct query *query =
+        query_new(log, batch->careful ? QUERY_APPEND_CAREFUL : QUERY_APPEND, batch->groups_len, sizeof *batch->groups);
     if (query == NULL)
         return;
     query->tag = batch->batch;

@@ -59,8 +59,8 @@ struct message_log {
     PostgresPollingStatusType polling;
     int64_t retry_at_ms, give_up_at_ms;
     uint32_t pause_ms, tries; /* tries: that failed since it was up */
-    bool wants_flush; /* libpq has bytes that the socket did not take */
-    bool is_failed;   /* to be taken down at the end of the step */
+    bool wants_flush;         /* libpq has bytes that the socket did not take */
+    bool is_failed;           /* to be taken down at the end of the step */
     struct query *first, **last;
     struct pg_params params;
     int64_t now_ms; /* of this step, for the core */

@@ -106,8 +106,8 @@ enum status notify_new(const struct notify_options *options, struct notify **ret
         return STATUS_NO_MEMORY;
     notify->options = *options;
     notify->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    enum status status = notify->stop_fd < 0 ? STATUS_UNAVAILABLE
-                                             : database_init(&notify->database, options->database, options->name);
+    enum status status =
+        notify->stop_fd < 0 ? STATUS_UNAVAILABLE : database_init(&notify->database, options->database, options->name);
     if (status != STATUS_OK) {
         notify_free(notify);
         return status;
@@ -131,7 +131,7 @@ void notify_stop(struct notify *notify)
     uint64_t one = 1;
     atomic_store(&notify->is_stopping, true);
     ssize_t written = write(notify->stop_fd, &one, sizeof one);
-    (void)written; /* an eventfd takes its first byte */
+    (void)written;                            /* an eventfd takes its first byte */
     (void)pthread_join(notify->thread, NULL); /* ours, joined once */
     notify->is_started = false;
 }

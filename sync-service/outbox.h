@@ -1,9 +1,9 @@
 #ifndef GNATTER_OUTBOX_H
 #define GNATTER_OUTBOX_H
 /*
- * What waits for one link, as frames in the making. A thread gathers the ops of its turn in a parcel and puts the parcel
- * into the outbox at once, whole and within one frame, in the order of the calls. Memory is bounded by the caller, who
- * looks at `bytes`. Not thread-safe: the link has a lock.
+ * What waits for one link, as frames in the making. A thread gathers the ops of its turn in a parcel and puts the
+ * parcel into the outbox at once, whole and within one frame, in the order of the calls. Memory is bounded by the
+ * caller, who looks at `bytes`. Not thread-safe: the link has a lock.
  */
 #include "../clients/protocol/frame.h"
 
@@ -37,8 +37,8 @@ void outbox_clear(struct outbox *outbox);
 bool outbox_is_empty(const struct outbox *outbox);
 /* STATUS_NO_MEMORY: not put. */
 MUST_CHECK enum status outbox_put(struct outbox *outbox, const struct parcel *parcel);
-/* The oldest frame, unfinished so that the caller can add an ack; an empty one when nothing waits; NULL: no memory. Give
- * it back with outbox_recycle. */
+/* The oldest frame, unfinished so that the caller can add an ack; an empty one when nothing waits; NULL: no memory.
+ * Give it back with outbox_recycle. */
 struct outbox_frame *outbox_take(struct outbox *outbox);
 void outbox_recycle(struct outbox *outbox, struct outbox_frame *frame);
 

@@ -20,11 +20,8 @@ static const struct {
     {"GN001", STATUS_DENIED},      /* not-member */
     {"GN002", STATUS_NOT_FOUND},   /* no-such-user */
     {"GN003", STATUS_NOT_FOUND},   /* no-such-group */
-    {"GN004", STATUS_EXISTS},
-    {"GN005", STATUS_DENIED},
-    {"GN006", STATUS_MALFORMED},
-    {"GN007", STATUS_TOO_LARGE},
-    {"GN008", STATUS_DENIED}, /* read-only */
+    {"GN004", STATUS_EXISTS},      {"GN005", STATUS_DENIED}, {"GN006", STATUS_MALFORMED},
+    {"GN007", STATUS_TOO_LARGE},   {"GN008", STATUS_DENIED}, /* read-only */
 };
 
 enum status pg_status(const char *sqlstate)

@@ -3,11 +3,11 @@
 #include <string.h>
 
 /* type oids, fixed for ever (pg_type.dat) */
-#define OID_BOOL 16
-#define OID_BYTEA 17
-#define OID_INT8 20
-#define OID_INT4 23
-#define OID_TEXT 25
+#define OID_BOOL        16
+#define OID_BYTEA       17
+#define OID_INT8        20
+#define OID_INT4        23
+#define OID_TEXT        25
 #define PARAM_BYTES_MAX 0x3fffffff
 
 static unsigned char *room(struct pg_params *params, size_t len)

@@ -8,8 +8,8 @@
 
 #define PG_PARAMS_MAX 8
 
-/* The parameters of one query, grown in one buffer that is used again for the next. A failed allocation is remembered and
- * told by pg_params_status. */
+/* The parameters of one query, grown in one buffer that is used again for the next. A failed allocation is remembered
+ * and told by pg_params_status. */
 struct pg_params {
     unsigned char *buf;
     size_t len, size;

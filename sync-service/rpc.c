@@ -11,13 +11,14 @@
 #include "log.h"
 #include "mailbox.h"
 #include "metrics.h"
+#include "rpc_pace.h"
 #include "runtime.h"
 #include "shard.h"
 
-#define RETRY_WAIT_MS 100
-#define IDLE_WAIT_MS 1000
+#define RETRY_WAIT_MS       100
+#define IDLE_WAIT_MS        1000
 #define OVERLOADED_RETRY_MS 2000
-#define ANSWER_BYTES_MAX (LIMIT_FRAME_BYTES - 4096) /* fits a frame with its topic and correlation */
+#define ANSWER_BYTES_MAX    (LIMIT_FRAME_BYTES - 4096) /* fits a frame with its topic and correlation */
 
 struct rpc_letter {
     struct letter head;
@@ -37,6 +38,7 @@ struct worker {
     struct database database;
     struct courier courier;
     struct barrier barrier;
+    struct pace pace;
     pthread_t thread;
     bool is_started;
     atomic_bool is_stopping;
@@ -195,8 +197,12 @@ static enum status history_deliver(struct worker *worker, const struct rpc_reque
                              DATABASE_BINARY, &items);
     if (status != STATUS_OK)
         return status;
-    for (int row = 0; row < PQntuples(items); row++)
+    uint64_t bytes = 0;
+    for (int row = 0; row < PQntuples(items); row++) {
         deliver_item(worker, request, name, items, row);
+        bytes += (uint64_t)PQgetlength(items, row, 7);
+    }
+    pace_spend(&worker->pace, request->device_id, (uint64_t)PQntuples(items), bytes, clock_monotonic_ms());
     PQclear(items);
     return STATUS_OK;
 }
@@ -242,8 +248,7 @@ static void serve(struct worker *worker, const struct rpc_request *request)
     pg_text(params, request->method);
     pg_text(params, request->payload);
     PGresult *result = NULL;
-    enum status status =
-        ask(worker, "select gnatter.rpc($1, $2, $3, $4::text::jsonb)::text", DATABASE_TEXT, &result);
+    enum status status = ask(worker, "select gnatter.rpc($1, $2, $3, $4::text::jsonb)::text", DATABASE_TEXT, &result);
     struct slice answer = {NULL, 0};
     if (status == STATUS_OK) {
         answer = (struct slice){PQgetvalue(result, 0, 0), (size_t)PQgetlength(result, 0, 0)};
@@ -259,23 +264,49 @@ static void serve(struct worker *worker, const struct rpc_request *request)
     PQclear(result);
 }
 
+static void serve_and_tell(struct worker *worker, const struct rpc_letter *letter)
+{
+    struct rpc_request request = request_read(letter);
+    courier_set_life(&worker->courier, request.token.link, request.life);
+    serve(worker, &request);
+    courier_flush_done(&worker->courier, &request.token, 1);
+}
+
+/* A new request: now, or when its device has its turn again. */
+static void take(struct worker *worker, const struct rpc_letter *letter)
+{
+    if (!pace_waits(&worker->pace, letter->device_id, clock_monotonic_ms())) {
+        serve_and_tell(worker, letter);
+        return;
+    }
+    if (pace_hold(&worker->pace, letter->device_id, &letter->head) == STATUS_OK)
+        return;
+    struct rpc_request request = request_read(letter);
+    courier_set_life(&worker->courier, request.token.link, request.life);
+    refuse(worker, &request, "overloaded", "too many requests of this device are waiting", OVERLOADED_RETRY_MS);
+    courier_flush_done(&worker->courier, &request.token, 1);
+}
+
+static void serve_held(struct worker *worker)
+{
+    for (struct letter *letter; (letter = pace_next(&worker->pace, clock_monotonic_ms())) != NULL;) {
+        serve_and_tell(worker, (const struct rpc_letter *)(const void *)letter);
+        free(letter);
+    }
+}
+
 static void *worker_run(void *arg)
 {
     struct worker *worker = arg;
     for (;;) {
         bool is_last = atomic_load(&worker->is_stopping);
-        for (const struct letter *letter; (letter = mailbox_next(&worker->mailbox)) != NULL;) {
-            struct rpc_request request = request_read((const struct rpc_letter *)(const void *)letter);
-            uint32_t link = request.token.link;
-            courier_set_life(&worker->courier, link, request.life);
-            serve(worker, &request);
-            courier_flush(&worker->courier);
-            broker_link_done(worker->options->links[link], &request.token, 1);
-        }
+        for (const struct letter *letter; (letter = mailbox_next(&worker->mailbox)) != NULL;)
+            take(worker, (const struct rpc_letter *)(const void *)letter);
         if (is_last)
-            return NULL;
+            return NULL; /* what is held comes again from the journal */
+        serve_held(worker);
         struct pollfd fd = {mailbox_fd(&worker->mailbox), POLLIN, 0};
-        (void)poll(&fd, 1, IDLE_WAIT_MS); /* interrupted or not: look */
+        (void)poll(&fd, 1, worker->pace.held_len > 0 ? PACE_LOOK_MS : IDLE_WAIT_MS); /* interrupted or not: look */
     }
 }
 
@@ -333,6 +364,7 @@ void rpc_free(struct rpc *rpc)
     if (rpc == NULL)
         return;
     for (uint32_t i = 0; i < rpc->options.workers; i++) {
+        pace_done(&rpc->workers[i].pace);
         database_done(&rpc->workers[i].database);
         courier_done(&rpc->workers[i].courier);
         mailbox_done(&rpc->workers[i].mailbox);

@@ -6,10 +6,10 @@
  */
 #include "../clients/protocol/limits.h"
 
-#define RUNTIME_LINKS_MAX 16
-#define RUNTIME_SHARDS_MAX 64
+#define RUNTIME_LINKS_MAX       16
+#define RUNTIME_SHARDS_MAX      64
 #define RUNTIME_RPC_WORKERS_MAX 16
-#define RUNTIME_PATH_LEN 4096
+#define RUNTIME_PATH_LEN        4096
 /* waiting for one shard; the hub waits when it is full: then the broker's journal fills, then devices are told */
 #define RUNTIME_SHARD_MAILBOX_BYTES (8 * 1024 * 1024)
 /* what a turn of a shard takes at once, so that answers of the database are looked at in between */
@@ -23,16 +23,16 @@
 /* for one broker; shards wait when it is full: a broker that does not read slows everybody, it never exhausts memory */
 #define RUNTIME_OUTBOX_BYTES (64 * 1024 * 1024)
 /* records taken from one journal and not done; the hub waits when it is full */
-#define RUNTIME_RECORDS_MAX (256 * 1024)
-#define RUNTIME_IDENTITIES_MAX (256 * 1024) /* known devices that are not connected; 200 bytes each */
-#define RUNTIME_RPC_MAILBOX_BYTES (8 * 1024 * 1024) /* per worker; above: overloaded */
+#define RUNTIME_RECORDS_MAX         (256 * 1024)
+#define RUNTIME_IDENTITIES_MAX      (256 * 1024)      /* known devices that are not connected; 200 bytes each */
+#define RUNTIME_RPC_MAILBOX_BYTES   (8 * 1024 * 1024) /* per worker; above: overloaded */
 #define RUNTIME_CLERK_MAILBOX_BYTES (8 * 1024 * 1024)
 /* sessions of one DELIVER: 16 KiB, which fits a frame beside the longest payload, and keeps the broker's turns short */
 #define RUNTIME_DELIVER_SESSIONS 4096
-#define RUNTIME_RPC_WAIT_MS 5000     /* how long an rpc waits for a database that is away */
-#define RUNTIME_BARRIER_WAIT_MS 1000 /* how long an rpc waits for marks on their way to the database */
-#define RUNTIME_ACK_DELAY_MS 20      /* a confirmation waits this long for a frame that takes it along */
-#define RUNTIME_WELCOME_WAIT_MS 10000
-#define RUNTIME_STALLED_MS 30000 /* a thread that has not turned for so long: the watchdog is not fed */
+#define RUNTIME_RPC_WAIT_MS      5000 /* how long an rpc waits for a database that is away */
+#define RUNTIME_BARRIER_WAIT_MS  1000 /* how long an rpc waits for marks on their way to the database */
+#define RUNTIME_ACK_DELAY_MS     20   /* a confirmation waits this long for a frame that takes it along */
+#define RUNTIME_WELCOME_WAIT_MS  10000
+#define RUNTIME_STALLED_MS       30000 /* a thread that has not turned for so long: the watchdog is not fed */
 
 #endif

@@ -1,5 +1,7 @@
 #include "service.h"
 #include <cjson/cJSON.h>
+#include <poll.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -10,6 +12,9 @@
 #include "push/pusher.h"
 #include "runtime.h"
 #include "version.h"
+
+#define LISTEN_WAIT_MS 10
+#define LISTEN_WAITS   100 /* a database that is away is no reason not to start */
 
 struct metrics metrics;
 
@@ -25,6 +30,7 @@ struct service {
     struct clerk *clerk;
     struct pusher *pusher; /* NULL: no push provider is configured */
     struct notify *notify;
+    atomic_bool is_started;
 };
 
 /* ---- notifications go to the shard whose conversation it is, or to the hub ---- */
@@ -46,9 +52,12 @@ static void device_removed(void *ctx, struct slice client_id)
     hub_device_removed(((struct service *)ctx)->hub, client_id);
 }
 
+/* Before the shards have read anything there is nothing that could be out of date. */
 static void notifications_missed(void *ctx)
 {
-    hub_resync(((struct service *)ctx)->hub);
+    struct service *service = ctx;
+    if (atomic_load(&service->is_started))
+        hub_resync(service->hub);
 }
 
 /* ---- making ---- */
@@ -73,7 +82,8 @@ static enum status link_make(struct service *service, const char *uri)
     if (status == STATUS_OK)
         service->links_len++;
     else
-        log_error("main", "bad-link", LOG_TEXT("uri", uri), LOG_TEXT("expected", "mqtt://host:port or mqtts://host:port"));
+        log_error("main", "bad-link", LOG_TEXT("uri", uri),
+                  LOG_TEXT("expected", "mqtt://host:port or mqtts://host:port"));
     return status;
 }
 
@@ -175,6 +185,13 @@ static enum status helpers_make(struct service *service)
     return status;
 }
 
+/* Who listens before the shards read need not have them read everything again. */
+static void wait_for_notifications(const struct service *service)
+{
+    for (int waits = 0; waits < LISTEN_WAITS && !notify_is_up(service->notify); waits++)
+        (void)poll(NULL, 0, LISTEN_WAIT_MS);
+}
+
 /* From the end of the journey to its start: what takes something finds everybody it needs. */
 static enum status threads_start(struct service *service)
 {
@@ -189,7 +206,11 @@ static enum status threads_start(struct service *service)
         .rpc = service->rpc,
         .clerk = service->clerk,
     };
-    enum status status = service->pusher == NULL ? STATUS_OK : pusher_start(service->pusher);
+    enum status status = notify_start(service->notify);
+    wait_for_notifications(service);
+    atomic_store(&service->is_started, true);
+    if (status == STATUS_OK && service->pusher != NULL)
+        status = pusher_start(service->pusher);
     if (status == STATUS_OK)
         status = clerk_start(service->clerk);
     if (status == STATUS_OK)
@@ -198,8 +219,6 @@ static enum status threads_start(struct service *service)
         status = shard_start(service->shards[i]);
     if (status == STATUS_OK)
         status = hub_start(service->hub, &hub);
-    if (status == STATUS_OK)
-        status = notify_start(service->notify);
     for (size_t i = 0; i < service->links_len && status == STATUS_OK; i++)
         status = broker_link_start(service->links[i]);
     return status;
@@ -337,11 +356,16 @@ static void add_counters(cJSON *object)
         const char *name;
         _Atomic uint64_t *counter;
     } counters[] = {
-        {"frames_taken", &metrics.frames_taken},       {"records_taken", &metrics.records_taken},
-        {"records_refused", &metrics.records_refused}, {"frames_sent", &metrics.frames_sent},
-        {"ops_sent", &metrics.ops_sent},               {"bytes_sent", &metrics.bytes_sent},
-        {"ops_dropped", &metrics.ops_dropped},         {"database_losses", &metrics.database_losses},
-        {"rpcs", &metrics.rpcs},                       {"rpcs_refused", &metrics.rpcs_refused},
+        {"frames_taken", &metrics.frames_taken},
+        {"records_taken", &metrics.records_taken},
+        {"records_refused", &metrics.records_refused},
+        {"frames_sent", &metrics.frames_sent},
+        {"ops_sent", &metrics.ops_sent},
+        {"bytes_sent", &metrics.bytes_sent},
+        {"ops_dropped", &metrics.ops_dropped},
+        {"database_losses", &metrics.database_losses},
+        {"rpcs", &metrics.rpcs},
+        {"rpcs_refused", &metrics.rpcs_refused},
     };
     cJSON *totals = cJSON_AddObjectToObject(object, "counters");
     for (size_t i = 0; i < sizeof counters / sizeof counters[0]; i++)

@@ -10,8 +10,8 @@
 #include "runtime.h"
 #include "shard_letter.h"
 
-#define IDLE_WAIT_MS 1000   /* the longest wait: the watchdog wants to see the thread move */
-#define STATS_EVERY_MS 250
+#define IDLE_WAIT_MS      1000 /* the longest wait: the watchdog wants to see the thread move */
+#define STATS_EVERY_MS    250
 #define CONGESTED_WAIT_MS 100
 
 struct caught_up {
@@ -216,16 +216,10 @@ static void take_events(struct shard *shard)
 }
 
 /* ---- turns ---- */
-static void tell_done(struct shard *shard)
+/* `synced` goes behind what was delivered before: the hub hears of it when the links have it. */
+static void hand_on(struct shard *shard)
 {
-    size_t first = 0;
-    for (size_t i = 1; i <= shard->tokens_len; i++) {
-        if (i < shard->tokens_len && shard->tokens[i].link == shard->tokens[first].link)
-            continue;
-        uint32_t link = shard->tokens[first].link;
-        broker_link_done(shard->options.links[link], shard->tokens + first, i - first);
-        first = i;
-    }
+    courier_flush_done(&shard->courier, shard->tokens, shard->tokens_len);
     shard->tokens_len = 0;
     for (size_t i = 0; i < shard->caught_up_len; i++)
         shard->options.on_caught_up(shard->options.ctx, shard->caught_up[i].session, shard->caught_up[i].ready_number,
@@ -253,8 +247,7 @@ static void turn(struct shard *shard)
     if (!message_log_is_up(shard->log)) /* what is due has to wait for the database */
         shard->due_ms = INT64_MAX;
     message_log_flush(shard->log);
-    courier_flush(&shard->courier);
-    tell_done(shard);
+    hand_on(shard);
     push_notes_hand_over(shard->options.notes);
     barriers_reach(shard);
     note_state(shard, shard->now_ms);

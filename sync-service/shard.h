@@ -5,8 +5,8 @@
  * what the core asks: questions to the database pipelined, deliveries to the links, all without ever blocking but for a
  * link that cannot keep up.
  *
- * A turn takes what has gathered, and hands on what came of it in this order: deliveries to the links, then which records
- * are done, then who has caught up.
+ * A turn takes what has gathered, and hands on what came of it in this order: deliveries to the links together with
+ * which records are done, then who has caught up.
  */
 #include "barrier.h"
 #include "courier.h"

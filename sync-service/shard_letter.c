@@ -25,12 +25,12 @@ static char *put(char *at, struct slice text)
 bool shard_letter_write(struct mailbox *box, const struct shard_event *event)
 {
     const struct core_device *device = &event->device;
-    size_t len = device->user.len + device->device.len + event->conversation.len + event->message_id.len +
-                 event->payload.len;
+    size_t len =
+        device->user.len + device->device.len + event->conversation.len + event->message_id.len + event->payload.len;
     bool is_dropable = event->kind == SHARD_TYPING;
     if (is_dropable && mailbox_waiting_bytes(box) > RUNTIME_TYPING_MAILBOX_BYTES)
         return false;
-    enum mailbox_patience patience = is_dropable                ? MAILBOX_TRY
+    enum mailbox_patience patience = is_dropable                 ? MAILBOX_TRY
                                      : event->kind == SHARD_STOP ? MAILBOX_FORCE
                                                                  : MAILBOX_WAIT;
     struct shard_letter *letter = mailbox_write(box, event->kind, sizeof *letter + len, patience);

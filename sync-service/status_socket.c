@@ -71,7 +71,7 @@ void status_socket_serve(const struct status_socket *socket_, struct slice text)
 {
     int fd = accept4(socket_->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
     if (fd < 0)
-        return; /* gone again */
+        return;                                               /* gone again */
     ssize_t sent = send(fd, text.at, text.len, MSG_NOSIGNAL); /* far less than a socket's buffer takes */
     (void)sent;
     (void)close(fd);

@@ -54,10 +54,14 @@ install() {
     DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq --no-install-recommends $absent >/dev/null
 }
 
+install_run() {
+    # shellcheck disable=SC2046 # a word each
+    install $(sed '/^# tests only/,$d; s/#.*//' packages.txt)
+}
+
 case ${1:-} in
 check) check ;;
 install) shift; install "$@" ;;
-# shellcheck disable=SC2046
-run) install $(sed '/^# tests only/,$d; s/#.*//' packages.txt) ;;
+run) install_run ;;
 *) echo "usage: dependencies.sh check|install|run" >&2; exit 2 ;;
 esac

@@ -140,7 +140,7 @@ static enum result write_conf(const struct node *node, const struct account *ser
 
 static enum result make_secrets(const struct node *node, const struct account *service)
 {
-    const char *kid;
+    const char *kid = NULL;
     char password[SECRET_TEXT_SIZE];
     enum result result = file_exists(node->dir_fd, NODE_PUBLIC_KEYS) ? DONE : key_make(node, &kid);
     if (result == DONE)

@@ -159,7 +159,7 @@ enum result command_keys_list(struct args *args)
 enum result command_keys_add(struct args *args)
 {
     struct node node;
-    const char *kid;
+    const char *kid = NULL;
     enum result result = node_open(args, &node);
     if (result != DONE)
         return result;

@@ -126,6 +126,6 @@ int main(int argc, char **argv)
     const char *dir = getenv("GNATTER_DIR");
     args.dir = dir && *dir ? dir : "run";
     if (sodium_init() < 0)
-        return fail("the system's random numbers are not available");
-    return output_finish(run(&args, argc, argv));
+        return (int)fail("the system's random numbers are not available");
+    return (int)output_finish(run(&args, argc, argv));
 }

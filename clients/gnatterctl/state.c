@@ -57,9 +57,10 @@ static cJSON *ask_service(const struct node *node)
 
 static bool has_link(const cJSON *service)
 {
-    const cJSON *link;
-    cJSON_ArrayForEach(
-        link, cJSON_GetObjectItem(service, "links")) if (cJSON_IsTrue(cJSON_GetObjectItem(link, "up"))) return true;
+    const cJSON *links = cJSON_GetObjectItem(service, "links");
+    for (const cJSON *link = links ? links->child : NULL; link; link = link->next)
+        if (cJSON_IsTrue(cJSON_GetObjectItem(link, "up")))
+            return true;
     return false;
 }
 

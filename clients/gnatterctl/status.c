@@ -74,14 +74,13 @@ static void print_push(const cJSON *push)
 
 static void print_service(const cJSON *service)
 {
-    const cJSON *link;
     if (!service)
         return;
     printf("\ndatabase    %s\nshards      %.0f\nsessions    %.0f\npending     %.0f\nbehind      %.0f\n",
            cJSON_IsTrue(cJSON_GetObjectItem(service, "database")) ? "connected" : "away", number_of(service, "shards"),
            number_of(service, "sessions"), number_of(service, "pending"), number_of(service, "behind"));
-    cJSON_ArrayForEach(link, cJSON_GetObjectItem(service, "links"))
-    {
+    const cJSON *links = cJSON_GetObjectItem(service, "links");
+    for (const cJSON *link = links ? links->child : NULL; link; link = link->next) {
         const char *uri = cJSON_GetStringValue(cJSON_GetObjectItem(link, "uri"));
         printf("link        %s %s, journal backlog %.0f\n", uri ? uri : "?",
                cJSON_IsTrue(cJSON_GetObjectItem(link, "up")) ? "up" : "down", number_of(link, "journal_backlog"));

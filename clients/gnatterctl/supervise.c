@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -20,11 +21,12 @@
 #include <unistd.h>
 
 #define LOG_FILE       "log/supervisor.log"
-#define DEATHS         5     /* so many ... */
-#define DEATHS_MS      10000 /* ... within so long are not an accident: */
-#define PAUSE_LONG_MS  1000  /* no faster than this from then on */
-#define PAUSE_SHORT_MS 100   /* after a life of less than a second: let go what its last life held */
-#define TURN_MS        50    /* between two looks at something that has no descriptor */
+#define DEATHS         5      /* so many ... */
+#define DEATHS_MS      10000  /* ... within so long are not an accident: */
+#define PAUSE_LONG_MS  1000   /* no faster than this from then on */
+#define PAUSE_SHORT_MS 100    /* after a life of less than a second: let go what its last life held */
+#define TURN_MS        50     /* between two looks at something that has no descriptor */
+#define DESCRIPTORS    262144 /* more costs memory: libwebsockets has a table of them */
 
 enum phase {
     PHASE_DATABASE, /* PostgreSQL is starting */
@@ -179,7 +181,7 @@ static void schema_start(struct supervisor *s)
         (void)sigemptyset(&none);
         (void)sigprocmask(SIG_SETMASK, &none, NULL); /* cannot fail with these arguments */
         (void)dup2(out[1], STDERR_FILENO);
-        _exit(migrate(s->node, &done));
+        _exit((int)migrate(s->node, &done));
     }
     (void)close(out[1]);
     struct process process;
@@ -347,6 +349,19 @@ static bool open_log(const struct node *node, bool keep_stderr)
     return ok;
 }
 
+/* A device is a descriptor of the broker: as many as we may, and as root at least enough for a large node. */
+static void raise_descriptors(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return;
+    struct rlimit more = {DESCRIPTORS, limit.rlim_max > DESCRIPTORS ? limit.rlim_max : DESCRIPTORS};
+    if (limit.rlim_max < DESCRIPTORS && setrlimit(RLIMIT_NOFILE, &more) == 0)
+        return;
+    limit.rlim_cur = limit.rlim_max < DESCRIPTORS ? limit.rlim_max : DESCRIPTORS;
+    (void)setrlimit(RLIMIT_NOFILE, &limit); /* then it is as it was */
+}
+
 enum result supervise(struct supervision *supervision)
 {
     struct supervisor s = {
@@ -358,6 +373,7 @@ enum result supervise(struct supervision *supervision)
     (void)sigprocmask(SIG_BLOCK, &handled, NULL); /* cannot fail with these arguments */
     (void)signal(SIGPIPE, SIG_IGN);
     s.signal_fd = signalfd(-1, &handled, SFD_CLOEXEC | SFD_NONBLOCK);
+    raise_descriptors();
     (void)prctl(PR_SET_CHILD_SUBREAPER, 1); /* an old kernel: what a killed part leaves goes to init instead */
     if (s.signal_fd < 0 || !open_log(s.node, supervision->report_fd < 0))
         return fail("cannot supervise: %s", strerror(errno));

@@ -11,9 +11,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -60,9 +62,9 @@ static void print_up(const struct args *args, const struct node *node, bool was_
         (void)cJSON_AddItemToObject(object, "endpoints", endpoints);
         output_json(object);
     } else {
-        const cJSON *endpoint;
         printf("the node in %s is %sup:\n", node->dir, was_up ? "already " : "");
-        cJSON_ArrayForEach(endpoint, endpoints) printf("  %s\n", endpoint->valuestring);
+        for (const cJSON *endpoint = endpoints->child; endpoint; endpoint = endpoint->next)
+            printf("  %s\n", endpoint->valuestring);
         cJSON_Delete(endpoints);
     }
     (void)fflush(stdout); /* checked at the end */
@@ -115,7 +117,7 @@ static bool start_background(struct supervision *supervision, int *ret_report_fd
         if (fork() != 0)
             _exit(0);
         (void)!fchdir(supervision->node->dir_fd); /* anywhere but where the caller was, whose folder may go away */
-        _exit(supervise(supervision));
+        _exit((int)supervise(supervision));
     }
     (void)close(report[1]);
     if (pid < 0) {
@@ -175,6 +177,18 @@ static enum result already_up(const struct args *args, struct node *node)
     return result;
 }
 
+/* A node stays its maker's: another account's parts could not open what is there. */
+static enum result owner_check(const struct node *node)
+{
+    struct stat about;
+    if (fstatat(node->dir_fd, "keys", &about, 0) != 0)
+        return fail("cannot look at %s: %s", node_path(node, "keys"), strerror(errno));
+    if (about.st_uid == geteuid())
+        return DONE;
+    const struct passwd *owner = getpwuid(about.st_uid);
+    return fail("the node in %s was made by user %s: run this as that user", node->dir, owner ? owner->pw_name : "?");
+}
+
 /* Brings the configuration up to what the command line says, and finds what an earlier supervisor left behind. */
 static enum result prepare(const struct args *args, struct node *node, bool is_new, struct supervision *supervision)
 {
@@ -209,7 +223,7 @@ enum result command_up(struct args *args)
         return result;
     struct supervision supervision = {
         .node = &node, .report_fd = -1, .limits = !args->limits || strcmp(args->limits, "off") != 0};
-    if ((result = parts_installed(&node)) != DONE)
+    if ((result = owner_check(&node)) != DONE || (result = parts_installed(&node)) != DONE)
         goto out;
     supervision.lock_fd = supervise_lock(&node);
     if (supervision.lock_fd == -1)

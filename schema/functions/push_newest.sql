@@ -6,7 +6,7 @@ as $$
     select m.seq
       from gnatter.member v
       join gnatter.message m on m.conversation_id = v.conversation_id
-       and m.seq > greatest(push_newest.after_seq, v.joined_seq)
+       and m.seq >= greatest(push_newest.after_seq + 1, v.joined_seq)
      where v.conversation_id = push_newest.conversation_id and v.user_id = push_newest.user_id and v.left_seq is null
        and m.event_type is null and m.sender_user_id <> push_newest.user_id and m.time_ms <= push_newest.before_ms
      order by m.seq desc limit 1

@@ -6,7 +6,7 @@
 #include "hub_state.h"
 
 #define DATABASE_RETRY_MS 100
-#define LOOKUP_MAX 1000 /* client ids in one question */
+#define LOOKUP_MAX        1000 /* client ids in one question */
 
 /* ---- who it is about ---- */
 static bool op_names_client(const struct frame_op *op, struct slice *ret_client_id)
@@ -28,8 +28,9 @@ static enum status lookup(struct hub *hub, const struct slice client_ids[], size
     pg_texts(params);
     for (size_t i = 0; i < len; i++)
         pg_put_bytes(params, client_ids[i]);
-    enum status status = database_ask(&hub->database, "select ord, device_id, user_id, ack_auto from gnatter.device_open($1)",
-                                      DATABASE_BINARY, &result);
+    enum status status =
+        database_ask(&hub->database, "select ord, device_id, user_id, ack_auto from gnatter.device_open($1)",
+                     DATABASE_BINARY, &result);
     if (status != STATUS_OK)
         return status;
     for (int row = 0; row < PQntuples(result); row++) {
@@ -150,7 +151,8 @@ static enum status op_take(struct hub *hub, uint32_t link, const struct frame_op
     return session_op(hub, link, op);
 }
 
-static enum status ops_take(struct hub *hub, uint32_t link, uint64_t life, const struct link_frame *frame, bool is_first)
+static enum status ops_take(struct hub *hub, uint32_t link, uint64_t life, const struct link_frame *frame,
+                            bool is_first)
 {
     struct frame_reader reader;
     struct frame_op op;
@@ -176,7 +178,8 @@ void frames_take(struct hub *hub, uint32_t index, uint64_t life, struct link_fra
     enum status status = frame_open(&reader, frame->bytes, frame->len);
     if (status == STATUS_OK && reader.header.direction != 'U')
         status = STATUS_MALFORMED;
-    if (status == STATUS_OK && !is_first && (reader.header.boot != link->boot || reader.header.number != link->next_number))
+    if (status == STATUS_OK && !is_first &&
+        (reader.header.boot != link->boot || reader.header.number != link->next_number))
         status = STATUS_STALE;
     /* Before WELCOME there may be frames that were meant for an older link. */
     bool is_early = status == STATUS_OK && is_first && reader.header.number != 1;

@@ -56,9 +56,9 @@ static void put(struct presence *presence, struct watched *watched)
 static struct watch *watch_find(const struct session *session, const struct watched *watched)
 {
     struct watch *watch;
-    DL_FOREACH2 (session->watches, watch, session_next)
-        if (watch->watched == watched)
-            return watch;
+    DL_FOREACH2(session->watches, watch, session_next)
+    if (watch->watched == watched)
+        return watch;
     return NULL;
 }
 
@@ -81,8 +81,8 @@ static void ask(struct presence *presence, const struct watch *watch)
 static void ask_all(struct presence *presence, const struct watched *watched)
 {
     struct watch *watch;
-    DL_FOREACH2 (watched->watches, watch, watched_next)
-        ask(presence, watch);
+    DL_FOREACH2(watched->watches, watch, watched_next)
+    ask(presence, watch);
 }
 
 void presence_watch(struct presence *presence, struct session *session, struct slice user)

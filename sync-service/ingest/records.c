@@ -6,7 +6,7 @@
 #include "../metrics.h"
 #include "hub_state.h"
 
-#define FULL_WAIT_MS 100
+#define FULL_WAIT_MS        100
 #define OVERLOADED_RETRY_MS 1000
 
 struct taken {

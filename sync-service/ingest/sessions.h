@@ -1,6 +1,7 @@
 #ifndef GNATTER_SESSIONS_H
 #define GNATTER_SESSIONS_H
-/* The connections of devices, of all links: who they are, whether they are live, what they wait for. The hub's thread. */
+/* The connections of devices, of all links: who they are, whether they are live, what they wait for. The hub's thread.
+ */
 #include "identities.h"
 
 struct watch;
@@ -8,8 +9,9 @@ struct session {
     UT_hash_handle hh;
     session_ref ref; /* link << 32 | the plugin's number */
     struct identity *identity;
-    struct session *same_prev, *same_next; /* the identity's list: more than one for a moment, while one replaces another */
-    struct watch *watches;            /* presence.h */
+    struct session *same_prev,
+        *same_next;        /* the identity's list: more than one for a moment, while one replaces another */
+    struct watch *watches; /* presence.h */
     uint32_t watches_len;
     bool is_ready;
     /* `synced` goes out when every shard has caught up with this ready_number */

@@ -76,6 +76,8 @@ def test_as_an_ordinary_user():
         assert node.ctl("token", "alice", "phone").stdout.count(".") == 2
         node.ctl("verify")
         node.ctl("down")
+        node.user = None  # root now: what the parts then run as could not open what nobody made
+        assert "user nobody" in node.refused("up")
     finally:
         node.close()
 
@@ -208,18 +210,29 @@ def test_exposed_without_tls_is_refused(node):
     node.refused("init", "--tls-cert", "/nowhere.pem", "--tls-key", "/nowhere.key")
 
 
-def test_tls(node):
-    cert, key = node.home / "cert.pem", node.home / "key.pem"
+def make_certificate(cert, key):
     subprocess.run(["openssl", "req", "-x509", "-newkey", "ed25519", "-nodes", "-days", "2", "-subj", "/CN=localhost",
                     "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", cert], check=True, capture_output=True)
+
+
+def test_tls(node):
+    cert, key = node.home / "cert.pem", node.home / "key.pem"
+    make_certificate(cert, key)
     done = node.up("--tls-cert", cert, "--tls-key", key, "--tls-listen", "127.0.0.1", "--mqtts-port", 0, "--wss-port", 0)
-    assert f"mqtts://127.0.0.1:{node.conf('mqtts_port')}" in done.stdout
+    port = node.conf("mqtts_port")
+    assert f"mqtts://127.0.0.1:{port}" in done.stdout
     node.ctl("user", "add", "alice")
     token = node.ctl("token", "alice", "phone").stdout.strip()
-    done = subprocess.run(["mosquitto_pub", "-h", "127.0.0.1", "-p", node.conf("mqtts_port"), "--cafile", cert, "-i",
-                           "alice:phone", "-u", "alice", "-P", token, "-q", "1", "-t", "chat/u/alice/m1", "-m", "note"],
-                          capture_output=True, text=True, timeout=30)
-    assert done.returncode == 0, done.stderr
+
+    def publish():
+        return subprocess.run(["mosquitto_pub", "-h", "127.0.0.1", "-p", port, "--cafile", cert, "-i", "alice:phone", "-u",
+                               "alice", "-P", token, "-q", "1", "-t", "chat/u/alice/m1", "-m", "note"],
+                              capture_output=True, text=True, timeout=30).returncode == 0
+    assert publish()
+    make_certificate(cert, key)  # renewed: the broker's is another one until the reload
+    assert not publish()
+    node.ctl("reload")
+    wait_until(publish, "the new certificate is used")
 
 
 def test_an_interrupted_init_can_be_told(node):

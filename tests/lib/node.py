@@ -1,6 +1,7 @@
 """A Gnatter node in a directory of its own, driven by gnatterctl and nothing else."""
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -12,6 +13,7 @@ from pathlib import Path
 TOP = Path(__file__).resolve().parents[2]
 CTL = Path(os.environ.get("GNATTER_BIN", TOP / "build" / "bin")) / "gnatterctl"
 LOGS = TOP / "build" / "test-logs"
+SANITIZER_REPORT = re.compile(r"(Address|Leak|Thread|UndefinedBehavior)Sanitizer|: runtime error: ")
 PARTS = ("postgres", "mosquitto", "syncd", "supervisor")
 
 
@@ -129,7 +131,9 @@ class Node:
     def close(self, keep_logs=False):
         self.down(check=False)
         leftovers = [part for part in PARTS if self.pid(part) and alive(self.pid(part))]
-        if leftovers:
+        reports = [path.name for path in (self.dir / "log").glob("*.log")
+                   if SANITIZER_REPORT.search(path.read_text(errors="replace"))]
+        if leftovers or reports:
             keep_logs = True
         for part in leftovers:
             os.kill(self.pid(part), signal.SIGKILL)
@@ -137,6 +141,7 @@ class Node:
             self.save_logs()
         shutil.rmtree(self.home, ignore_errors=True)
         assert not leftovers, f"`gnatterctl down` left running: {leftovers}"
+        assert not reports, f"a sanitizer reports in {reports}, kept in {LOGS / 'nodes' / self.name}"
 
     def save_logs(self):
         target = LOGS / "nodes" / self.name

@@ -151,4 +151,4 @@ class Service:
 
     # ---- what it does ----
     def deliver(self, sessions, tail, payload=b"", qos=1, **more):
-        self.send({"op": "deliver", "sessions": sessions, "tail": tail, "payload": payload, "qos": qos} | more)
+        return self.send({"op": "deliver", "sessions": sessions, "tail": tail, "payload": payload, "qos": qos} | more)

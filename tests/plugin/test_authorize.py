@@ -4,6 +4,7 @@ import json
 import pytest
 
 from broker import until
+from service import Service
 
 VERSIONS = [4, 5]
 
@@ -121,6 +122,22 @@ def test_other_qos(service, cast, version, qos):
     for i in range(5):
         alice.wait_published(alice.publish(f"chat/u/bob/m{i}", b"x", qos))
     assert [op["topic"] for op in service.wait_records(5)] == [f"chat/u/bob/m{i}" for i in range(5)]
+
+
+def test_qos_2_never_released(node, cast):
+    """A device that never says PUBREL does not make the broker keep what it sent."""
+    node.options["journal_bytes"] = 64 * 1024 * 1024
+    node.start()
+    service = Service(node).start()
+    alice = cast("alice:phone").online()
+    alice.client._send_pubrel = lambda mid: 0
+    for i in range(300):
+        alice.publish(f"chat/u/bob/m{i}", b"x" * 65000, 2)
+    service.wait_records(300)
+    memory = int(next(line for line in open(f"/proc/{service.broker.process.pid}/status")
+                      if line.startswith("RssAnon:")).split()[1])
+    assert memory < 12000  # KiB, of what would be 19,000
+    service.stop()
 
 
 def test_puback_code_without_a_service(broker, cast):

@@ -1,11 +1,11 @@
 """Who is let in, and how a connection ends."""
 import signal
 import socket
-import struct
 import time
 
 import pytest
 
+import packets
 from broker import SECRET, until
 from service import Service
 from tokens import Key
@@ -74,6 +74,42 @@ def test_keys_are_read_again(broker, cast):
     cast("alice:phone").connect(token=new.token("alice", "phone"))
 
 
+def test_a_reload_ends_nothing(broker, cast):
+    """The broker asks again about every connection, and about sessions whose device is away."""
+    away = cast("away:phone")
+    away.begin(clean=False)
+    until("CONNACK", lambda: away.code == 0)
+    away.close()
+    devices = [cast("alice:phone").online(), cast("bob:phone", version=5).online(),
+               cast("carol:phone", transport="websockets").online()]
+    service = Service(broker).start()
+    known = dict(service.sessions)
+    assert len(known) == 3
+    broker.reload()
+    broker.wait_log("reload keys=2")
+    cast("dave:phone").online()
+    service.session("dave:phone")  # the link is alive, and this is all that it was told
+    assert {number: session for number, session in service.sessions.items() if number in known} == known
+    assert len(service.sessions) == 4 and not service.of("gone")
+    for device in devices:
+        assert device.ended is None
+        device.client.publish("typing/u/alice", b"1", 0)
+    service.wait_records(3)
+    service.stop()
+
+
+def test_a_retired_key_ends_its_connections(broker, cast, service):
+    old, new = broker.keys
+    leaves = cast("alice:phone").connect(token=old.token("alice", "phone"))
+    stays = cast("bob:phone").connect(token=new.token("bob", "phone"))
+    broker.keys.remove(old)
+    broker.write_keys()
+    broker.reload()
+    service.wait_gone("alice:phone", "closed")
+    until("the connection ends", lambda: leaves.ended is not None)
+    assert stays.ended is None
+
+
 @pytest.mark.parametrize("name, value, said", [
     ("journal_bytes", "none", "plugin_opt_journal_bytes"),
     ("journal_bytes", "1000", "plugin_opt_journal_bytes"),
@@ -120,19 +156,6 @@ def test_takeover(service, cast, version, transport):
     assert not any(topic.endswith("synced") for topic, *_ in old.arrived)
 
 
-def connect_packet(client_id, user, password):
-    """CONNECT of MQTT 3.1.1, clean."""
-    def string(text):
-        return struct.pack(">H", len(text)) + text.encode()
-    body = string("MQTT") + b"\x04\xc2" + struct.pack(">H", 60) + string(client_id) + string(user) + string(password)
-    length = b""
-    left = len(body)
-    while left or not length:
-        length += bytes([left % 128 | (0x80 if left > 127 else 0)])
-        left //= 128
-    return b"\x10" + length + body
-
-
 def test_delivery_for_an_old_connection_never_reaches_a_new_one(service, cast):
     """Both arrive in one turn of the broker's loop: first what is for the old connection, then the new one's CONNECT."""
     broker = service.broker
@@ -144,11 +167,11 @@ def test_delivery_for_an_old_connection_never_reaches_a_new_one(service, cast):
         service.deliver([number], "chat/u/bob/17/1/bob:phone/m", b"x")
         until("the frame is sent", lambda: not service.client.want_write())
         time.sleep(0.05)  # it is in the broker's socket, which cannot be asked
-        new.sendall(connect_packet("alice:phone", "alice", broker.token("alice", "phone")))
+        new.sendall(packets.connect("alice:phone", "alice", broker.token("alice", "phone")))
         broker.process.send_signal(signal.SIGCONT)
         service.wait_gone("alice:phone", "taken-over")
         second = service.session("alice:phone", ready=False)
-        new.sendall(b"\x82" + bytes([2 + 2 + 13 + 1]) + struct.pack(">HH", 1, 13) + b"inbox/alice/#" + b"\x01")
+        new.sendall(packets.subscribe(1, "inbox/alice/#"))
         service.session("alice:phone")
         service.deliver([second], "synced", b"")
         got = b""

@@ -113,7 +113,7 @@ def test_filters_are_respected(service, cast):
 def test_not_subscribed_gets_nothing(service, cast, version):
     alice = cast("alice:phone", version=version).connect()
     number = service.session("alice:phone", ready=False)
-    service.deliver([number], "synced", b"early")
+    service.deliver([number], "synced", b"early").wait_for_publish()
     alice.subscribe("inbox/alice/#")
     service.session("alice:phone")
     service.deliver([number], "synced", b"late")

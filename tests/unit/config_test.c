@@ -17,12 +17,15 @@ static const struct {
     {"# c\n; c\n\n[node]\nwhatever = 1\n[service]\r\n  database = x\r\n", NULL, 0, "comments, other sections, CR"},
     {"[service]\n", "section [service] names no database", 0, "required"},
     {"", "section [service] names no database", 0, "empty"},
-    {"[service]\ndatabase = x\nwindow = 3\n", "unknown key \"window\" (--help lists the keys)", 3, "a typing error stops the start"},
+    {"[service]\ndatabase = x\nwindow = 3\n", "unknown key \"window\" (--help lists the keys)", 3,
+     "a typing error stops the start"},
     {"[service]\ndatabase = x\ndatabase = y\n", "database: given twice", 3, "which one counts?"},
-    {"[service]\ndatabase = x\nshards = 65\n", "shards: expected a number from 0 to 64 (threads)", 3, "above its limit"},
+    {"[service]\ndatabase = x\nshards = 65\n", "shards: expected a number from 0 to 64 (threads)", 3,
+     "above its limit"},
     {"[service]\ndatabase = x\nshards = 2x\n", "shards: expected a number from 0 to 64 (threads)", 3, "not a number"},
     {"[service]\ndatabase = x\nshards =\n", "shards: expected a number from 0 to 64 (threads)", 3, "nothing"},
-    {"[service]\ndatabase = x\nlog_level = loud\n", "log_level: error, warning, notice, info or debug", 3, "no such level"},
+    {"[service]\ndatabase = x\nlog_level = loud\n", "log_level: error, warning, notice, info or debug", 3,
+     "no such level"},
     {"[service]\ndatabase\n", "expected \"key = value\"", 2, "no value"},
 };
 

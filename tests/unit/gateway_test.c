@@ -412,6 +412,20 @@ static void refused_users_are_swept(void **state)
     assert_null(sessions_user(&the_gateway.sessions, SLICE("alice")));
 }
 
+static void without_ticks_nobody_is_let_in(void **state)
+{
+    (void)state;
+    struct gateway_connect connect = {.client = handle(10),
+                                      .request = {"alice:phone", "alice", token_of("alice", "phone", NOW_S)},
+                                      .address = "test",
+                                      .mqtt_version = 4};
+    assert_int_equal(gateway_connect(&the_gateway, &connect, at(0)), VERDICT_OK);
+    assert_int_equal(gateway_connect(&the_gateway, &connect, at(3000)), VERDICT_DENY);
+    assert_non_null(strstr(last_log, "per_listener_settings false"));
+    gateway_tick(&the_gateway, at(3000));
+    assert_int_equal(gateway_connect(&the_gateway, &connect, at(6000)), VERDICT_OK);
+}
+
 static void memory_of_an_idle_session(void **state)
 {
     (void)state;
@@ -452,6 +466,7 @@ int main(void)
         TEST(a_handle_used_again),
         TEST(a_remembered_session_makes_room),
         TEST(refused_users_are_swept),
+        TEST(without_ticks_nobody_is_let_in),
         TEST(memory_of_an_idle_session),
     };
     return cmocka_run_group_tests_name("gateway", tests, NULL, NULL);

@@ -67,7 +67,7 @@ static void sizes_are_kept_apart(void **state)
 }
 
 #define WRITERS 4
-#define EACH 20000
+#define EACH    20000
 static struct mailbox shared;
 
 static void *write_many(void *arg)

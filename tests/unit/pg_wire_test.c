@@ -8,7 +8,11 @@
 #include "sync-service/pg_status.h"
 #include "sync-service/pg_wire.h"
 
-#define BYTES(text) (struct slice){text, sizeof(text) - 1}
+#define BYTES(text)                                                                                                    \
+    (struct slice)                                                                                                     \
+    {                                                                                                                  \
+        text, sizeof(text) - 1                                                                                         \
+    }
 
 static struct slice param(const struct pg_params *params, int i)
 {
@@ -59,7 +63,8 @@ static const struct {
     const char *why;
 } arrays[] = {
     {BYTES("\0\0\0\0\0\0\0\0\0\0\0\x14"), STATUS_OK, STATUS_NOT_FOUND, 0, "empty: no dimension"},
-    {BYTES("\0\0\0\1\0\0\0\0\0\0\0\x14\0\0\0\1\0\0\0\1\0\0\0\10\0\0\0\0\0\0\0\5"), STATUS_OK, STATUS_NOT_FOUND, 1, "one"},
+    {BYTES("\0\0\0\1\0\0\0\0\0\0\0\x14\0\0\0\1\0\0\0\1\0\0\0\10\0\0\0\0\0\0\0\5"), STATUS_OK, STATUS_NOT_FOUND, 1,
+     "one"},
     {BYTES("\0\0\0\1\0\0\0\1\0\0\0\x14\0\0\0\2\0\0\0\1\xff\xff\xff\xff\0\0\0\10\0\0\0\0\0\0\0\5"), STATUS_OK,
      STATUS_NOT_FOUND, 2, "a null"},
     {BYTES("\0\0\0\1\0\0\0\0\0\0\0\x17\0\0\0\1\0\0\0\1\0\0\0\4\0\0\0\5"), STATUS_MALFORMED, 0, 0, "of int"},

@@ -1,4 +1,5 @@
-/* Who watches whom. link: sync-service/ingest/presence.c sync-service/ingest/sessions.c sync-service/ingest/identities.c */
+/* Who watches whom. link: sync-service/ingest/presence.c sync-service/ingest/sessions.c
+ * sync-service/ingest/identities.c */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -14,8 +15,8 @@ static void on_ask(void *ctx, session_ref session, int64_t watcher_user_id, stru
 {
     size_t len = strlen(heard);
     (void)ctx;
-    (void)snprintf(heard + len, sizeof heard - len, "ask %d %d %.*s;", (int)session, (int)watcher_user_id, (int)user.len,
-                   user.at);
+    (void)snprintf(heard + len, sizeof heard - len, "ask %d %d %.*s;", (int)session, (int)watcher_user_id,
+                   (int)user.len, user.at);
 }
 
 static void on_tell(void *ctx, session_ref session, struct slice user, struct slice state)
@@ -163,8 +164,9 @@ static void identities_are_forgotten_oldest_first(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(state_at_once_then_changes),      TEST(a_short_absence_is_no_story), TEST(hidden_until_it_is_not),
-        TEST(unwatched_and_gone_are_not_told), TEST(no_more_than_the_limit),      TEST(identities_are_forgotten_oldest_first),
+        TEST(state_at_once_then_changes), TEST(a_short_absence_is_no_story),
+        TEST(hidden_until_it_is_not),     TEST(unwatched_and_gone_are_not_told),
+        TEST(no_more_than_the_limit),     TEST(identities_are_forgotten_oldest_first),
     };
     return cmocka_run_group_tests_name("presence", tests, NULL, NULL);
 }
