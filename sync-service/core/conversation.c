@@ -308,31 +308,65 @@ static bool is_needed(const struct conversation *conversation)
            conversation->is_asking_senders;
 }
 
-/* Every live device was pushed everything there is; `and_acked`: and holds it, so that nothing is to be sent again. */
-static bool is_quiet(const struct conversation *conversation, bool and_acked)
+bool conversations_are_crowded(const struct core *core)
+{
+    return HASH_COUNT(core->conversations) / 2 >= core->options.conversations_max;
+}
+
+/*
+ * Whether this live device can do without it. Pressed: what waits for the device, for an acknowledgement or to be
+ * scanned, is forgotten too; the device gets it when it has acknowledged the rest, or with the scan.
+ */
+static bool may_forget(const struct sub *sub, bool is_pressing)
+{
+    switch ((enum sub_state)sub->state) {
+    case SUB_LIVE:
+        return sub->ring_len == 0 || is_pressing;
+    case SUB_SCANNING:
+        return is_pressing && (sub->session->state == SESSION_NEW || sub->is_assumed);
+    case SUB_HUNGRY:
+    case SUB_PARKED:
+        return is_pressing && sub->session->outstanding_items > 0;
+    case SUB_FED:
+        break;
+    }
+    return false;
+}
+
+static bool all_may_forget(const struct conversation *conversation, bool is_pressing)
 {
     const struct sub *sub;
     DL_FOREACH2 (conversation->subs, sub, conversation_next)
-        if (sub->state != SUB_LIVE || (and_acked && sub->ring_len))
+        if (!may_forget(sub, is_pressing))
             return false;
     return true;
 }
 
-/* Least recently used first. What waits for acknowledgements goes only when the table is far above its bound: its
- * devices then get it after their next connect. */
+static void forget(struct core *core, struct conversation *conversation)
+{
+    struct sub *sub;
+    bool is_missed = false;
+    DL_FOREACH2 (conversation->subs, sub, conversation_next) {
+        bool is_behind = sub->state == SUB_HUNGRY || sub->state == SUB_PARKED;
+        sub->session->has_forgotten |= is_behind;
+        is_missed |= is_behind || sub->ring_len > 0;
+    }
+    core->stats.forgotten += is_missed;
+    conversation_free(core, conversation);
+}
+
+/* Least recently used first. */
 void conversations_evict(struct core *core)
 {
-    for (size_t i = 0; i < EVICT_CANDIDATES && core->lru; i++) {
-        size_t len = HASH_CNT(hh_id, core->conversations_by_id);
-        if (len <= core->options.conversations_max)
+    for (size_t kept = 0; kept < EVICT_CANDIDATES && core->lru;) {
+        if (HASH_CNT(hh_id, core->conversations_by_id) <= core->options.conversations_max)
             return;
-        bool is_pressing = len / 2 > core->options.conversations_max;
         struct conversation *oldest = core->lru->lru_prev;
-        if (is_needed(oldest) || !is_quiet(oldest, !is_pressing)) {
+        if (!is_needed(oldest) && all_may_forget(oldest, conversations_are_crowded(core))) {
+            forget(core, oldest);
+        } else {
             conversation_touch(core, oldest);
-            continue;
+            kept++;
         }
-        core->stats.forgotten += !is_quiet(oldest, true);
-        conversation_free(core, oldest);
     }
 }

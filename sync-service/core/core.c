@@ -6,6 +6,7 @@
 
 #include "state.h"
 
+#define EVICT_AGAIN_MS  10 /* each turn looks at some only */
 #define TOKENS_PER_ITEM 16 /* a read that waits for its flush is that much smaller than a message */
 
 void core_no_memory(void)
@@ -131,7 +132,7 @@ static int64_t earlier(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
-static int64_t next_due(const struct core *core)
+static int64_t next_due(const struct core *core, int64_t now_ms)
 {
     int64_t due_ms = INT64_MAX;
     for (size_t i = 0; i < REDELIVERY_LEVELS; i++)
@@ -141,6 +142,8 @@ static int64_t next_due(const struct core *core)
         due_ms = earlier(due_ms, core->paced->pace_from_ms + PACE_SLICE_MS);
     if (core->is_away)
         return due_ms;
+    if (core->unscanned && conversations_are_crowded(core))
+        due_ms = earlier(due_ms, now_ms + EVICT_AGAIN_MS);
     if (core->dirty && !core->flight)
         due_ms = earlier(due_ms, core->flush_due_ms);
     return earlier(due_ms, receipts_due(core));
@@ -152,13 +155,13 @@ int64_t core_turn(struct core *core, int64_t now_ms)
     if (!core->is_away) {
         conversations_load(core);
         append_turn(core);
-        flush_turn(core, now_ms);
-        scan_turn(core, now_ms);
         subs_redeliver(core, now_ms);
         feed_turn(core, now_ms);
         conversations_evict(core);
+        flush_turn(core, now_ms);
+        scan_turn(core, now_ms); /* behind what makes a session scanned again, and what makes room for it */
     }
-    return next_due(core);
+    return next_due(core, now_ms);
 }
 
 bool core_is_idle(const struct core *core)

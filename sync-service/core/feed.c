@@ -84,6 +84,8 @@ static void feed_session(struct core *core, struct session *session, int64_t now
         session->granted_items += grant;
         page_want(core, sub->conversation);
     }
+    if (session->has_forgotten && session->has_answered && !session->granted_items && !session->outstanding_items)
+        session_scan_again(core, session);
 }
 
 static void grant_use(struct sub *sub)

@@ -170,11 +170,22 @@ static void flight_back(struct core *core, int64_t now_ms)
             raise_to(&dirty->acked_seq, mark->acked_seq);
             dirty->is_set = mark->is_set;
         }
+        dirty->has_failed = true;
         raise_to(&dirty->delivered_seq, mark->delivered_seq);
         raise_to(&dirty->read_seq, mark->read_seq);
     }
     table_free(&core->flight);
     token_list_move(&core->dirty_tokens, &core->flight_tokens);
+}
+
+/* Where the conversation is not at hand, the scan behind the failed flush did not see from where they want it. */
+static void rescan_rewound(struct core *core)
+{
+    for (const struct mark *mark = core->flight; mark; mark = mark->hh.next) {
+        struct session *session = mark->is_set && mark->has_failed ? session_find(core, mark->key.owner_id) : NULL;
+        if (session && !conversation_find_id(core, mark->key.conversation_id))
+            session_scan_again(core, session);
+    }
 }
 
 void core_on_flushed(struct core *core, int64_t now_ms, uint64_t batch, enum status status)
@@ -187,6 +198,7 @@ void core_on_flushed(struct core *core, int64_t now_ms, uint64_t batch, enum sta
         core->flush_due_ms = now_ms + core->options.flush_after_ms;
         return;
     }
+    rescan_rewound(core);
     table_free(&core->flight);
     core->flushed = batch;
     token_list_done(core, &core->flight_tokens);

@@ -39,12 +39,16 @@ static void member_read_to(struct core *core, struct member *member, int64_t dev
 
 static void cursor_raise(struct core *core, const struct member *member, int64_t device_id, int64_t seq, int64_t now_ms)
 {
-    const struct session *session = session_find(core, device_id);
+    struct session *session = session_find(core, device_id);
     struct sub *sub = session ? sub_find(member, session) : NULL;
     if (sub)
         sub_ack(core, sub, seq, now_ms);
     else
         mark_cursor(core, device_id, member->conversation->conversation_id, seq, false, now_ms);
+    if (!session || !session->has_forgotten)
+        return;
+    session->has_answered = true;
+    session_wake(core, session);
 }
 
 static void cursor_rewind(struct core *core, const struct member *member, int64_t device_id, int64_t seq,

@@ -13,7 +13,7 @@ static void tell_caught_up(struct core *core, struct session *session)
 
 void session_check_caught_up(struct core *core, struct session *session)
 {
-    if (session->state != SESSION_REPLAYING || session->owed)
+    if (session->state != SESSION_REPLAYING || session->owed || session->has_forgotten)
         return;
     session_move(core, session, SESSION_LIVE);
     if (session->owes_caught_up)
@@ -35,7 +35,7 @@ static void assume_all(struct session *session)
 
 void scan_turn(struct core *core, int64_t now_ms)
 {
-    while (core->unscanned && core->scans_len < SCANS_MAX) {
+    while (core->unscanned && core->scans_len < SCANS_MAX && !conversations_are_crowded(core)) {
         if (flush_is_behind(core))
             return; /* the scan is to see every mark: first what is under way, then the rest, then the scan */
         flush_now(core, now_ms);
@@ -129,6 +129,7 @@ void core_on_database_lost(struct core *core, int64_t now_ms)
     struct session *session, *next_session;
     HASH_ITER (hh, core->sessions, session, next_session) {
         session_move(core, session, SESSION_NEW);
+        session->has_forgotten = session->has_answered = false;
         session->owed = 0;
         struct sub *sub;
         DL_FOREACH2 (session->subs, sub, session_next)

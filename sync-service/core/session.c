@@ -106,6 +106,12 @@ void session_work_set(struct core *core, struct session *session, enum session_w
         DL_APPEND2(*list, session, work_prev, work_next);
 }
 
+void session_wake(struct core *core, struct session *session)
+{
+    if (session->work == SESSION_AT_REST && (session->hungry || session->has_forgotten))
+        session_work_set(core, session, SESSION_FEEDABLE);
+}
+
 static struct session *session_new(struct core *core, session_ref ref, const struct core_device *device)
 {
     struct session *session = core_alloc(sizeof *session + device->device.len);
@@ -138,6 +144,21 @@ void session_free(struct core *core, struct session *session)
     user_put(core, user);
 }
 
+void session_scan_again(struct core *core, struct session *session)
+{
+    session->owed = 0;
+    session->has_forgotten = session->has_answered = false;
+    session_move(core, session, SESSION_NEW);
+    struct sub *sub, *next;
+    DL_FOREACH_SAFE2 (session->subs, sub, next, session_next) {
+        sub->is_owed = false;
+        if (sub->is_assumed) /* its cursor was to come with the scan that this replaces */
+            sub_free(core, sub);
+        else
+            sub_reset(core, sub, sub->acked_seq);
+    }
+}
+
 void core_on_ready(struct core *core, int64_t now_ms, session_ref ref, uint64_t ready_number,
                    const struct core_device *device)
 {
@@ -157,16 +178,7 @@ void core_on_ready(struct core *core, int64_t now_ms, session_ref ref, uint64_t 
     session->owes_caught_up = true;
     session->replayed = 0;
     session->ack_auto = device->ack_auto;
-    session->owed = 0;
-    session_move(core, session, SESSION_NEW);
-    struct sub *sub, *next;
-    DL_FOREACH_SAFE2 (session->subs, sub, next, session_next) {
-        sub->is_owed = false;
-        if (sub->is_assumed) /* its cursor was to come with the scan that this replaces */
-            sub_free(core, sub);
-        else
-            sub_reset(core, sub, sub->acked_seq);
-    }
+    session_scan_again(core, session);
 }
 
 void core_on_gone(struct core *core, int64_t now_ms, session_ref ref)

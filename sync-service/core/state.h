@@ -66,6 +66,8 @@ struct session {
     uint32_t owed; /* subs below their target */
     uint8_t state, work;
     bool ack_auto, owes_caught_up;
+    bool has_forgotten; /* a conversation that it is behind in: to be scanned again when it is done with the rest, */
+    bool has_answered;  /* and has acknowledged something since */
     bool is_blocked; /* something did not fit the window: first an acknowledgement */
     UT_hash_handle hh, hh_ref;
     uint8_t device_len;
@@ -233,6 +235,7 @@ struct mark {
     int64_t acked_seq;               /* CURSOR */
     int64_t delivered_seq, read_seq; /* MEMBER */
     bool is_set;                     /* CURSOR: becomes acked_seq even where that is less */
+    bool has_failed;                 /* it was in a flush that failed */
     UT_hash_handle hh;
 };
 
@@ -301,6 +304,8 @@ struct slice user_name(const struct user *user);
 struct session *session_find(const struct core *core, int64_t device_id);
 void session_move(struct core *core, struct session *session, enum session_state state);
 void session_work_set(struct core *core, struct session *session, enum session_work work);
+void session_wake(struct core *core, struct session *session); /* feedable, if there is a reason to be */
+void session_scan_again(struct core *core, struct session *session);
 void session_free(struct core *core, struct session *session);
 
 /* conversation.c: the table, loading */
@@ -320,6 +325,7 @@ struct slice conversation_view_of(const struct conversation *conversation, struc
                                   char buf[LIMIT_CONVERSATION_LEN + 1]);
 void conversations_load(struct core *core);
 void conversations_evict(struct core *core);
+bool conversations_are_crowded(const struct core *core); /* far above the bound: no more replays are begun */
 void conversation_unload(struct core *core, struct conversation *conversation); /* forgets what the database told */
 void conversation_free(struct core *core, struct conversation *conversation);
 
@@ -394,7 +400,7 @@ void member_deliver_to(struct core *core, struct member *member, int64_t seq, in
 
 /* flush.c: the marks that are not in the database yet */
 int64_t mark_cursor_merge(const struct core *core, int64_t device_id, int64_t conversation_id, int64_t acked_seq);
-bool mark_cursor_is_set(const struct core *core, int64_t device_id, int64_t conversation_id); /* a rewind of it is not flushed */
+bool mark_cursor_is_set(const struct core *core, int64_t device_id, int64_t conversation_id); /* a rewind is not flushed */
 void mark_member_merge(const struct core *core, int64_t user_id, int64_t conversation_id, int64_t *delivered_seq,
                        int64_t *read_seq);
 void mark_cursor(struct core *core, int64_t device_id, int64_t conversation_id, int64_t acked_seq, bool is_set,

@@ -53,8 +53,7 @@ static void grant_release(struct core *core, struct sub *sub)
     struct session *session = sub->session;
     session->granted_items -= sub->grant;
     sub->grant = 0;
-    if (session->hungry && session->work == SESSION_AT_REST)
-        session_work_set(core, session, SESSION_FEEDABLE);
+    session_wake(core, session);
 }
 
 static const bool sub_moves[][5] = {
@@ -79,8 +78,7 @@ void sub_move(struct core *core, struct sub *sub, enum sub_state state)
     sub->state = (uint8_t)state;
     if (state == SUB_HUNGRY) {
         DL_APPEND2(session->hungry, sub, state_prev, state_next);
-        if (session->work == SESSION_AT_REST)
-            session_work_set(core, session, SESSION_FEEDABLE);
+        session_wake(core, session);
     }
     if (state == SUB_FED)
         DL_APPEND2(sub->conversation->fed, sub, state_prev, state_next);
@@ -197,8 +195,7 @@ static void outstanding_drop(struct core *core, struct sub *sub)
     while (sub->ring_len)
         ring_pop(core, sub);
     sub->pushed_seq = sub->acked_seq;
-    if (sub->session->hungry && sub->session->work == SESSION_AT_REST)
-        session_work_set(core, sub->session, SESSION_FEEDABLE);
+    session_wake(core, sub->session);
 }
 
 static void redeliver(struct core *core, struct sub *sub)
@@ -278,8 +275,7 @@ void sub_ack(struct core *core, struct sub *sub, int64_t seq, int64_t now_ms)
         sub->pushed_seq = sub->acked_seq;
     due_set(core, sub, now_ms);
     sub_settle(core, sub);
-    if (session->hungry && session->work == SESSION_AT_REST)
-        session_work_set(core, session, SESSION_FEEDABLE);
+    session_wake(core, session);
 }
 
 void sub_reset(struct core *core, struct sub *sub, int64_t acked_seq)
