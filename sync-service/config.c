@@ -10,7 +10,7 @@
 
 enum kind { KIND_TEXT, KIND_SECRET_TEXT, KIND_PATH, KIND_NUMBER, KIND_LEVEL, KIND_CHOICE };
 
-struct key {
+struct key { /* NOLINT(clang-analyzer-optin.performance.Padding): the order of reading */
     const char *name;
     enum kind kind;
     size_t at; /* in struct config */
@@ -65,7 +65,8 @@ static const struct key keys[] = {
      "a wake-up that could not be delivered for so long is of no use"},
     {"push_timeout_ms", KIND_NUMBER, AT(push.timeout_ms), "10000", "ms", 100, 60000, false,
      "longest wait for a provider's answer"},
-    {"push_parallel", KIND_NUMBER, AT(push.parallel), "64", "requests", 1, 256, false, "under way at once, per provider"},
+    {"push_parallel", KIND_NUMBER, AT(push.parallel), "64", "requests", 1, 256, false,
+     "under way at once, per provider"},
     {"push_ca_file", KIND_PATH, AT(push.ca_file), "", "file", 0, 0, false,
      "certificates that sign the providers'; empty: the system's"},
     {"push_allow_private_addresses", KIND_CHOICE, AT(push.allow_private_addresses), "no", "no|yes", 0, 0, false,
@@ -73,12 +74,13 @@ static const struct key keys[] = {
     {"push_apns_key_file", KIND_PATH, AT(push.apns_key_file), "", "file", 0, 0, false,
      "Apple's signing key (.p8); empty: no APNs. Keys are read again on SIGHUP"},
     {"push_apns_key_id", KIND_TEXT, AT(push.apns_key_id), "", "", 0, 0, false, "of that key, 10 characters"},
-    {"push_apns_team_id", KIND_TEXT, AT(push.apns_team_id), "", "", 0, 0, false, "of the Apple developer team, 10 characters"},
+    {"push_apns_team_id", KIND_TEXT, AT(push.apns_team_id), "", "", 0, 0, false,
+     "of the Apple developer team, 10 characters"},
     {"push_apns_topics", KIND_TEXT, AT(push.apns_topics), "", "list", 0, 0, false,
      "bundle ids of the apps, separated by commas; the first is a device's that names none"},
     {"push_apns_url", KIND_TEXT, AT(push.apns_url), "https://api.push.apple.com", "", 0, 0, false, "where APNs is"},
-    {"push_apns_sandbox_url", KIND_TEXT, AT(push.apns_sandbox_url), "https://api.sandbox.push.apple.com", "", 0, 0, false,
-     "and for development builds"},
+    {"push_apns_sandbox_url", KIND_TEXT, AT(push.apns_sandbox_url), "https://api.sandbox.push.apple.com", "", 0, 0,
+     false, "and for development builds"},
     {"push_fcm_account_file", KIND_PATH, AT(push.fcm_account_file), "", "file", 0, 0, false,
      "key of a Google service account (JSON); empty: no FCM"},
     {"push_fcm_url", KIND_TEXT, AT(push.fcm_url), "https://fcm.googleapis.com", "", 0, 0, false, "where FCM is"},
@@ -102,12 +104,12 @@ static bool is_text(enum kind kind)
 
 static char **text_at(const struct config *config, const struct key *key)
 {
-    return (char **)((char *)(uintptr_t)config + key->at);
+    return (char **)(void *)((const char *)config + key->at);
 }
 
 static int64_t *number_at(const struct config *config, const struct key *key)
 {
-    return (int64_t *)((char *)(uintptr_t)config + key->at);
+    return (int64_t *)(void *)((const char *)config + key->at);
 }
 
 static char *text_copy(struct slice text)

@@ -17,7 +17,8 @@ struct message_log_options {
     const char *database; /* conninfo or URI */
     const char *name;     /* of the application, for pg_stat_activity */
     uint32_t shard, shards;
-    /* NULL: nobody wants to know. These were committed (some of their items at least, after a careful append); borrowed. */
+    /* NULL: nobody wants to know. These were committed (some of their items at least, after a careful append);
+     * borrowed. */
     void (*on_appended)(void *ctx, const struct core_append_group groups[], size_t len);
     void *ctx;
 };

@@ -139,8 +139,9 @@ static enum status shards_make(struct service *service)
     for (size_t i = 0; i < wanted; i++) {
         options.index = (uint32_t)i;
         options.notes = pusher_notes_new(service->pusher);
-        enum status status = service->pusher != NULL && options.notes == NULL ? STATUS_NO_MEMORY
-                                                                              : shard_new(&options, &service->shards[i]);
+        enum status status = service->pusher != NULL && options.notes == NULL
+                                 ? STATUS_NO_MEMORY
+                                 : shard_new(&options, &service->shards[i]);
         if (status != STATUS_OK)
             return status;
         service->shards_len++;

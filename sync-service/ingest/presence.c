@@ -55,11 +55,10 @@ static void put(struct presence *presence, struct watched *watched)
 
 static struct watch *watch_find(const struct session *session, const struct watched *watched)
 {
-    struct watch *watch;
-    DL_FOREACH2(session->watches, watch, session_next)
-    if (watch->watched == watched)
-        return watch;
-    return NULL;
+    struct watch *watch = session->watches;
+    while (watch != NULL && watch->watched != watched)
+        watch = watch->session_next;
+    return watch;
 }
 
 static void watch_free(struct presence *presence, struct watch *watch)
@@ -80,9 +79,8 @@ static void ask(struct presence *presence, const struct watch *watch)
 
 static void ask_all(struct presence *presence, const struct watched *watched)
 {
-    struct watch *watch;
-    DL_FOREACH2(watched->watches, watch, watched_next)
-    ask(presence, watch);
+    for (const struct watch *watch = watched->watches; watch != NULL; watch = watch->watched_next)
+        ask(presence, watch);
 }
 
 void presence_watch(struct presence *presence, struct session *session, struct slice user)
@@ -116,7 +114,7 @@ void presence_unwatch(struct presence *presence, struct session *session, struct
 void presence_forget_session(struct presence *presence, struct session *session)
 {
     while (session->watches != NULL)
-        watch_free(presence, session->watches);
+        watch_free(presence, session->watches); /* NOLINT(clang-analyzer-*): it does not see that the list moves on */
 }
 
 static void stop_leaving(struct presence *presence, struct watched *watched)
@@ -189,7 +187,7 @@ void presence_done(struct presence *presence)
 {
     struct watched *watched, *next;
     HASH_ITER (hh, presence->by_name, watched, next) {
-        HASH_DEL(presence->by_name, watched);
+        HASH_DEL(presence->by_name, watched); /* NOLINT(clang-analyzer-*): it does not see that the list moves on */
         free(watched);
     }
     presence->leaving = NULL;

@@ -1,5 +1,4 @@
-/* Who watches whom.
- * link: sync-service/ingest/presence.c sync-service/ingest/sessions.c sync-service/ingest/identities.c */
+/* Presence. link: sync-service/ingest/presence.c sync-service/ingest/sessions.c sync-service/ingest/identities.c */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
