@@ -163,6 +163,13 @@ fuzz: fuzz-programs
 	    sed -n 's/^stat::number_of_executed_units: */inputs /p' $(BUILD)/fuzz/$$fuzzer.log; \
 	done
 
+# Longer than a test run should be: fresh seeds and repeated kills for DURATION, a million schedules at least.
+DURATION ?= 10m
+.PHONY: soak
+soak: install-packages
+	@$(MAKE) --no-print-directory -s test-programs
+	@/usr/bin/python3 tests/soak.py --duration $(DURATION) $(if $(SEED),--seed $(SEED))
+
 # ---- reading the code for mistakes ----
 C_FILES := $(PROTOCOL_SRC) $(PLUGIN_SRC) $(SERVICE_SRC) $(CTL_SRC) $(LOAD_SRC) $(SIM_SRC) $(UNIT_SRC) $(FUZZ_SRC)
 SH_FILES := $(wildcard tools/*.sh tests/*.sh tests/*/*.sh .ci/run)
@@ -173,7 +180,7 @@ lint: install-packages dependencies
 	cppcheck --quiet --error-exitcode=1 --inline-suppr --enable=warning,performance,portability \
 	    -D'HASH_ITER(hh,head,el,tmp)=while((el=tmp=(head)))' \
 	    --suppress=missingIncludeSystem -j2 -I. -Iclients/protocol $(C_FILES)
-	clang-tidy --quiet --warnings-as-errors='*' $(C_FILES) -- -std=gnu11 -I. -Iclients/protocol -Iclients/gnatterctl \
+	printf '%s\n' $(C_FILES) | xargs -P2 -I{} clang-tidy --quiet --warnings-as-errors='*' {} -- -std=gnu11 -I. -Iclients/protocol -Iclients/gnatterctl \
 	    -isystem /usr/include/postgresql
 	shellcheck $(SH_FILES)
 

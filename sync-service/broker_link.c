@@ -303,10 +303,12 @@ static void go_up(struct broker_link *link)
 {
     link_unlock(link);
     set_nodelay();
+    /* Nothing ever comes on it; that somebody might be there makes the broker tell MQTT 5 publishers plain success. */
+    bool is_asked = MQTTAsync_subscribe(link->paho, FRAME_TOPIC_TAKEN, 0, NULL) == MQTTASYNC_SUCCESS;
     struct parcel *parcel = malloc(sizeof *parcel);
     link_lock(link);
     struct frame_op hello = {.type = DOWN_HELLO, .hello = {slice_of(link->name)}};
-    if (parcel != NULL) {
+    if (parcel != NULL && is_asked) {
         parcel_begin(parcel);
         if (parcel_put(parcel, &hello) == STATUS_OK && outbox_put(&link->outbox, parcel) == STATUS_OK)
             link->state = LINK_UP;

@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 """Runs the suites of `make test`: all of them, or those named. One line each, logs in build/test-logs/.
 
-Each suite is a command that prints TAP or leaves JUnit XML, bounded in time. A suite whose folder or programs are not there
-is left out; one that is there and runs nothing has failed. The last line is the count.
+Each suite is a command that prints TAP or leaves JUnit XML, bounded in time. A suite whose folder or programs are not
+there is left out; one that is there and runs nothing has failed. The last line is the count.
 """
 import argparse
 import os

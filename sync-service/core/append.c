@@ -65,7 +65,8 @@ void core_on_chat(struct core *core, int64_t now_ms, struct core_token token, co
     else
         conversation->pending = message;
     conversation->pending_last = message;
-    conversation->creates |= !conversation_is_known(conversation);
+    if (!conversation_is_known(conversation))
+        conversation_create(conversation);
     core->stats.pending_items++;
     conversation_touch(core, conversation);
     conversation_sendable(core, conversation);

@@ -99,6 +99,11 @@ struct conversation *conversation_want(struct core *core, struct slice name)
     return conversation;
 }
 
+void conversation_create(struct conversation *conversation)
+{
+    conversation->creates = conversation->name[0] == 'd';
+}
+
 void conversation_touch(struct core *core, struct conversation *conversation)
 {
     if (!conversation_is_known(conversation) || core->lru == conversation)

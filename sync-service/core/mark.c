@@ -89,10 +89,13 @@ static void wait_for_load(struct core *core, struct conversation *conversation, 
         waiting->device_id = mark->device_id;
         waiting->user_id = mark->user_id;
         waiting->rewind_seq = -1;
+        waiting->conversation = conversation;
         LL_PREPEND(conversation->waiting_marks, waiting);
         core->waiting_marks++;
     }
     if (mark->rewind_seq >= 0) {
+        if (waiting->rewind_seq < 0)
+            DL_APPEND2(core->rewinds, waiting, rewind_prev, rewind_next);
         waiting->rewind_seq = mark->rewind_seq;
         waiting->ack_seq = 0;
     }
@@ -101,14 +104,32 @@ static void wait_for_load(struct core *core, struct conversation *conversation, 
     waiting->delivered_seq = more_of(waiting->delivered_seq, mark->delivered_seq);
 }
 
+static struct waiting_mark *waiting_pop(struct core *core, struct conversation *conversation)
+{
+    struct waiting_mark *mark = conversation->waiting_marks;
+    if (!mark)
+        return NULL;
+    conversation->waiting_marks = mark->next;
+    core->waiting_marks--;
+    if (mark->rewind_seq >= 0)
+        DL_DELETE2(core->rewinds, mark, rewind_prev, rewind_next);
+    return mark;
+}
+
+void rewinds_wait(struct core *core, struct session *session)
+{
+    struct waiting_mark *mark;
+    DL_FOREACH2 (core->rewinds, mark, rewind_next)
+        if (mark->device_id == session->device_id)
+            sub_wait_for_load(session, mark->conversation);
+}
+
 void marks_apply_waiting(struct core *core, struct conversation *conversation, int64_t now_ms)
 {
     if (conversation->waiting_marks)
         core->late_flush = core->last_flush + 1;
-    while (conversation->waiting_marks) {
-        struct waiting_mark *mark = conversation->waiting_marks;
-        conversation->waiting_marks = mark->next;
-        core->waiting_marks--;
+    struct waiting_mark *mark;
+    while ((mark = waiting_pop(core, conversation)) != NULL) {
         apply(core, conversation, mark, now_ms);
         free(mark);
     }
@@ -119,12 +140,9 @@ void marks_apply_waiting(struct core *core, struct conversation *conversation, i
 
 void marks_drop_waiting(struct core *core, struct conversation *conversation)
 {
-    while (conversation->waiting_marks) {
-        struct waiting_mark *mark = conversation->waiting_marks;
-        conversation->waiting_marks = mark->next;
-        core->waiting_marks--;
+    struct waiting_mark *mark;
+    while ((mark = waiting_pop(core, conversation)) != NULL)
         free(mark);
-    }
     token_list_done(core, &conversation->waiting_tokens);
 }
 
@@ -175,9 +193,6 @@ void core_on_rewind(struct core *core, int64_t now_ms, struct core_token token, 
                                 .rewind_seq = seq,
                                 .delivered_seq = seq}; /* it says that it holds everything below */
     struct conversation *conversation = marked(core, conversation_name, &mark, now_ms);
-    struct session *session = session_find(core, device->device_id);
-    if (session && !conversation_is_known(conversation))
-        sub_wait_for_load(session, conversation);
     done_when_flushed(core, conversation, token);
 }
 

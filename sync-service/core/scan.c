@@ -44,6 +44,7 @@ void scan_turn(struct core *core, int64_t now_ms)
         while (core->unscanned && len < SCAN_DEVICES_MAX) {
             struct session *session = core->unscanned;
             assume_all(session);
+            rewinds_wait(core, session);
             session->scan = core->last_scan;
             session_move(core, session, SESSION_SCANNING);
             device_ids[len++] = session->device_id;
@@ -142,7 +143,8 @@ void core_on_database_lost(struct core *core, int64_t now_ms)
     HASH_ITER (hh, core->conversations, conversation, next) {
         conversation_unload(core, conversation);
         if (conversation->pending || conversation->waiting_marks) {
-            conversation->creates = conversation->pending;
+            if (conversation->pending)
+                conversation_create(conversation);
             conversation_move(core, conversation, CONVERSATION_UNKNOWN);
         } else {
             conversation_free(core, conversation);

@@ -141,6 +141,8 @@ struct token_list {
 /* A device's marks that wait for their conversation's load. The cursor is first set to rewind_seq, then raised. */
 struct waiting_mark {
     struct waiting_mark *next;
+    LINKS(waiting_mark, rewind); /* core->rewinds, where it has one: its device is not caught up before */
+    struct conversation *conversation;
     int64_t device_id, user_id;
     int64_t rewind_seq; /* -1: none */
     int64_t ack_seq;
@@ -273,6 +275,7 @@ struct core {
     uint64_t late_flush; /* the first that holds what has waited for a load */
     bool is_flush_wanted;
     uint32_t waiting_marks;
+    struct waiting_mark *rewinds;
     /* scratch */
     struct gathered gathered[2];
     char tail[LIMIT_INBOX_TOPIC_LEN + 1];
@@ -304,6 +307,7 @@ struct conversation *conversation_find(const struct core *core, struct slice nam
 struct conversation *conversation_find_id(const struct core *core, int64_t conversation_id);
 /* Finds it or makes it, on its way to be loaded. */
 struct conversation *conversation_want(struct core *core, struct slice name);
+void conversation_create(struct conversation *conversation); /* its next load may make it: a message waits */
 bool conversation_is_known(const struct conversation *conversation);
 void conversation_move(struct core *core, struct conversation *conversation, enum conversation_state state);
 void conversation_work_set(struct core *core, struct conversation *conversation, enum conversation_work work);
@@ -383,6 +387,7 @@ void session_check_caught_up(struct core *core, struct session *session);
 /* mark.c */
 void marks_apply_waiting(struct core *core, struct conversation *conversation, int64_t now_ms);
 void marks_drop_waiting(struct core *core, struct conversation *conversation);
+void rewinds_wait(struct core *core, struct session *session); /* for those of this device that wait for a load */
 /* The user holds everything up to seq, as far as it is hers, on at least one device. */
 void member_deliver_to(struct core *core, struct member *member, int64_t seq, int64_t now_ms);
 

@@ -1,11 +1,11 @@
 """Who is let in, and how a connection ends."""
 import signal
 import socket
-import struct
 import time
 
 import pytest
 
+import packets
 from broker import SECRET, until
 from service import Service
 from tokens import Key
@@ -156,19 +156,6 @@ def test_takeover(service, cast, version, transport):
     assert not any(topic.endswith("synced") for topic, *_ in old.arrived)
 
 
-def connect_packet(client_id, user, password):
-    """CONNECT of MQTT 3.1.1, clean."""
-    def string(text):
-        return struct.pack(">H", len(text)) + text.encode()
-    body = string("MQTT") + b"\x04\xc2" + struct.pack(">H", 60) + string(client_id) + string(user) + string(password)
-    length = b""
-    left = len(body)
-    while left or not length:
-        length += bytes([left % 128 | (0x80 if left > 127 else 0)])
-        left //= 128
-    return b"\x10" + length + body
-
-
 def test_delivery_for_an_old_connection_never_reaches_a_new_one(service, cast):
     """Both arrive in one turn of the broker's loop: first what is for the old connection, then the new one's CONNECT."""
     broker = service.broker
@@ -180,11 +167,11 @@ def test_delivery_for_an_old_connection_never_reaches_a_new_one(service, cast):
         service.deliver([number], "chat/u/bob/17/1/bob:phone/m", b"x")
         until("the frame is sent", lambda: not service.client.want_write())
         time.sleep(0.05)  # it is in the broker's socket, which cannot be asked
-        new.sendall(connect_packet("alice:phone", "alice", broker.token("alice", "phone")))
+        new.sendall(packets.connect("alice:phone", "alice", broker.token("alice", "phone")))
         broker.process.send_signal(signal.SIGCONT)
         service.wait_gone("alice:phone", "taken-over")
         second = service.session("alice:phone", ready=False)
-        new.sendall(b"\x82" + bytes([2 + 2 + 13 + 1]) + struct.pack(">HH", 1, 13) + b"inbox/alice/#" + b"\x01")
+        new.sendall(packets.subscribe(1, "inbox/alice/#"))
         service.session("alice:phone")
         service.deliver([second], "synced", b"")
         got = b""

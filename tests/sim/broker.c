@@ -198,6 +198,8 @@ static void acked(struct world *world, int device, int conversation, int64_t seq
     struct device *d = &world->devices[device];
     if (d->fed_ack[conversation] < seq)
         d->fed_ack[conversation] = seq;
+    if (d->held[conversation] < seq)
+        d->held[conversation] = seq;
     for (int64_t i = 1; i <= seq && i < SEQ_MAX; i++) {
         d->out_len -= d->is_out[conversation][i];
         d->is_out[conversation][i] = false;
@@ -236,6 +238,7 @@ static void feed_lines(struct world *world, int record)
             rewound(world, r->device, line.conversation);
             int64_t *fed_ack = &world->devices[r->device].fed_ack[line.conversation];
             *fed_ack = *fed_ack > line.seq ? *fed_ack : line.seq; /* it says that it holds that */
+            world->devices[r->device].held[line.conversation] = line.seq;
             core_on_rewind(world->core, world->now_ms, token, &identity, name, line.seq);
             continue;
         }

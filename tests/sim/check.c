@@ -197,7 +197,8 @@ void check_caught_up(struct world *world, int device)
     for (int i = 0; i < world->conversations_len; i++) {
         const struct db_conversation *c = &world->conversations[i];
         const struct device_conversation *dc = &d->in_conversation[i];
-        int64_t first = d->fed_ack[i] > dc->start_seq ? d->fed_ack[i] : dc->start_seq;
+        int64_t held = d->ack_auto ? d->fed_ack[i] : d->held[i];
+        int64_t first = held > dc->start_seq ? held : dc->start_seq;
         for (int64_t seq = first + 1; seq <= d->last_at_ready[i]; seq++) {
             if (!db_is_visible(c, d->user, seq) || d->told[i][seq] || seq < c->first_seq)
                 continue;

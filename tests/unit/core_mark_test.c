@@ -1,0 +1,148 @@
+/* Acknowledged and read: cursors, marks, who is told. The notation: core_script.h */
+#include "core_script.h"
+
+/* Alice, bob and carol live; alice has sent seq 2 and 3 of g/x, nobody has acknowledged them. */
+static void two_messages_out(struct stage *stage)
+{
+    PLAY(stage, {"ready alice:phone", "scan alice:phone"}, {"scanned", "caught-up alice:phone 0"},
+         {"ready bob:phone", "scan bob:phone"}, {"scanned", "caught-up bob:phone 0"}, {"ready bob:tab", "scan bob:tab"},
+         {"scanned", "caught-up bob:tab 0"}, {"chat alice:phone g/x m2", "load g/x"},
+         {"loaded g/x last=1 alice=1- bob=1-@1/1 carol=1-@1/0 cursor=alice:phone:1 cursor=bob:phone:1 cursor=bob:tab:1",
+          "append g/x@1 alice:phone/m2"},
+         {"chat alice:phone g/x m3", ""},
+         {"appended 2", "0 alice:phone sent/g/x/2/1000/m2\n"
+                        "1 bob:phone,bob:tab chat/g/x/2/1000/alice:phone/m2\ndone 1\nappend g/x@1 alice:phone/m3"},
+         {"appended 3", "0 alice:phone sent/g/x/3/1000/m3\n"
+                        "1 bob:phone,bob:tab chat/g/x/3/1000/alice:phone/m3\ndone 2"},
+         {"wait 500", "flush alice:phone@g/x=3"}, {"flushed", ""}); /* her own are hers without an ack */
+}
+
+static void delivered_then_read(void **state)
+{
+    (void)state;
+    struct stage stage;
+    stage_open(&stage);
+    two_messages_out(&stage);
+    PLAY(&stage, {"ack bob:phone g/x 2", "done 3\n0 alice:phone delivered/g/x/2/bob"},
+         {"ack bob:tab g/x 2", "done 4"}, /* on one device is enough */
+         {"read bob:tab g/x 3", "0 bob:phone read/g/x/3/bob\n0 alice:phone read/g/x/3/bob"}, /* implies delivered */
+         {"wait 499", ""}, {"wait 1", "flush bob:phone@g/x=2 bob:tab@g/x=3 bob@g/x=3/3"},
+         {"flushed", "done 5"}, /* a read is kept in the journal until it is stored */
+         {"read bob:tab g/x 3", "done 6"});
+    stage_close(&stage);
+}
+
+static void a_mark_is_never_above_what_is_hers(void **state)
+{
+    (void)state;
+    struct stage stage;
+    stage_open(&stage);
+    two_messages_out(&stage);
+    PLAY(&stage, {"read bob:tab g/x 999", "0 bob:phone read/g/x/3/bob\n0 alice:phone read/g/x/3/bob"},
+         {"wait 500", "flush bob:tab@g/x=3 bob@g/x=3/3"}, {"flushed", "done 3"}, {"changed g/x", "load g/x"},
+         {"loaded g/x last=6 alice=1- bob=1- carol=1-4", "page g/x after 3"},
+         {"ack carol:pad g/x 6", "done 4\nsenders g/x 1..4"}, {"senders g/x alice bob", "0 alice:phone delivered/g/x/4/carol\n"
+                                                                                      "0 bob:phone,bob:tab delivered/g/x/4/carol"},
+         {"wait 500", "flush carol:pad@g/x=6 carol@g/x=4/0"}, {"flushed", ""}, {"ack dave:pad g/x 3", "done 5"},
+         {"wait 500", ""});
+    stage_close(&stage);
+}
+
+static void own_messages_are_passed_over(void **state)
+{
+    (void)state;
+    struct stage stage;
+    stage_open(&stage);
+    two_messages_out(&stage);
+    PLAY(&stage, {"chat bob:phone g/x b4", "append g/x@1 bob:phone/b4"},
+         {"appended 4", "0 bob:phone sent/g/x/4/1000/b4\n1 alice:phone,bob:tab chat/g/x/4/1000/bob:phone/b4\ndone 3"},
+         {"ack bob:phone g/x 3", "done 4\n0 alice:phone delivered/g/x/3/bob"},
+         {"wait 500", "flush bob:phone@g/x=4 bob@g/x=3/1"}, {"flushed", ""});
+    stage_close(&stage);
+}
+
+static void marks_that_wait_for_a_load(void **state)
+{
+    (void)state;
+    struct stage stage;
+    stage_open(&stage);
+    PLAY(&stage, {"ack bob:phone d/alice/bob 2", "done 1\nload d/alice/bob"}, {"read bob:phone d/alice/bob 3", ""},
+         {"ack bob:phone d/alice/bob 4", "done 3"}, {"loaded d/alice/bob last=5 alice=1- bob=1-", ""},
+         {"wait 500", "flush bob:phone@d/alice/bob=4 bob@d/alice/bob=4/3"}, {"flushed", "done 2"},
+         {"read bob:phone g/none 3", "load g/none"}, {"nosuch g/none", "done 4"});
+    stage_close(&stage);
+}
+
+static void a_flush_that_failed_goes_again(void **state)
+{
+    (void)state;
+    struct stage stage;
+    stage_open(&stage);
+    two_messages_out(&stage);
+    PLAY(&stage, {"read bob:phone g/x 2", "0 bob:tab read/g/x/2/bob\n0 alice:phone read/g/x/2/bob"},
+         {"wait 500", "flush bob:phone@g/x=2 bob@g/x=2/2"},
+         {"ack bob:phone g/x 3", "done 4\n0 alice:phone delivered/g/x/3/bob"},
+         {"flushed!", "log 4 marks could not be flushed: internal"},
+         {"wait 500", "flush bob:phone@g/x=3 bob@g/x=3/2"}, {"flushed", "done 3"});
+    stage_close(&stage);
+}
+
+static void a_barrier_ends(void **state)
+{
+    (void)state;
+    struct stage stage;
+    stage_open(&stage);
+    two_messages_out(&stage);
+    PLAY(&stage, {"ack bob:phone g/x 2", "done 3\n0 alice:phone delivered/g/x/2/bob"});
+    stage.told[0] = '\0';
+    uint64_t flush = core_flush_now(stage.core, stage.now_ms);
+    assert_string_equal(stage.told, "flush bob:phone@g/x=2 bob@g/x=2/1\n");
+    assert_false(core_is_flushed_to(stage.core, flush));
+    PLAY(&stage, {"ack bob:phone g/x 3", "done 4\n0 alice:phone delivered/g/x/3/bob"}, {"flushed", ""});
+    assert_true(core_is_flushed_to(stage.core, flush)); /* though more has moved since */
+    assert_false(core_is_flushed(stage.core));
+    stage_close(&stage);
+}
+
+static void large_groups_get_counts(void **state)
+{
+    (void)state;
+    struct stage stage;
+    stage_open(&stage);
+    stage.options.receipts_members_max = 2;
+    two_messages_out(&stage);
+    PLAY(&stage, {"ack bob:phone g/x 2", "done 3\n0 alice:phone receipts/g/x/2 {\"delivered\":1,\"read\":0}"},
+         {"ack carol:pad g/x 3", "done 4"}, {"read bob:tab g/x 3", "0 bob:phone read/g/x/3/bob"},
+         {"wait 499", ""}, /* at most once a second */
+         {"wait 1", "flush bob:phone@g/x=2 carol:pad@g/x=3 bob:tab@g/x=3 bob@g/x=3/3 carol@g/x=3/0"},
+         {"wait 500", "0 alice:phone receipts/g/x/3 {\"delivered\":2,\"read\":1}"}, {"wait 5000", "page g/x after 2"});
+    stage_close(&stage);
+}
+
+static void old_senders_are_asked_for(void **state)
+{
+    (void)state;
+    struct stage stage;
+    stage_open(&stage);
+    PLAY(&stage, {"ready alice:phone", "scan alice:phone"}, {"scanned", "caught-up alice:phone 0"},
+         {"ack bob:phone g/x 4", "done 1\nload g/x"},
+         {"loaded g/x last=9 alice=1- bob=1- carol=1- cursor=alice:phone:9", "senders g/x 0..4"},
+         {"ack bob:phone g/x 6", "done 2"}, /* one question at a time */
+         {"senders g/x alice carol", "0 alice:phone delivered/g/x/4/bob\nsenders g/x 4..6"}, {"senders g/x bob", ""});
+    stage_close(&stage);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(delivered_then_read),
+        cmocka_unit_test(a_mark_is_never_above_what_is_hers),
+        cmocka_unit_test(own_messages_are_passed_over),
+        cmocka_unit_test(marks_that_wait_for_a_load),
+        cmocka_unit_test(a_flush_that_failed_goes_again),
+        cmocka_unit_test(a_barrier_ends),
+        cmocka_unit_test(large_groups_get_counts),
+        cmocka_unit_test(old_senders_are_asked_for),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

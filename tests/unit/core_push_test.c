@@ -1,0 +1,228 @@
+/* What reaches a live device, in which order, and how much of it at once. The notation: core_script.h */
+#include "core_script.h"
+
+/* Alice sends from her phone, bob has a phone and a tab; all hold what there is of g/x. */
+static void three_live(struct stage *stage)
+{
+    PLAY(stage, {"ready alice:phone", "scan alice:phone"}, {"scanned", "caught-up alice:phone 0"},
+         {"ready bob:phone", "scan bob:phone"}, {"scanned", "caught-up bob:phone 0"}, {"ready bob:tab", "scan bob:tab"},
+         {"scanned", "caught-up bob:tab 0"}, {"typing alice:phone g/x", "load g/x"},
+         {"loaded g/x last=1 alice=1- bob=1-@1/0 cursor=alice:phone:1 cursor=bob:phone:1 cursor=bob:tab:1", ""});
+}
+
+static void stage_open_quiet(struct stage *stage)
+{
+    stage_open(stage);
+    stage->options.flush_after_ms = 1000000; /* marks are another test's */
+}
+
+static void each_device_gets_its_own(void **state)
+{
+    (void)state;
+    struct stage stage;
+    stage_open_quiet(&stage);
+    three_live(&stage);
+    PLAY(&stage, {"chat bob:phone g/x m1", "append g/x@1 bob:phone/m1"},
+         {"appended 2", "0 bob:phone sent/g/x/2/1000/m1\n"
+                        "1 alice:phone,bob:tab chat/g/x/2/1000/bob:phone/m1\n"
+                        "done 1"});
+    stage_close(&stage);
+}
+
+static void a_note_to_self_has_ones_own_name(void **state)
+{
+    (void)state;
+    struct stage stage;
+    stage_open_quiet(&stage);
+    three_live(&stage);
+    PLAY(&stage, {"chat bob:phone d/bob/bob m1", "load d/bob/bob+"},
+         {"loaded d/bob/bob last=0 bob=1-", "append d/bob/bob@1 bob:phone/m1"},
+         {"appended 1", "0 bob:phone sent/u/bob/1/1000/m1\n"
+                        "1 bob:tab chat/u/bob/1/1000/bob:phone/m1\n"
+                        "done 1"});
+    stage_close(&stage);
+}
+
+static void what_lies_between_comes_from_the_log(void **state)
+{
+    (void)state;
+    struct stage stage;
+    stage_open_quiet(&stage);
+    three_live(&stage);
+    PLAY(&stage, {"chat alice:phone g/x m1", "append g/x@1 alice:phone/m1"},
+         {"appended 3", "0 alice:phone sent/g/x/3/1000/m1\ndone 1\npage g/x after 1"}, /* 2 was written by SQL */
+         {"chat alice:phone g/x m2", "append g/x@1 alice:phone/m2"},
+         {"page g/x 2:renamed 3:alice:phone/m1", "1 alice:phone,bob:phone,bob:tab event/g/x/2/1000/-/renamed\n"
+                                                 "1 alice:phone sent/g/x/3/1000/m1\n"
+                                                 "1 bob:phone,bob:tab chat/g/x/3/1000/alice:phone/m1"},
+         {"appended 4", "0 alice:phone sent/g/x/4/1000/m2\n" /* and live again */
+                        "1 bob:phone,bob:tab chat/g/x/4/1000/alice:phone/m2\n"
+                        "done 2"});
+    stage_close(&stage);
+}
+
+static void a_slow_device_falls_behind_in_the_log(void **state)
+{
+    (void)state;
+    struct stage stage;
+    stage_open_quiet(&stage);
+    stage.options.window_items = 2;
+    three_live(&stage);
+    PLAY(&stage, {"chat alice:phone g/x m1", "append g/x@1 alice:phone/m1"},
+         {"appended 2", "0 alice:phone sent/g/x/2/1000/m1\n"
+                        "1 bob:phone,bob:tab chat/g/x/2/1000/alice:phone/m1\ndone 1"},
+         {"chat alice:phone g/x m2", "append g/x@1 alice:phone/m2"},
+         {"appended 3", "0 alice:phone sent/g/x/3/1000/m2\n"
+                        "1 bob:phone,bob:tab chat/g/x/3/1000/alice:phone/m2\ndone 2"},
+         {"ack bob:tab g/x 3", "done 3\n0 alice:phone delivered/g/x/3/bob"},
+         {"chat alice:phone g/x m3", "append g/x@1 alice:phone/m3"},
+         {"appended 4", "0 alice:phone sent/g/x/4/1000/m3\n" /* the phone has two outstanding */
+                        "1 bob:tab chat/g/x/4/1000/alice:phone/m3\ndone 4"},
+         {"ack bob:phone g/x 2", "done 5\npage g/x after 3"},
+         {"page g/x 4:alice:phone/m3", "1 bob:phone chat/g/x/4/1000/alice:phone/m3"});
+    stage_close(&stage);
+}
+
+static void what_is_not_acknowledged_goes_again(void **state)
+{
+    (void)state;
+    struct stage stage;
+    stage_open_quiet(&stage);
+    stage.options.window_items = 4;
+    three_live(&stage);
+    PLAY(&stage, {"gone bob:tab", ""}, {"chat alice:phone g/x m1", "append g/x@1 alice:phone/m1"},
+         {"appended 2", "0 alice:phone sent/g/x/2/1000/m1\n1 bob:phone chat/g/x/2/1000/alice:phone/m1\ndone 1"},
+         {"chat alice:phone g/x m2", "append g/x@1 alice:phone/m2"},
+         {"appended 3", "0 alice:phone sent/g/x/3/1000/m2\n1 bob:phone chat/g/x/3/1000/alice:phone/m2\ndone 2"},
+         {"wait 4999", ""}, {"wait 1", "page g/x after 1"},
+         {"page g/x 2:alice:phone/m1 3:alice:phone/m2", "1 bob:phone chat/g/x/2/1000/alice:phone/m1\n"
+                                                        "1 bob:phone chat/g/x/3/1000/alice:phone/m2"},
+         {"wait 9999", ""}, {"wait 1", "page g/x after 1"}, /* twice as long, */
+         {"page g/x 2:alice:phone/m1", "1 bob:phone chat/g/x/2/1000/alice:phone/m1"}, /* and half as much each time */
+         {"wait 20000", "page g/x after 1"},
+         {"page g/x 2:alice:phone/m1", "1 bob:phone chat/g/x/2/1000/alice:phone/m1"},
+         {"ack bob:phone g/x 2", "done 3\n0 alice:phone delivered/g/x/2/bob\npage g/x after 2"},
+         {"page g/x 3:alice:phone/m2", "1 bob:phone chat/g/x/3/1000/alice:phone/m2"}, {"wait 4999", ""},
+         {"wait 1", "page g/x after 2"}); /* it answered: from the start */
+    stage_close(&stage);
+}
+
+static void a_member_sees_her_time(void **state)
+{
+    (void)state;
+    struct stage stage;
+    stage_open_quiet(&stage);
+    PLAY(&stage, {"ready carol:pad", "scan carol:pad"}, {"scanned carol:pad g/x 0", "load g/x"},
+         {"loaded g/x last=9 alice=1- carol=2-3,6-7", "page g/x after 1"},
+         {"page g/x 2:member-added 3:member-removed 4:alice:phone/m4 5:alice:phone/m5 6:member-added",
+          "1 carol:pad event/g/x/2/1000/-/member-added\n"
+          "1 carol:pad event/g/x/3/1000/-/member-removed\n"
+          "1 carol:pad event/g/x/6/1000/-/member-added\npage g/x after 6"},
+         {"page g/x 7:member-removed 8:alice:phone/m8", "1 carol:pad event/g/x/7/1000/-/member-removed\n"
+                                                        "caught-up carol:pad 4"},
+         {"ack carol:pad g/x 9", "done 1\nsenders g/x 1..7"}, {"chat alice:phone g/x m10", "append g/x@1 alice:phone/m10"},
+         {"appended 10", "done 2"});
+    stage_close(&stage);
+}
+
+static void purged_is_told_once(void **state)
+{
+    (void)state;
+    struct stage stage;
+    stage_open_quiet(&stage);
+    PLAY(&stage, {"ready bob:phone", "scan bob:phone"}, {"scanned bob:phone g/x 2", "load g/x"},
+         {"loaded g/x last=6 first=6 alice=1- bob=1- cursor=bob:phone:2",
+          "1 bob:phone event/g/x/5/1000/-/truncated\npage g/x after 5"},
+         {"page g/x 6:alice:phone/m6", "1 bob:phone chat/g/x/6/1000/alice:phone/m6\ncaught-up bob:phone 2"},
+         {"ack bob:phone g/x 5", "done 1"}, {"ack bob:phone g/x 6", "done 2\nsenders g/x 5..6"});
+    stage_close(&stage);
+}
+
+static void a_hole_is_loaded_again_then_passed(void **state)
+{
+    (void)state;
+    struct stage stage;
+    stage_open_quiet(&stage);
+    PLAY(&stage, {"ready bob:phone", "scan bob:phone"}, {"scanned bob:phone g/x 0", "load g/x"},
+         {"loaded g/x last=3 alice=1- bob=1-", "page g/x after 0"},
+         {"page g/x 3:alice:phone/m3", "load g/x"}, /* purged a moment ago? */
+         {"loaded g/x last=3 alice=1- bob=1-", "page g/x after 0"},
+         {"page g/x 3:alice:phone/m3", "log 3 the log has a hole: g/x\n"
+                                       "1 bob:phone chat/g/x/3/1000/alice:phone/m3\ncaught-up bob:phone 1"});
+    stage_close(&stage);
+}
+
+static void auto_devices_take_at_a_pace(void **state)
+{
+    (void)state;
+    struct stage stage;
+    stage_open_quiet(&stage);
+    stage.options.window_items = 2;
+    PLAY(&stage, {"ready bob:auto", "scan bob:auto"}, {"scanned bob:auto g/x 0", "load g/x"},
+         {"loaded g/x last=3 alice=1- bob=1-@3/0", "page g/x after 0"},
+         {"page g/x 1:created 2:alice:phone/m2", "1 bob:auto event/g/x/1/1000/-/created\n"
+                                                 "1 bob:auto chat/g/x/2/1000/alice:phone/m2"},
+         {"wait 249", ""}, {"wait 1", "page g/x after 2"},
+         {"page g/x 3:alice:phone/m3", "1 bob:auto chat/g/x/3/1000/alice:phone/m3\ncaught-up bob:auto 3"},
+         {"wait 60000", ""}); /* nothing to repeat */
+    stage_close(&stage);
+}
+
+static void the_window_is_shared_fairly(void **state)
+{
+    (void)state;
+    struct stage stage;
+    stage_open_quiet(&stage);
+    stage.options.window_items = 2;
+    stage.options.page_items = 1;
+    PLAY(&stage, {"ready bob:phone", "scan bob:phone"}, {"scanned bob:phone g/x 0 bob:phone g/y 0", "load g/x\nload g/y"},
+         {"loaded g/x last=2 alice=1- bob=1-", "page g/x after 0"},
+         {"loaded g/y last=1 alice=1- bob=1-", "page g/y after 0"},
+         {"page g/y 1:created", "1 bob:phone event/g/y/1/1000/-/created"});
+    stage_close(&stage);
+}
+
+static void a_changed_conversation_is_loaded_again(void **state)
+{
+    (void)state;
+    struct stage stage;
+    stage_open_quiet(&stage);
+    three_live(&stage);
+    PLAY(&stage, {"ready carol:pad", "scan carol:pad"}, {"scanned", "caught-up carol:pad 0"}, {"changed g/x", "load g/x"},
+         {"loaded g/x last=2 version=2 alice=1- bob=1- carol=2-", "page g/x after 1"},
+         {"page g/x 2:member-added",
+          "1 alice:phone,bob:phone,bob:tab,carol:pad event/g/x/2/1000/-/member-added"},
+         {"changed g/x", "load g/x"}, {"changed g/x", ""}, /* the answer may be older than this */
+         {"loaded g/x last=3 version=2 alice=1- bob=1- carol=2-", "load g/x"});
+    stage_close(&stage);
+}
+
+static void typing_is_for_the_others(void **state)
+{
+    (void)state;
+    struct stage stage;
+    stage_open_quiet(&stage);
+    three_live(&stage);
+    PLAY(&stage, {"typing bob:phone g/x", "0 alice:phone typing/g/x/bob:phone"}, {"typing carol:pad g/x", ""},
+         {"lost", ""}, {"typing bob:phone g/x", ""});
+    stage_close(&stage);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(each_device_gets_its_own),
+        cmocka_unit_test(a_note_to_self_has_ones_own_name),
+        cmocka_unit_test(what_lies_between_comes_from_the_log),
+        cmocka_unit_test(a_slow_device_falls_behind_in_the_log),
+        cmocka_unit_test(what_is_not_acknowledged_goes_again),
+        cmocka_unit_test(a_member_sees_her_time),
+        cmocka_unit_test(purged_is_told_once),
+        cmocka_unit_test(a_hole_is_loaded_again_then_passed),
+        cmocka_unit_test(auto_devices_take_at_a_pace),
+        cmocka_unit_test(the_window_is_shared_fairly),
+        cmocka_unit_test(a_changed_conversation_is_loaded_again),
+        cmocka_unit_test(typing_is_for_the_others),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

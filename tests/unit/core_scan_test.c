@@ -1,0 +1,153 @@
+/* From subscribed to caught up, and back after what was lost. The notation: core_script.h */
+#include "core_script.h"
+
+static void replay_then_synced(void **state)
+{
+    (void)state;
+    struct stage stage;
+    stage_open(&stage);
+    stage.options.flush_after_ms = 1000000;
+    PLAY(&stage, {"ready bob:phone", "scan bob:phone"},
+         {"mark bob:phone g/x alice 4/2", "0 bob:phone read/g/x/2/alice\n0 bob:phone delivered/g/x/4/alice"},
+         {"counts bob:phone g/large 7 40 3", "0 bob:phone receipts/g/large/7 {\"delivered\":40,\"read\":3}"},
+         {"scanned bob:phone g/x 1 bob:phone d/alice/bob 3", "load g/x\nload d/alice/bob"},
+         {"loaded g/x last=3 alice=1- bob=1- cursor=bob:phone:1", "page g/x after 1"},
+         {"page g/x 2:bob:phone/b2 3:alice:phone/m3",
+          "1 bob:phone sent/g/x/2/1000/b2\n1 bob:phone chat/g/x/3/1000/alice:phone/m3"},
+         {"loaded d/alice/bob last=4 alice=1- bob=1- cursor=bob:phone:3", "page d/alice/bob after 3"},
+         {"page d/alice/bob 4:alice:phone/m4",
+          "1 bob:phone chat/u/alice/4/1000/alice:phone/m4\ncaught-up bob:phone 3"});
+    stage_close(&stage);
+}
+
+static void live_items_wait_for_the_scan(void **state)
+{
+    (void)state;
+    struct stage stage;
+    stage_open(&stage);
+    stage.options.flush_after_ms = 1000000;
+    PLAY(&stage, {"chat alice:phone g/x m3", "load g/x"},
+         {"loaded g/x last=2 alice=1- bob=1- cursor=bob:phone:1", "append g/x@1 alice:phone/m3"},
+         {"ready bob:phone", "scan bob:phone"}, {"appended 3", "done 1"}, /* 2 has to come first */
+         {"scanned bob:phone g/x 1", "page g/x after 1"},
+         {"page g/x 2:alice:phone/m2 3:alice:phone/m3", "1 bob:phone chat/g/x/2/1000/alice:phone/m2\n"
+                                                        "1 bob:phone chat/g/x/3/1000/alice:phone/m3\n"
+                                                        "caught-up bob:phone 2"},
+         {"chat alice:phone g/x m4", "append g/x@1 alice:phone/m4"},
+         {"appended 4", "1 bob:phone chat/g/x/4/1000/alice:phone/m4\ndone 2"});
+    stage_close(&stage);
+}
+
+static void what_is_loaded_is_taken_to_be_held(void **state)
+{
+    (void)state;
+    struct stage stage;
+    stage_open(&stage);
+    stage.options.flush_after_ms = 1000000;
+    PLAY(&stage, {"chat alice:phone g/x m3", "load g/x"},
+         {"loaded g/x last=2 alice=1- bob=1- cursor=bob:phone:2", "append g/x@1 alice:phone/m3"},
+         {"ready bob:phone", "scan bob:phone"}, {"scanned", "caught-up bob:phone 0"}, /* no row: it holds 2 */
+         {"appended 3", "1 bob:phone chat/g/x/3/1000/alice:phone/m3\ndone 1"});
+    stage_close(&stage);
+}
+
+static void the_scan_sees_every_mark(void **state)
+{
+    (void)state;
+    struct stage stage;
+    stage_open(&stage);
+    PLAY(&stage, {"ack bob:phone g/x 2", "done 1\nload g/x"}, {"loaded g/x last=2 alice=1- bob=1-", "senders g/x 0..2"},
+         {"ready bob:phone", "flush bob:phone@g/x=2 bob@g/x=2/0\nscan bob:phone"},
+         {"ack bob:tab g/x 2", "done 2"}, {"ready bob:tab", ""}, /* one flush at a time; then the rest, then the scan */
+         {"flushed", "flush bob:tab@g/x=2\nscan bob:tab"}, {"scanned", "caught-up bob:tab 0"});
+    stage_close(&stage);
+}
+
+static void ready_again_replays_again(void **state)
+{
+    (void)state;
+    struct stage stage;
+    stage_open(&stage);
+    stage.options.flush_after_ms = 1000000;
+    PLAY(&stage, {"ready bob:phone", "scan bob:phone"}, {"scanned bob:phone g/x 0", "load g/x"},
+         {"loaded g/x last=1 alice=1- bob=1-", "page g/x after 0"},
+         {"page g/x 1:created", "1 bob:phone event/g/x/1/1000/-/created\ncaught-up bob:phone 1"},
+         {"ready bob:phone", "scan bob:phone"}, {"scanned bob:phone g/x 0", "page g/x after 0"},
+         {"ready bob:phone", "scan bob:phone"}, /* before that is done: one caught-up for both */
+         {"page g/x 1:created", ""}, {"scanned bob:phone g/x 0", "page g/x after 0"},
+         {"page g/x 1:created", "1 bob:phone event/g/x/1/1000/-/created\ncaught-up bob:phone 1"});
+    stage_close(&stage);
+}
+
+static void a_rewind_replays_what_was_acknowledged(void **state)
+{
+    (void)state;
+    struct stage stage;
+    stage_open(&stage);
+    PLAY(&stage, {"rewind bob:phone g/x 0", "load g/x"}, {"ready bob:phone", "scan bob:phone"}, /* sync, then subscribe */
+         {"scanned", ""}, {"loaded g/x last=1 alice=1- bob=1- cursor=bob:phone:1", "page g/x after 0"},
+         {"page g/x 1:created", "1 bob:phone event/g/x/1/1000/-/created\ncaught-up bob:phone 1"},
+         {"wait 500", "flush bob:phone@g/x:=0"}, {"flushed", "done 1"},
+         {"ack bob:phone g/x 1", "done 2\nsenders g/x 0..1"}, {"wait 500", "flush bob:phone@g/x=1 bob@g/x=1/0"});
+    stage_close(&stage);
+}
+
+static void a_lost_database_is_scanned_again(void **state)
+{
+    (void)state;
+    struct stage stage;
+    stage_open(&stage);
+    PLAY(&stage, {"ready bob:phone", "scan bob:phone"}, {"scanned bob:phone g/x 0", "load g/x"}, {"lost", ""},
+         {"ready alice:phone", ""}, {"read alice:phone g/x 1", ""},
+         {"back", "load g/x\nscan bob:phone alice:phone"}, {"scanned bob:phone g/x 0 alice:phone g/x 0", ""},
+         {"loaded g/x last=1 alice=1- bob=1-", "caught-up alice:phone 0\nsenders g/x 0..1\npage g/x after 0"},
+         {"lost", ""}, {"back", "flush alice:phone@g/x=1 alice@g/x=1/1\nscan bob:phone alice:phone"},
+         {"flushed", "done 1"}, {"scanned bob:phone g/x 0", "load g/x"},
+         {"loaded g/x last=1 alice=1-@1/1 bob=1- cursor=alice:phone:1", "page g/x after 0"},
+         {"page g/x 1:created", "1 bob:phone event/g/x/1/1000/-/created\ncaught-up bob:phone 1"});
+    stage_close(&stage);
+}
+
+static void a_removed_device_is_forgotten(void **state)
+{
+    (void)state;
+    struct stage stage;
+    stage_open(&stage);
+    PLAY(&stage, {"ready bob:phone", "scan bob:phone"}, {"scanned", "caught-up bob:phone 0"},
+         {"ack bob:phone g/x 1", "done 1\nload g/x"},
+         {"loaded g/x last=1 alice=1- bob=1- cursor=bob:phone:0", "senders g/x 0..1"}, {"removed bob:phone", ""},
+         {"wait 500", "flush bob@g/x=1/0"}); /* what she had delivered stays so */
+    struct core_stats stats;
+    core_stats(stage.core, &stats);
+    assert_int_equal(stats.sessions, 0);
+    stage_close(&stage);
+}
+
+static void the_idle_are_forgotten(void **state)
+{
+    (void)state;
+    struct stage stage;
+    stage_open(&stage);
+    stage.options.conversations_max = 1;
+    PLAY(&stage, {"ready bob:phone", "scan bob:phone"}, {"scanned", "caught-up bob:phone 0"},
+         {"changed g/x", "load g/x"}, {"loaded g/x last=1 alice=1- bob=1- cursor=bob:phone:1", ""},
+         {"changed g/y", "load g/y"}, {"loaded g/y last=1 alice=1- bob=1- cursor=bob:phone:1", ""},
+         {"changed g/y", "load g/y"}); /* nobody used it: the first to go */
+    stage_close(&stage);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(replay_then_synced),
+        cmocka_unit_test(live_items_wait_for_the_scan),
+        cmocka_unit_test(what_is_loaded_is_taken_to_be_held),
+        cmocka_unit_test(the_scan_sees_every_mark),
+        cmocka_unit_test(ready_again_replays_again),
+        cmocka_unit_test(a_rewind_replays_what_was_acknowledged),
+        cmocka_unit_test(a_lost_database_is_scanned_again),
+        cmocka_unit_test(a_removed_device_is_forgotten),
+        cmocka_unit_test(the_idle_are_forgotten),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
