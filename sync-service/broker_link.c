@@ -36,8 +36,12 @@ static void on_connection_lost(void *context, char *cause)
 static void on_connect_failure(void *context, MQTTAsync_failureData *data)
 {
     struct broker_link *link = context;
-    log_debug("link", "connect-failed", LOG_TEXT("uri", link->uri), LOG_INT("code", data == NULL ? 0 : data->code),
-              LOG_TEXT("why", data == NULL || data->message == NULL ? "-" : data->message));
+    link_lock(link);
+    enum log_level level = link->failures++ == 0 ? LOG_LEVEL_WARNING : LOG_LEVEL_DEBUG; /* once is enough */
+    link_unlock(link);
+    log_line(level, "link", "connect-failed", LOG_TEXT("uri", link->uri),
+             LOG_INT("code", data == NULL ? 0 : data->code),
+             LOG_TEXT("why", data == NULL || data->message == NULL ? "-" : data->message));
     note_lost(link);
 }
 

@@ -184,7 +184,7 @@ void broker_link_welcomed(struct broker_link *link, uint64_t life, uint64_t boot
     if (link->life == life && link->state == LINK_UP) {
         link->is_welcomed = true;
         link->peer_boot = boot;
-        link->pause_ms = 0;
+        link->pause_ms = link->failures = 0;
         link->acked_position = journal_tail;
         completion_reset(&link->completion, journal_tail);
     }

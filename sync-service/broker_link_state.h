@@ -24,7 +24,7 @@ struct broker_link {
     uint64_t life;
     bool is_welcomed, is_lost, is_connected, is_stopping;
     int64_t stop_at_ms, welcome_at_ms;
-    uint32_t pause_ms;
+    uint32_t pause_ms, failures; /* failures: since it was welcomed */
     struct outbox outbox;
     struct completion completion;
     uint32_t in_flight, frames_waiting;

@@ -14,6 +14,7 @@
 #include "rpc_pace.h"
 #include "runtime.h"
 #include "shard.h"
+#include "thread.h"
 
 #define RETRY_WAIT_MS       100
 #define IDLE_WAIT_MS        1000
@@ -346,17 +347,19 @@ enum status rpc_start(struct rpc *rpc)
     return STATUS_OK;
 }
 
-void rpc_stop(struct rpc *rpc)
+bool rpc_stop(struct rpc *rpc, int64_t deadline_ms)
 {
+    bool has_ended = true;
     for (uint32_t i = 0; i < rpc->options.workers; i++) {
         atomic_store(&rpc->workers[i].is_stopping, true);
         mailbox_close(&rpc->workers[i].mailbox);
     }
-    for (uint32_t i = 0; i < rpc->options.workers; i++)
-        if (rpc->workers[i].is_started) {
-            (void)pthread_join(rpc->workers[i].thread, NULL); /* ours, joined once */
-            rpc->workers[i].is_started = false;
-        }
+    for (uint32_t i = 0; i < rpc->options.workers; i++) {
+        if (rpc->workers[i].is_started)
+            rpc->workers[i].is_started = !thread_join(rpc->workers[i].thread, deadline_ms);
+        has_ended &= !rpc->workers[i].is_started;
+    }
+    return has_ended;
 }
 
 void rpc_free(struct rpc *rpc)

@@ -19,8 +19,8 @@ struct rpc_options {
 };
 MUST_CHECK enum status rpc_new(const struct rpc_options *options, struct rpc **ret_rpc);
 MUST_CHECK enum status rpc_start(struct rpc *rpc);
-/* Answers what was taken, as long as the database is there, and ends. */
-void rpc_stop(struct rpc *rpc);
+/* Answers what was taken, as long as the database is there, and ends. False: it has not ended by then (monotonic). */
+bool rpc_stop(struct rpc *rpc, int64_t deadline_ms);
 void rpc_free(struct rpc *rpc); /* NULL is allowed */
 
 struct rpc_request {

@@ -14,7 +14,8 @@
 #include "version.h"
 
 #define LISTEN_WAIT_MS 10
-#define LISTEN_WAITS   100 /* a database that is away is no reason not to start */
+#define LAST_WAIT_MS   2000 /* for the last steps, when the earlier ones have used up the time */
+#define LISTEN_WAITS   100  /* a database that is away is no reason not to start */
 
 struct metrics metrics;
 
@@ -270,24 +271,24 @@ static void free_all(struct service *service)
 bool service_stop(struct service *service)
 {
     int64_t deadline_ms = clock_monotonic_ms() + service->config->stop_after_ms;
-    bool is_finished = true;
-    if (service->notify != NULL)
-        notify_stop(service->notify);
+    bool has_ended = true, is_finished = true;
     hub_stop_taking(service->hub);
-    if (service->rpc != NULL)
-        rpc_stop(service->rpc);
     for (size_t i = 0; i < service->shards_len; i++)
-        shard_stop(service->shards[i], deadline_ms);
+        shard_stop(service->shards[i], deadline_ms); /* from here on nobody waits for room in a shard's mailbox */
+    if (service->notify != NULL)
+        has_ended &= notify_stop(service->notify, deadline_ms);
+    if (service->rpc != NULL)
+        has_ended &= rpc_stop(service->rpc, deadline_ms);
     for (size_t i = 0; i < service->shards_len; i++)
         is_finished &= shard_join(service->shards[i]);
-    hub_stop(service->hub);
+    has_ended &= hub_stop(service->hub, deadline_ms + LAST_WAIT_MS);
     if (service->clerk != NULL)
-        clerk_stop(service->clerk);
-    pusher_stop(service->pusher);
+        has_ended &= clerk_stop(service->clerk, deadline_ms + LAST_WAIT_MS);
     for (size_t i = 0; i < service->links_len; i++)
-        is_finished &= broker_link_stop(service->links[i], deadline_ms);
-    free_all(service);
-    return is_finished;
+        is_finished &= broker_link_stop(service->links[i], deadline_ms + LAST_WAIT_MS);
+    if (has_ended) /* who hangs in a question still uses it; the process ends anyway */
+        free_all(service);
+    return is_finished && has_ended;
 }
 
 /* ---- what it is like ---- */

@@ -61,9 +61,19 @@ static struct watch *watch_find(const struct session *session, const struct watc
     return watch;
 }
 
+static void told_set(struct presence *presence, struct watch *watch, enum presence_told told)
+{
+    if (watch->told == PRESENCE_HIDDEN)
+        DL_DELETE2(presence->hidden, watch, hidden_prev, hidden_next);
+    if (told == PRESENCE_HIDDEN)
+        DL_APPEND2(presence->hidden, watch, hidden_prev, hidden_next);
+    watch->told = told;
+}
+
 static void watch_free(struct presence *presence, struct watch *watch)
 {
     struct watched *watched = watch->watched;
+    told_set(presence, watch, PRESENCE_NOTHING);
     DL_DELETE2(watch->session->watches, watch, session_prev, session_next);
     watch->session->watches_len--;
     DL_DELETE2(watched->watches, watch, watched_prev, watched_next);
@@ -97,7 +107,7 @@ void presence_watch(struct presence *presence, struct session *session, struct s
         DL_APPEND2(watched->watches, watch, watched_prev, watched_next);
     }
     if (watch != NULL) {
-        watch->told = PRESENCE_NOTHING; /* subscribing again tells again */
+        told_set(presence, watch, PRESENCE_NOTHING); /* subscribing again tells again */
         ask(presence, watch);
     }
     put(presence, watched);
@@ -161,7 +171,7 @@ void presence_answer(struct presence *presence, struct session *session, struct 
         seen_s = watched->seen_s; /* the database hears of it later */
     if (told == watch->told && (told != PRESENCE_OFFLINE || seen_s == watch->told_seen_s))
         return;
-    watch->told = told;
+    told_set(presence, watch, told);
     watch->told_seen_s = seen_s;
     char offline[40];
     (void)snprintf(offline, sizeof offline, "offline %" PRId64, seen_s);
@@ -169,6 +179,15 @@ void presence_answer(struct presence *presence, struct session *session, struct 
                          : told == PRESENCE_ONLINE ? SLICE("online")
                                                    : slice_of(offline);
     presence->port.tell(presence->port.ctx, session->ref, user, state);
+}
+
+static void ask_hidden(struct presence *presence, int64_t now_ms)
+{
+    if (now_ms < presence->hidden_at_ms)
+        return;
+    presence->hidden_at_ms = now_ms + PRESENCE_HIDDEN_AGAIN_MS;
+    for (const struct watch *watch = presence->hidden; watch != NULL; watch = watch->hidden_next)
+        ask(presence, watch);
 }
 
 int64_t presence_turn(struct presence *presence, int64_t now_ms)
@@ -179,7 +198,9 @@ int64_t presence_turn(struct presence *presence, int64_t now_ms)
         ask_all(presence, watched);
         put(presence, watched);
     }
-    return presence->leaving == NULL ? INT64_MAX : presence->leaving->told_at_ms;
+    ask_hidden(presence, now_ms);
+    int64_t due_ms = presence->hidden == NULL ? INT64_MAX : presence->hidden_at_ms;
+    return presence->leaving == NULL || due_ms < presence->leaving->told_at_ms ? due_ms : presence->leaving->told_at_ms;
 }
 
 /* Watches go with their sessions, before. */
