@@ -32,6 +32,9 @@
 #define RUNTIME_RPC_WAIT_MS 5000     /* how long an rpc waits for a database that is away */
 #define RUNTIME_BARRIER_WAIT_MS 1000 /* how long an rpc waits for marks on their way to the database */
 #define RUNTIME_ACK_DELAY_MS 20      /* a confirmation waits this long for a frame that takes it along */
+/* ... and so long when the plugin may be waiting for it with a short frame: the answers to what was taken, which a commit
+ * later take it along, come sooner under load, and frames are as large as batches */
+#define RUNTIME_ACK_WAITED_FOR_MS 2
 #define RUNTIME_WELCOME_WAIT_MS 10000
 #define RUNTIME_STALLED_MS 30000 /* a thread that has not turned for so long: the watchdog is not fed */
 
