@@ -60,10 +60,9 @@ static void on_sent(void *context, MQTTAsync_successData *data)
     struct broker_link *link = context;
     (void)data;
     link_lock(link);
-    bool was_stuck = link->in_flight >= LIMIT_FRAME_CREDIT || link->is_stopping;
     if (link->in_flight > 0)
         link->in_flight--;
-    if (was_stuck)
+    if (link->is_stopping || !outbox_is_empty(&link->outbox) || link->ack_at_ms != 0)
         link_wake(link);
     link_unlock(link);
 }
@@ -274,7 +273,7 @@ static bool ack_is_due(const struct broker_link *link, int64_t now_ms)
 /* With the lock; gives it up while calling Paho. */
 static void send_frames(struct broker_link *link)
 {
-    while (!link->is_lost && link->in_flight < LIMIT_FRAME_CREDIT &&
+    while (!link->is_lost && link_may_send(link) &&
            (!outbox_is_empty(&link->outbox) || ack_is_due(link, clock_monotonic_ms()))) {
         bool was_full = link->outbox.bytes >= RUNTIME_OUTBOX_BYTES;
         struct outbox_frame *frame = outbox_take(&link->outbox);
@@ -365,8 +364,7 @@ static void *link_run(void *arg)
         }
         if (link->state != LINK_IDLE)
             again_at_ms = turn(link, now_ms);
-        bool has_work = link->is_lost || (link->state == LINK_UP && link->in_flight < LIMIT_FRAME_CREDIT &&
-                                          !outbox_is_empty(&link->outbox));
+        bool has_work = link->is_lost || (link->state == LINK_UP && link_may_send(link) && !outbox_is_empty(&link->outbox));
         if (link->state != LINK_IDLE && has_work)
             continue;
         link->wakes_at_ms = link->is_stopping && link->stop_at_ms < again_at_ms ? link->stop_at_ms : again_at_ms;

@@ -37,8 +37,10 @@ struct broker_link {
 
 void link_lock(struct broker_link *link);
 void link_unlock(struct broker_link *link);
-/* With the lock: the link's thread has something to do. */
+/* The link's thread has something to do. */
 void link_wake(struct broker_link *link);
+/* With the lock: one more frame may be under way. Frames grow while the broker is busy. */
+bool link_may_send(const struct broker_link *link);
 /* With the lock, which is given up meanwhile; the time is monotonic. */
 void link_wait(struct broker_link *link, pthread_cond_t *cond, int64_t until_ms);
 
