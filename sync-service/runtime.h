@@ -33,6 +33,8 @@
 #define RUNTIME_BARRIER_WAIT_MS  1000 /* how long an rpc waits for marks on their way to the database */
 #define RUNTIME_ACK_DELAY_MS     20   /* a confirmation waits this long for a frame that takes it along */
 #define RUNTIME_WELCOME_WAIT_MS  10000
+/* a question to the database that waits for so long: a device could not chat now */
+#define RUNTIME_DATABASE_SILENT_MS 5000
 #define RUNTIME_STALLED_MS       30000 /* a thread that has not turned for so long: the watchdog is not fed */
 
 #endif
