@@ -79,7 +79,7 @@ $(BUILD)/lib/gnatter_plugin.so: $(call obj,$(PLUGIN_SRC)) $(PROTOCOL_LIB)
 
 $(BUILD)/bin/gnatter-syncd: $(call obj,$(SERVICE_SRC)) $(PROTOCOL_LIB)
 	@mkdir -p $(@D)
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ -lpaho-mqtt3as -lpq -lsodium -lcjson -linih -lcurl -lcrypto
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ -lpaho-mqtt3as -lpq -lsodium -lcjson -linih -lcurl -lcrypto -lmicrohttpd
 
 $(BUILD)/bin/gnatterctl: $(call obj,$(CTL_SRC)) $(BUILD)/obj/schema.o $(PROTOCOL_LIB)
 	@mkdir -p $(@D)

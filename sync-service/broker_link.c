@@ -286,6 +286,7 @@ static void send_frames(struct broker_link *link)
             (void)pthread_cond_broadcast(&link->room);
         if (frame->writer.ops > 0) {
             uint64_t number = ++link->frames_sent;
+            link->frames_out++;
             link->in_flight++;
             link_unlock(link);
             enum status status = frame_send(link, frame, number);

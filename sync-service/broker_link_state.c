@@ -190,6 +190,7 @@ void broker_link_welcomed(struct broker_link *link, uint64_t life, uint64_t boot
     link_lock(link);
     if (link->life == life && link->state == LINK_UP) {
         link->is_welcomed = true;
+        link->welcomes++;
         link->peer_boot = boot;
         link->pause_ms = link->failures = 0;
         link->acked_position = journal_tail;
@@ -228,6 +229,7 @@ void broker_link_frame_taken(struct broker_link *link, uint64_t life, uint64_t f
     link_lock(link);
     if (link->life == life && link->is_welcomed) {
         link->taken_number = frame_number;
+        link->frames_received++;
         want_ack(link);
     }
     link_unlock(link);
@@ -256,6 +258,9 @@ void broker_link_state(struct broker_link *link, struct broker_link_state *ret_s
         .frames_taken = link->taken_number,
         .frames_sent = link->frames_sent,
         .outbox_bytes = link->outbox.bytes,
+        .frames_received = link->frames_received,
+        .frames_out = link->frames_out,
+        .connections = link->welcomes,
     };
     link_unlock(link);
 }

@@ -1,5 +1,6 @@
 #define _GNU_SOURCE /* asprintf */
 #include "config.h"
+#include <arpa/inet.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stddef.h>
@@ -8,7 +9,7 @@
 #include <unistd.h>
 #include "runtime.h"
 
-enum kind { KIND_TEXT, KIND_SECRET_TEXT, KIND_PATH, KIND_NUMBER, KIND_LEVEL, KIND_CHOICE };
+enum kind { KIND_TEXT, KIND_SECRET_TEXT, KIND_PATH, KIND_ADDRESS, KIND_NUMBER, KIND_LEVEL, KIND_CHOICE };
 
 struct key { /* NOLINT(clang-analyzer-optin.performance.Padding): the order of reading */
     const char *name;
@@ -35,6 +36,9 @@ static const struct key keys[] = {
     {"user", KIND_TEXT, AT(user), "", "", 0, 0, false, "account to become when started as root; empty: stay"},
     {"status_socket", KIND_PATH, AT(status_socket), "run/syncd.sock", "file", 0, 0, false,
      "socket that tells the state in JSON; empty: none"},
+    {"metrics_listen", KIND_ADDRESS, AT(metrics_listen), "127.0.0.1", "address", 0, 0, false,
+     "where /metrics, /healthz and /readyz answer by HTTP, without password: loopback, or a network of yours"},
+    {"metrics_port", KIND_NUMBER, AT(metrics_port), "0", "port", 0, 65535, false, "of that; 0: switched off"},
     {"log_level", KIND_LEVEL, AT(log_level), "info", "", 0, 0, true, "error, warning, notice, info or debug"},
     {"shards", KIND_NUMBER, AT(shards), "0", "threads", 0, RUNTIME_SHARDS_MAX, false,
      "threads that own the conversations; 0: one per processor, up to 4"},
@@ -99,7 +103,7 @@ static const char *const levels[] = {"error", "warning", "notice", "info", "debu
 
 static bool is_text(enum kind kind)
 {
-    return kind == KIND_TEXT || kind == KIND_SECRET_TEXT || kind == KIND_PATH;
+    return kind == KIND_TEXT || kind == KIND_SECRET_TEXT || kind == KIND_PATH || kind == KIND_ADDRESS;
 }
 
 static char **text_at(const struct config *config, const struct key *key)
@@ -183,6 +187,17 @@ static char *path_make(struct slice text, const char *folder)
     return path;
 }
 
+static bool is_address(struct slice text)
+{
+    char copy[INET6_ADDRSTRLEN];
+    unsigned char address[sizeof(struct in6_addr)];
+    if (text.len >= sizeof copy)
+        return false;
+    memcpy(copy, text.at, text.len);
+    copy[text.len] = '\0';
+    return inet_pton(AF_INET, copy, address) == 1 || inet_pton(AF_INET6, copy, address) == 1;
+}
+
 static enum status key_set(struct config *config, const struct key *key, struct slice value, const char *folder)
 {
     if (key->kind == KIND_NUMBER)
@@ -191,6 +206,8 @@ static enum status key_set(struct config *config, const struct key *key, struct 
         return level_parse(value, number_at(config, key)) ? STATUS_OK : STATUS_MALFORMED;
     if (key->kind == KIND_CHOICE)
         return choice_parse(key, value, number_at(config, key)) ? STATUS_OK : STATUS_MALFORMED;
+    if (key->kind == KIND_ADDRESS && !is_address(value))
+        return STATUS_MALFORMED;
     char *text = key->kind == KIND_PATH ? path_make(value, folder) : text_copy(value);
     if (text == NULL)
         return STATUS_NO_MEMORY;
@@ -264,6 +281,8 @@ static enum status key_line(struct config *config, struct slice line, const char
     if (status == STATUS_MALFORMED && key->kind == KIND_NUMBER)
         (void)snprintf(error->text, sizeof error->text, "%s: expected a number from %" PRId64 " to %" PRId64 " (%s)",
                        key->name, key->min, key->max, key->unit);
+    else if (status == STATUS_MALFORMED && key->kind == KIND_ADDRESS)
+        (void)snprintf(error->text, sizeof error->text, "%s: expected a numeric IPv4 or IPv6 address", key->name);
     else if (status == STATUS_MALFORMED && key->kind == KIND_CHOICE)
         (void)snprintf(error->text, sizeof error->text, "%s: expected one of %s", key->name, key->unit);
     else if (status != STATUS_OK)

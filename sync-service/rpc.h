@@ -6,6 +6,7 @@
  * the database.
  */
 #include "courier.h"
+#include "histogram.h"
 
 struct rpc;
 struct shard;
@@ -32,5 +33,13 @@ struct rpc_request {
 };
 /* The hub. Keeps a copy. False: too many are waiting, or it stops. */
 bool rpc_post(struct rpc *rpc, const struct rpc_request *request);
+
+/* Any thread. */
+struct rpc_state {
+    struct histogram_sum took_us; /* of answering; without waiting for its turn */
+    uint64_t errors;              /* answers that were errors */
+    size_t waiting_bytes;
+};
+void rpc_state(struct rpc *rpc, struct rpc_state *ret_state);
 
 #endif

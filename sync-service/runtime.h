@@ -37,5 +37,7 @@
 #define RUNTIME_ACK_WAITED_FOR_MS 2
 #define RUNTIME_WELCOME_WAIT_MS 10000
 #define RUNTIME_STALLED_MS 30000 /* a thread that has not turned for so long: the watchdog is not fed */
+/* a question to the database that waits for so long: a device could not chat now */
+#define RUNTIME_DATABASE_SILENT_MS 5000
 
 #endif
