@@ -262,6 +262,7 @@ bool service_stop(struct service *service)
     has_ended &= hub_stop(service->hub, deadline_ms + LAST_WAIT_MS);
     if (service->clerk != NULL)
         has_ended &= clerk_stop(service->clerk, deadline_ms + LAST_WAIT_MS);
+    has_ended &= pusher_stop(service->pusher, deadline_ms + LAST_WAIT_MS);
     for (size_t i = 0; i < service->links_len; i++)
         is_finished &= broker_link_stop(service->links[i], deadline_ms + LAST_WAIT_MS);
     if (has_ended) /* who hangs in a question still uses it; the process ends anyway */

@@ -7,6 +7,7 @@
 #include <unistd.h>
 #include "../clock.h"
 #include "../log.h"
+#include "../thread.h"
 #include "jobs.h"
 #include "lane.h"
 #include "transport.h"
@@ -445,14 +446,14 @@ enum status worker_start(struct worker *worker)
     return STATUS_OK;
 }
 
-void worker_stop(struct worker *worker)
+bool worker_stop(struct worker *worker, int64_t deadline_ms)
 {
     if (!worker->is_started)
-        return;
+        return true;
     atomic_store(&worker->is_stopping, true);
     transport_wake(worker->transport);
-    (void)pthread_join(worker->thread, NULL); /* ours, joined once */
-    worker->is_started = false;
+    worker->is_started = !thread_join(worker->thread, deadline_ms);
+    return !worker->is_started;
 }
 
 void worker_free(struct worker *worker)
