@@ -41,7 +41,7 @@ static const struct key keys[] = {
     {"metrics_port", KIND_NUMBER, AT(metrics_port), "0", "port", 0, 65535, false, "of that; 0: switched off"},
     {"log_level", KIND_LEVEL, AT(log_level), "info", "", 0, 0, true, "error, warning, notice, info or debug"},
     {"shards", KIND_NUMBER, AT(shards), "0", "threads", 0, RUNTIME_SHARDS_MAX, false,
-     "threads that own the conversations; 0: one per processor, up to 4"},
+     "threads that own the conversations; 0: one for every four processors, up to 4"},
     {"rpc_workers", KIND_NUMBER, AT(rpc_workers), "2", "threads", 1, RUNTIME_RPC_WORKERS_MAX, false,
      "threads that answer requests"},
     {"window_items", KIND_NUMBER, AT(window_items), "256", "items", 1, 10000, false,
