@@ -7,7 +7,7 @@ import pytest
 
 from lib.device import RpcError
 from lib.node import wait_until
-from stage import configure
+from conftest import reconfigured
 
 
 def claims_of(request):
@@ -188,15 +188,7 @@ def test_private_addresses_are_refused(guarded, host):
 
 @pytest.fixture(scope="module")
 def guarded_node(node):
-    node.down()
-    configure(node, node.providers.config(push_allow_private_addresses="no"))
-    node.providers.control("/forget-provider-tokens", {})
-    node.up()
-    yield node
-    node.down()
-    configure(node, node.providers.config())
-    node.providers.control("/forget-provider-tokens", {})
-    node.up()
+    yield from reconfigured(node, push_allow_private_addresses="no")
 
 
 @pytest.fixture
