@@ -1,5 +1,9 @@
 #!/usr/bin/python3
-"""Push jobs under many workers at once. Run by run.sh, which says where the database is."""
+"""Push jobs under many workers and services at once.
+
+Prints TAP. The database is that of tests/schema/run.sh, by the environment; what it leaves is of names of its own.
+"""
+import sys
 import threading
 import time
 import unittest
@@ -121,5 +125,25 @@ class Push(unittest.TestCase):
         self.assertLess((time.monotonic() - began) / 20, 0.05, "1,000 members")
 
 
+    @classmethod
+    def tearDownClass(cls):
+        cls.db.execute("delete from gnatter.push_registration; delete from gnatter.push_job; delete from gnatter.push_wake")
+
+
+class Tap(unittest.TextTestResult):
+    def addSuccess(self, test):
+        super().addSuccess(test)
+        print(f"ok {self.testsRun} - {test}", flush=True)
+
+    def addFailure(self, test, err):
+        super().addFailure(test, err)
+        print(f"not ok {self.testsRun} - {test}", flush=True)
+
+    addError = addFailure
+
+
 if __name__ == "__main__":
-    unittest.main()
+    suite = unittest.defaultTestLoader.loadTestsFromTestCase(Push)
+    print(f"1..{suite.countTestCases()}")
+    runner = unittest.TextTestRunner(stream=sys.stdout, resultclass=Tap, verbosity=0, descriptions=False)
+    raise SystemExit(not runner.run(suite).wasSuccessful())
