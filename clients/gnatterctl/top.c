@@ -129,11 +129,10 @@ static void print_rates(FILE *out, const struct rates *rates)
         fprintf(out, "rates       not known yet: the service was just started\n");
         return;
     }
-    fprintf(out,
-            "per second  messages %.1f  pushed %.1f  sent again %.1f  duplicates %.1f  refused %.1f  %.1f kB sent\n",
-            rates->messages, rates->pushed, rates->redelivered, rates->duplicates, rates->refused,
+    fprintf(out, "per second  messages %.1f  pushed %.1f  again %.1f  duplicates %.1f  refused %.1f\n", rates->messages,
+            rates->pushed, rates->redelivered, rates->duplicates, rates->refused);
+    fprintf(out, "            requests %.1f  errors %.1f  %.1f kB sent\n", rates->requests, rates->errors,
             rates->sent_bytes / 1000);
-    fprintf(out, "            requests %.1f  errors %.1f\n", rates->requests, rates->errors);
     fprintf(out, "append      %s messages a batch, %s       request %s\n", mean_text(rates->batch, ""),
             mean_text(rates->append_ms, " ms"), mean_text(rates->request_ms, " ms"));
 }
