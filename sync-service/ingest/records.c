@@ -49,10 +49,10 @@ static void post(struct hub *hub, const struct taken *taken, struct conversation
 {
     struct conversation_name name;
     conversation_name_make(ref, taken->identity->device.user, &name);
-    event->conversation = (struct slice){name.text, name.len};
-    event->device = taken->identity->device;
-    size_t shards = hub->options.shards_len, shard = shards > 1 ? conversation_route(event->conversation) % shards : 0;
-    (void)shard_post(hub->options.shards[shard], event); /* if not: it comes again */
+    event.conversation = (struct slice){name.text, name.len};
+    event.device = taken->identity->device;
+    size_t shards = hub->options.shards_len, shard = shards > 1 ? conversation_route(event.conversation) % shards : 0;
+    (void)shard_post(hub->options.shards[shard], &event); /* if not: it comes again */
 }
 
 static void take_one(struct hub *hub, const struct taken *taken, enum shard_event_kind kind)
