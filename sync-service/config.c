@@ -64,7 +64,7 @@ static const struct key keys[] = {
     {"push_content", KIND_CHOICE, AT(push.content), "wake", "wake|sender|full", 0, 0, false,
      "what a push notification tells: nothing, from whom, or the text as well (never of what is sealed)"},
     {"push_grace_ms", KIND_NUMBER, AT(push.grace_ms), "3000", "ms", 0, 600000, false,
-     "a device is woken when none of its user's devices has a message for so long"},
+     "a device is woken when none of its user's devices has a message for so long; well above flush_after_ms"},
     {"push_ttl_s", KIND_NUMBER, AT(push.ttl_s), "86400", "s", 60, 2419200, false,
      "a wake-up that could not be delivered for so long is of no use"},
     {"push_timeout_ms", KIND_NUMBER, AT(push.timeout_ms), "10000", "ms", 100, 60000, false,

@@ -85,6 +85,11 @@ static void provider_open(struct worker *worker, int64_t now_ms)
             stop_sending(worker, "keys-not-read", now_ms); /* else the old ones may still be good */
         return;
     }
+    lanes_resume(&worker->lanes);
+    if (worker->provider != NULL && !worker->is_stopped && type->is_same != NULL && type->is_same(worker->provider, fresh)) {
+        type->close(fresh);
+        return;
+    }
     type->close(worker->provider);
     worker->provider = fresh;
     worker->is_told = worker->is_credential_missing = false;
