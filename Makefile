@@ -179,6 +179,8 @@ lint: install-packages dependencies
 	clang-format --dry-run -Werror $(C_FILES)
 	cppcheck --quiet --error-exitcode=1 --inline-suppr --enable=warning,performance,portability \
 	    -D'HASH_ITER(hh,head,el,tmp)=while((el=tmp=(head)))' \
+	    -D'DL_FOREACH2(head,el,next)=while((el=(head)))' -D'DL_FOREACH_SAFE2(head,el,tmp,next)=while((el=tmp=(head)))' \
+	    -D'LL_FOREACH2(head,el,next)=while((el=(head)))' -D'LL_FOREACH(head,el)=while((el=(head)))' \
 	    --suppress=missingIncludeSystem -j2 -I. -Iclients/protocol $(C_FILES)
 	printf '%s\n' $(C_FILES) | xargs -P2 -I{} clang-tidy --quiet --warnings-as-errors='*' {} -- -std=gnu11 -I. -Iclients/protocol -Iclients/gnatterctl \
 	    -isystem /usr/include/postgresql

@@ -129,8 +129,8 @@ static const char *not_member(const struct conversation *conversation)
 }
 
 /*
- * A member's message goes with the version that she is one in. Of anybody else only the database knows: she may have become
- * one just now, or send again what was accepted while she was.
+ * A member's message goes with the version that she is one in. Of anybody else only the database knows: she may have
+ * become one just now, or send again what was accepted while she was.
  */
 static bool is_member_now(const struct conversation *conversation, const struct message *message)
 {
@@ -153,8 +153,8 @@ static uint32_t pick_from(const struct core *core, struct picking *picking, stru
 {
     uint32_t len = 0;
     for (struct message *message = conversation->pending; message; message = message->next) {
-        if (len > 0 && (picking->is_alone || message->is_alone ||
-                        needs_care(conversation, message) != picking->is_careful))
+        if (len > 0 &&
+            (picking->is_alone || message->is_alone || needs_care(conversation, message) != picking->is_careful))
             break;
         if (picking->items == core->options.append_items_max ||
             (picking->items > 0 && picking->bytes + message->payload_len > core->options.append_bytes_max))

@@ -5,7 +5,7 @@
 
 #include "state.h"
 
-#define LOAD_NAMES 256       /* per question */
+#define LOAD_NAMES       256 /* per question */
 #define EVICT_CANDIDATES 64  /* looked at per turn */
 
 struct slice conversation_name_of(const struct conversation *conversation)
@@ -151,8 +151,9 @@ void conversations_load(struct core *core)
             names[len] = conversation_name_of(conversation);
             creates[len++] = conversation->creates;
             core->loads_len++;
-            conversation_move(core, conversation, conversation->state == CONVERSATION_STALE ? CONVERSATION_RELOADING
-                                                                                            : CONVERSATION_LOADING);
+            conversation_move(core, conversation,
+                              conversation->state == CONVERSATION_STALE ? CONVERSATION_RELOADING
+                                                                        : CONVERSATION_LOADING);
         }
         core->port.load(core->port.ctx, names, creates, len);
     }
@@ -192,8 +193,8 @@ static void subs_take_cursors(struct core *core, struct conversation *conversati
         struct member *member = session ? member_find(conversation, session->user->user_id) : NULL;
         sub = member ? sub_find(member, session) : NULL;
         if (sub && sub->acked_seq == -1)
-            sub_reset(core, sub, mark_cursor_merge(core, cursor->device_id, conversation->conversation_id,
-                                                   cursor->acked_seq));
+            sub_reset(core, sub,
+                      mark_cursor_merge(core, cursor->device_id, conversation->conversation_id, cursor->acked_seq));
     }
     DL_FOREACH2 (conversation->subs, sub, conversation_next)
         if (sub->acked_seq == -1)
@@ -235,7 +236,8 @@ static void settle_subs(struct core *core, struct conversation *conversation)
 static void load_failed(struct core *core, struct conversation *conversation, enum core_load_state state)
 {
     bool is_first = conversation->state == CONVERSATION_LOADING;
-    if (conversation->load_again || conversation->flight_len || (conversation->creates && !conversation->asked_creates)) {
+    if (conversation->load_again || conversation->flight_len ||
+        (conversation->creates && !conversation->asked_creates)) {
         conversation_move(core, conversation, is_first ? CONVERSATION_UNKNOWN : CONVERSATION_STALE);
         return;
     }
@@ -300,8 +302,8 @@ void conversation_free(struct core *core, struct conversation *conversation)
 static bool is_needed(const struct conversation *conversation)
 {
     return conversation->state != CONVERSATION_LOADED || conversation->pending || conversation->waiting_marks ||
-           conversation->is_paging || conversation->fed || conversation->is_to_tell ||
-           conversation->count_to_seq || conversation->is_asking_senders;
+           conversation->is_paging || conversation->fed || conversation->is_to_tell || conversation->count_to_seq ||
+           conversation->is_asking_senders;
 }
 
 /* Every live device was pushed everything there is; `and_acked`: and holds it, so that nothing is to be sent again. */

@@ -1,6 +1,7 @@
 /*
- * Those who are behind get it from the log. A session's hungry subs get grants, first in, first fed, as far as its window
- * has room; a conversation's granted subs share pages; what a page brings goes to each sub for whom it is the next.
+ * Those who are behind get it from the log. A session's hungry subs get grants, first in, first fed, as far as its
+ * window has room; a conversation's granted subs share pages; what a page brings goes to each sub for whom it is the
+ * next.
  */
 #include <syslog.h>
 
@@ -32,9 +33,9 @@ bool session_may_take(const struct core *core, struct session *session, bool is_
 {
     if (!is_acked || session->ack_auto)
         return has_pace(core, session, now_ms);
-    session->is_blocked = session->outstanding_items != 0 &&
-                          (session->outstanding_items >= core->options.window_items ||
-                           session->outstanding_bytes + bytes > core->options.window_bytes);
+    session->is_blocked =
+        session->outstanding_items != 0 && (session->outstanding_items >= core->options.window_items ||
+                                            session->outstanding_bytes + bytes > core->options.window_bytes);
     return !session->is_blocked;
 }
 
@@ -189,8 +190,8 @@ static void feed_item(struct core *core, struct conversation *conversation, cons
 }
 
 /*
- * The log has no gaps, so one in a page means that we know too little (a purge has just been committed): load again. When
- * it is still there then, the log is damaged: say so and go on behind it.
+ * The log has no gaps, so one in a page means that we know too little (a purge has just been committed): load again.
+ * When it is still there then, the log is damaged: say so and go on behind it.
  */
 static bool hole_is_damage(struct core *core, struct conversation *conversation, int64_t seq)
 {

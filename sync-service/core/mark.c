@@ -37,8 +37,7 @@ static void member_read_to(struct core *core, struct member *member, int64_t dev
     receipt_moved(core, member);
 }
 
-static void cursor_raise(struct core *core, const struct member *member, int64_t device_id, int64_t seq,
-                         int64_t now_ms)
+static void cursor_raise(struct core *core, const struct member *member, int64_t device_id, int64_t seq, int64_t now_ms)
 {
     const struct session *session = session_find(core, device_id);
     struct sub *sub = session ? sub_find(member, session) : NULL;
@@ -60,8 +59,7 @@ static void cursor_rewind(struct core *core, const struct member *member, int64_
     sub_settle(core, sub);
 }
 
-static void apply(struct core *core, struct conversation *conversation, const struct waiting_mark *mark,
-                  int64_t now_ms)
+static void apply(struct core *core, struct conversation *conversation, const struct waiting_mark *mark, int64_t now_ms)
 {
     struct member *member = member_find(conversation, mark->user_id);
     if (!member || !member->intervals_len)

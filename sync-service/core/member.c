@@ -47,8 +47,7 @@ int64_t member_last_visible(const struct member *member, int64_t seq)
     return 0;
 }
 
-static struct member *member_new(struct core *core, struct conversation *conversation,
-                                 const struct core_member *loaded)
+static struct member *member_new(struct core *core, struct conversation *conversation, const struct core_member *loaded)
 {
     struct member *member = core_alloc(sizeof *member);
     member->conversation = conversation;
@@ -94,7 +93,7 @@ static int by_user_id(const void *a, const void *b)
 
 void members_merge(struct core *core, struct conversation *conversation, const struct core_conversation *loaded)
 {
-    struct member **members = core_grow(NULL, loaded->members_len + 1, sizeof members[0]);
+    struct member **members = core_grow(NULL, loaded->members_len + 1, sizeof(struct member *));
     uint32_t members_len = 0, current_len = 0;
     for (size_t i = 0; i < loaded->members_len; i++) {
         struct member *member = member_find(conversation, loaded->members[i].user_id);
@@ -105,7 +104,7 @@ void members_merge(struct core *core, struct conversation *conversation, const s
         current_len += member_is_current(member);
         members[members_len++] = member;
     }
-    qsort(members, members_len, sizeof members[0], by_user_id);
+    qsort(members, members_len, sizeof(struct member *), by_user_id);
     struct member **old = conversation->members;
     uint32_t old_len = conversation->members_len;
     conversation->members = members;

@@ -71,15 +71,15 @@ void push_gathered(struct core *core, struct conversation *conversation, const s
         if (gathered->len == 0)
             continue;
         char view[LIMIT_CONVERSATION_LEN + 1];
-        struct inbox inbox = {
-            .kind = item->kind == CORE_ITEM_CHAT ? INBOX_CHAT : INBOX_EVENT,
-            .conversation = conversation_view_of(conversation, user_name(conversation->members[i]->user), view),
-            .seq = item->seq,
-            .time_ms = item->time_ms,
-            .user = item->sender_user,
-            .device = item->sender_device,
-            .id = item->message_id,
-            .word = item->event_type};
+        struct inbox inbox = {.kind = item->kind == CORE_ITEM_CHAT ? INBOX_CHAT : INBOX_EVENT,
+                              .conversation =
+                                  conversation_view_of(conversation, user_name(conversation->members[i]->user), view),
+                              .seq = item->seq,
+                              .time_ms = item->time_ms,
+                              .user = item->sender_user,
+                              .device = item->sender_device,
+                              .id = item->message_id,
+                              .word = item->event_type};
         deliver(core, gathered->refs, gathered->len, 1, &inbox, item->payload);
         gathered->len = 0;
     }
@@ -93,14 +93,14 @@ static void push_to(struct core *core, struct sub *sub, const struct core_item *
     int64_t next_seq = member_next_visible(sub->member, sub->pushed_seq);
     if (next_seq > item->seq)
         return;
-    if (next_seq < item->seq && !core->options.plant_contiguity_bug)
-        sub_settle(core, sub); /* something lies between: from the log */
-    else if (item_is_own(sub, item))
+    bool is_next = next_seq == item->seq || core->options.plant_contiguity_bug;
+    bool is_own = item_is_own(sub, item);
+    if (is_next && is_own)
         sub_pushed_own(core, sub, item->seq, now_ms);
-    else if (sub_room(core, sub) && session_may_take(core, sub->session, true, item_bytes(item), now_ms))
+    else if (is_next && sub_room(core, sub) && session_may_take(core, sub->session, true, item_bytes(item), now_ms))
         push_gather(core, sub, item, now_ms);
     else
-        sub_settle(core, sub);
+        sub_settle(core, sub); /* something lies between, or it has enough for now: from the log */
 }
 
 void push_new(struct core *core, struct conversation *conversation, const struct core_item *item, int64_t now_ms)
@@ -132,8 +132,8 @@ void deliver_user(struct core *core, const struct conversation *conversation, co
 }
 
 /* To the other current members, if the conversation is at hand: the first thing dropped. */
-void core_on_typing(struct core *core, int64_t now_ms, const struct core_device *device,
-                    struct slice conversation_name, bool is_typing)
+void core_on_typing(struct core *core, int64_t now_ms, const struct core_device *device, struct slice conversation_name,
+                    bool is_typing)
 {
     (void)now_ms;
     struct conversation *conversation = core->is_away ? NULL : conversation_want(core, conversation_name);

@@ -6,14 +6,14 @@
 #include "state.h"
 
 #define SENDERS_DIRECT 16 /* what is usually acknowledged at once */
-#define SENDERS_GROUP 128
+#define SENDERS_GROUP  128
 
 /* ---- who sent what ---- */
 
 static void senders_grow(struct senders *senders, uint16_t size)
 {
     int64_t *user_ids = core_grow(NULL, size, sizeof user_ids[0]);
-    for (int64_t seq = senders->first_seq; seq < senders->end_seq; seq++)
+    for (int64_t seq = senders->first_seq; senders->size && seq < senders->end_seq; seq++)
         user_ids[seq % size] = senders->user_ids[seq % senders->size];
     free(senders->user_ids);
     senders->user_ids = user_ids;
@@ -69,8 +69,7 @@ static void tell_sender(struct core *core, const struct conversation *conversati
     const struct member *sender = member_find(conversation, sender_id);
     if (!sender || sender == marked || !member_is_current(sender))
         return;
-    struct inbox inbox = {
-        .kind = is_read ? INBOX_READ : INBOX_DELIVERED, .seq = seq, .user = user_name(marked->user)};
+    struct inbox inbox = {.kind = is_read ? INBOX_READ : INBOX_DELIVERED, .seq = seq, .user = user_name(marked->user)};
     deliver_user(core, conversation, sender->user, 0, &inbox, SLICE(""));
 }
 
@@ -80,8 +79,8 @@ static void ask_senders(struct core *core, struct conversation *conversation)
     if (!wanted || conversation->is_asking_senders || core->is_away)
         return;
     conversation->is_asking_senders = true;
-    core->port.senders(core->port.ctx, &(struct core_senders_request){conversation->conversation_id,
-                                                                      wanted->after_seq, wanted->to_seq});
+    core->port.senders(core->port.ctx, &(struct core_senders_request){conversation->conversation_id, wanted->after_seq,
+                                                                      wanted->to_seq});
 }
 
 /* The mark of this member now covers (after, to]. */
@@ -153,8 +152,8 @@ static void tell_count(struct core *core, const struct conversation *conversatio
 static void tell_counts(struct core *core, struct conversation *conversation, int64_t now_ms)
 {
     int64_t at_seq = conversation->count_to_seq, sender_id;
-    while ((sender_id = next_sender(&conversation->senders, conversation->count_after_seq,
-                                    conversation->count_to_seq, &at_seq)) != 0)
+    while ((sender_id = next_sender(&conversation->senders, conversation->count_after_seq, conversation->count_to_seq,
+                                    &at_seq)) != 0)
         tell_count(core, conversation, sender_id, at_seq + 1);
     conversation->count_after_seq = conversation->count_to_seq = 0;
     conversation->receipts_due_ms = now_ms + RECEIPTS_EVERY_MS;

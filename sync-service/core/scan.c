@@ -1,6 +1,7 @@
 /*
  * From subscribed to caught up. All devices that became ready since the last turn are asked for in one scan: which
- * conversations is each behind in? What is loaded is taken to be held by them as of now, unless the scan says otherwise.
+ * conversations is each behind in? What is loaded is taken to be held by them as of now, unless the scan says
+ * otherwise.
  */
 #include "state.h"
 
@@ -99,8 +100,7 @@ static void scan_end(struct core *core, struct session *session)
     DL_FOREACH2 (session->subs, sub, session_next) {
         assume_no_more(core, sub);
         /* what is being loaded has its target when it is there */
-        sub->target_seq =
-            sub->conversation->state == CONVERSATION_LOADED ? sub->conversation->last_seq : INT64_MAX;
+        sub->target_seq = sub->conversation->state == CONVERSATION_LOADED ? sub->conversation->last_seq : INT64_MAX;
         if (!sub->is_owed)
             session->owed++;
         sub->is_owed = true;

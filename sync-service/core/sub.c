@@ -59,10 +59,8 @@ static void grant_release(struct core *core, struct sub *sub)
 
 static const bool sub_moves[][5] = {
     /* to:             SCANNING LIVE   HUNGRY FED    PARKED */
-    [SUB_SCANNING] = {true, true, true, false, false},
-    [SUB_LIVE] = {true, true, true, false, true},
-    [SUB_HUNGRY] = {true, true, true, true, true},
-    [SUB_FED] = {true, true, true, true, true},
+    [SUB_SCANNING] = {true, true, true, false, false}, [SUB_LIVE] = {true, true, true, false, true},
+    [SUB_HUNGRY] = {true, true, true, true, true},     [SUB_FED] = {true, true, true, true, true},
     [SUB_PARKED] = {true, true, true, false, true},
 };
 

@@ -405,8 +405,8 @@ static void announce(struct world *world)
 }
 
 /*
- * The service says HELLO: all sessions, and the journal from its tail. What the journal holds comes before the sessions are
- * ready where a cursor is set back in it: a replay from the old cursor would be acknowledged after that.
+ * The service says HELLO: all sessions, and the journal from its tail. What the journal holds comes before the sessions
+ * are ready where a cursor is set back in it: a replay from the old cursor would be acknowledged after that.
  */
 void link_restore(struct world *world)
 {

@@ -11,7 +11,7 @@ void violate(struct world *world, const char *format, ...)
     va_list args;
     va_start(args, format);
     if (!world->violation[0])
-        (void)vsnprintf(world->violation, sizeof world->violation, format, args);
+        (void)vsnprintf(world->violation, sizeof world->violation, format, args); /* NOLINT(clang-analyzer-valist*) */
     va_end(args);
     trace(world, "VIOLATED: %s", world->violation);
 }
@@ -23,7 +23,7 @@ void trace(const struct world *world, const char *format, ...)
     va_list args;
     va_start(args, format);
     printf("# %6ld ", (long)world->now_ms);
-    vprintf(format, args);
+    vprintf(format, args); /* NOLINT(clang-analyzer-valist*) */
     putchar('\n');
     va_end(args);
 }
@@ -161,7 +161,8 @@ void check_handed_over(struct world *world, int device, struct slice tail)
 {
     struct inbox inbox;
     struct device *d = &world->devices[device];
-    if (!d->ack_auto || inbox_parse(tail, &inbox) != STATUS_OK || (inbox.kind != INBOX_CHAT && inbox.kind != INBOX_EVENT))
+    if (!d->ack_auto || inbox_parse(tail, &inbox) != STATUS_OK ||
+        (inbox.kind != INBOX_CHAT && inbox.kind != INBOX_EVENT))
         return;
     int conversation = conversation_named(world, device, inbox.conversation);
     if (d->fed_ack[conversation] < inbox.seq)
@@ -215,7 +216,8 @@ void check_caught_up(struct world *world, int device)
 void check_flush(struct world *world, const struct core_mark_batch *batch)
 {
     for (size_t i = 0; i < batch->cursors_len; i++) {
-        int device = (int)(batch->cursors[i].device_id - 500), conversation = (int)(batch->cursors[i].conversation_id - 7000);
+        int device = (int)(batch->cursors[i].device_id - 500),
+            conversation = (int)(batch->cursors[i].conversation_id - 7000);
         const struct device *d = &world->devices[device];
         const struct db_conversation *c = &world->conversations[conversation];
         if (batch->cursors[i].is_set)
@@ -229,10 +231,12 @@ void check_flush(struct world *world, const struct core_mark_batch *batch)
                         (long)batch->cursors[i].acked_seq, (long)d->fed_ack[conversation]);
     }
     for (size_t i = 0; i < batch->members_len; i++) {
-        int user = (int)(batch->members[i].user_id - 100), conversation = (int)(batch->members[i].conversation_id - 7000);
+        int user = (int)(batch->members[i].user_id - 100),
+            conversation = (int)(batch->members[i].conversation_id - 7000);
         int64_t truth = world->fed_read[user][conversation];
         if (batch->members[i].read_seq > truth)
-            violate(world, "read of user %d becomes %ld, it is %ld", user, (long)batch->members[i].read_seq, (long)truth);
+            violate(world, "read of user %d becomes %ld, it is %ld", user, (long)batch->members[i].read_seq,
+                    (long)truth);
         for (int j = 0; j < world->devices_len; j++)
             if (world->devices[j].user == user && world->devices[j].fed_ack[conversation] > truth)
                 truth = world->devices[j].fed_ack[conversation];
@@ -345,7 +349,8 @@ static void check_marks(struct world *world, int conversation, int user)
             continue;
         if (d->user == user) {
             int64_t acked = db_last_visible(c, user, d->in_conversation[conversation].acked_seq);
-            while (acked > 0 && c->items[acked].is_chat && c->items[acked].device == i) /* its own: nobody waits for that */
+            while (acked > 0 && c->items[acked].is_chat &&
+                   c->items[acked].device == i) /* its own: nobody waits for that */
                 acked = db_last_visible(c, user, acked - 1);
             if (member->delivered_seq < acked)
                 violate(world, "user %d has acknowledged %s/%ld, stored is %ld", user, c->name, (long)acked,

@@ -65,8 +65,8 @@ static int64_t event(struct world *world, int conversation, enum event_type type
     c->last_seq++;
     if (c->last_time_ms < world->now_ms)
         c->last_time_ms = world->now_ms;
-    c->items[c->last_seq] = (struct db_item){
-        .time_ms = c->last_time_ms, .event = type, .user = actor, .device = -1, .message = -1};
+    c->items[c->last_seq] =
+        (struct db_item){.time_ms = c->last_time_ms, .event = type, .user = actor, .device = -1, .message = -1};
     trace(world, "sql: event %d is %s/%ld", (int)type, c->name, (long)c->last_seq);
     return c->last_seq;
 }

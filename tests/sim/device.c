@@ -45,11 +45,12 @@ void device_send(struct world *world, int device)
         return;
     for (uint32_t i = 0; i <= rng_below(&world->rng, 4) && world->messages_len < MESSAGES_MAX; i++) {
         int message = world->messages_len++;
-        world->messages[message] = (struct message_truth){.device = device,
-                                                          .conversation = conversation,
-                                                          .is_in_outbox = d->keeps_outbox,
-                                                          .connection = d->connection,
-                                                          .is_poison = rng_one_in(&world->rng, world->plan.failing * 4)};
+        world->messages[message] =
+            (struct message_truth){.device = device,
+                                   .conversation = conversation,
+                                   .is_in_outbox = d->keeps_outbox,
+                                   .connection = d->connection,
+                                   .is_poison = rng_one_in(&world->rng, world->plan.failing * 4)};
         publish_message(world, message);
         if (rng_one_in(&world->rng, 12))
             publish_message(world, message);
@@ -116,8 +117,8 @@ void device_sync(struct world *world, int device)
     broker_publish(world, record);
 }
 
-/* Has lost what it had of some conversations: connects, says from where it needs them, and only then subscribes, so that
- * nothing of before is on its way to it. */
+/* Has lost what it had of some conversations: connects, says from where it needs them, and only then subscribes, so
+ * that nothing of before is on its way to it. */
 void device_rewind(struct world *world, int device)
 {
     struct device *d = &world->devices[device];
@@ -159,8 +160,9 @@ void device_typing(struct world *world, int device)
     const struct device *d = &world->devices[device];
     int conversation = (int)rng_below(&world->rng, (uint32_t)world->conversations_len);
     if (d->session && may_name(world, d->user, conversation))
-        broker_publish(world, (struct record){
-                                  .kind = RECORD_TYPING, .device = device, .lines_len = 1, .lines = {{conversation, 0}}});
+        broker_publish(
+            world,
+            (struct record){.kind = RECORD_TYPING, .device = device, .lines_len = 1, .lines = {{conversation, 0}}});
 }
 
 /* ---- what it takes ---- */

@@ -36,9 +36,8 @@ static bool read_arguments(int argc, char **argv, struct arguments *arguments)
 {
     for (int i = 1; i < argc; i++) {
         const char *value = i + 1 < argc ? argv[i + 1] : "";
-        if (!strcmp(argv[i], "--seed") && number(value, &arguments->seed))
-            i++;
-        else if (!strcmp(argv[i], "--schedules") && number(value, &arguments->schedules))
+        if ((!strcmp(argv[i], "--seed") && number(value, &arguments->seed)) ||
+            (!strcmp(argv[i], "--schedules") && number(value, &arguments->schedules)))
             i++;
         else if (!strcmp(argv[i], "--plant") && !strcmp(value, "contiguity"))
             arguments->plant = argv[++i];
@@ -79,7 +78,7 @@ int main(int argc, char **argv)
     struct db_conversation *conversations = calloc(CONVERSATIONS_MAX, sizeof *conversations);
     struct device *devices = calloc(DEVICES_MAX, sizeof *devices);
     if (!world || !conversations || !devices)
-        return 1;
+        abort();
     world->conversations = conversations;
     world->devices = devices;
     world->is_verbose = arguments.is_verbose;

@@ -5,7 +5,7 @@
 
 #include "sim.h"
 
-#define STEPS_MAX 600
+#define STEPS_MAX  600
 #define ROUNDS_MAX 4000
 
 /* ---- setting up ---- */
@@ -14,7 +14,7 @@ static uint32_t one_of(struct rng *rng, const uint32_t values[], uint32_t len)
 {
     return values[rng_below(rng, len)];
 }
-#define ONE_OF(rng, ...) \
+#define ONE_OF(rng, ...)                                                                                               \
     one_of((rng), (const uint32_t[]){__VA_ARGS__}, sizeof((const uint32_t[]){__VA_ARGS__}) / sizeof(uint32_t))
 
 static void choose_options(struct world *world, const struct core_options *base)
@@ -186,11 +186,19 @@ static void step_fault(struct world *world)
         uint32_t weight;
         void (*act)(struct world *);
     } faults[] = {
-        {p->lose_database, database_lose}, {p->crash_service, service_crash}, {p->crash_broker, broker_crash},
-        {p->lose_link, link_lose},         {p->admin, admin_change},          {p->purge, admin_purge},
-        {p->erase, admin_erase},           {p->delete_group, admin_delete_group},
-        {p->new_device, register_device},  {p->remove_device, remove_device}, {3, database_restore},
-        {3, service_start},                {4, link_restore},
+        {p->lose_database, database_lose},
+        {p->crash_service, service_crash},
+        {p->crash_broker, broker_crash},
+        {p->lose_link, link_lose},
+        {p->admin, admin_change},
+        {p->purge, admin_purge},
+        {p->erase, admin_erase},
+        {p->delete_group, admin_delete_group},
+        {p->new_device, register_device},
+        {p->remove_device, remove_device},
+        {3, database_restore},
+        {3, service_start},
+        {4, link_restore},
     };
     uint32_t sum = 0;
     for (size_t i = 0; i < sizeof faults / sizeof faults[0]; i++)
@@ -216,7 +224,8 @@ static void step_device(struct world *world)
     const struct plan *p = &world->plan;
     struct rng *rng = &world->rng;
     int device = any_device(world);
-    uint32_t sum = p->send + p->resend + p->ack + p->read + p->sync + p->rewind + p->history + p->typing + p->connect + p->disconnect;
+    uint32_t sum = p->send + p->resend + p->ack + p->read + p->sync + p->rewind + p->history + p->typing + p->connect +
+                   p->disconnect;
     uint32_t chosen = rng_below(rng, sum);
 #define CHOOSE(weight) (chosen < (weight) ? (chosen = UINT32_MAX, true) : (chosen -= (weight), false))
     if (CHOOSE(p->send))
@@ -377,7 +386,8 @@ static void recover(struct world *world)
         (void)core_flush_now(world->core, world->now_ms);
         (void)flow_once(world);
     }
-    for (int i = 0; i < world->conversations_len; i++) /* what was changed while nobody listened is seen when it is loaded */
+    for (int i = 0; i < world->conversations_len;
+         i++) /* what was changed while nobody listened is seen when it is loaded */
         if (world->conversations[i].exists)
             core_on_changed(world->core, world->now_ms, slice_of(world->conversations[i].name));
 }

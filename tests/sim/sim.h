@@ -2,9 +2,9 @@
 #define GNATTER_SIM_H
 /*
  * The delivery core under random schedules. One process, one seed, no I/O: models of the database (database.c), of the
- * broker with its journal and of the link (broker.c) and of devices that follow docs/protocol.md (device.c) surround the
- * real core. A schedule (schedule.c) takes random steps: sends, acks, crashes, losses, membership changes by SQL; then
- * everything recovers and comes to rest, and check.c compares what everybody holds with the truth.
+ * broker with its journal and of the link (broker.c) and of devices that follow docs/protocol.md (device.c) surround
+ * the real core. A schedule (schedule.c) takes random steps: sends, acks, crashes, losses, membership changes by SQL;
+ * then everything recovers and comes to rest, and check.c compares what everybody holds with the truth.
  *
  * Every violated promise ends the schedule; the same seed takes the same steps again.
  */
@@ -13,17 +13,19 @@
 #include <stdint.h>
 #include "../../sync-service/core/core.h"
 
-#define USERS_MAX 5
-#define DEVICES_MAX 12
+#define USERS_MAX         5
+#define DEVICES_MAX       12
 #define CONVERSATIONS_MAX 9
-#define SEQ_MAX 400 /* a conversation is written to until it has 300 items */
-#define INTERVALS_MAX 12
-#define LINES_MAX 3
-#define MESSAGES_MAX 2048
-#define SESSIONS_MAX 1024
+#define SEQ_MAX           400 /* a conversation is written to until it has 300 items */
+#define INTERVALS_MAX     12
+#define LINES_MAX         3
+#define MESSAGES_MAX      2048
+#define SESSIONS_MAX      1024
 
 /* ---- random numbers ---- */
-struct rng { uint64_t state; };
+struct rng {
+    uint64_t state;
+};
 uint64_t rng_next(struct rng *rng);
 uint32_t rng_below(struct rng *rng, uint32_t bound); /* 0 for 0 */
 bool rng_one_in(struct rng *rng, uint32_t n);        /* never for 0 */
@@ -49,7 +51,7 @@ struct db_conversation {
     char name[80];
     bool exists, is_group, is_deleted;
     bool is_never; /* its group or user does not exist */
-    int users[2]; /* direct */
+    int users[2];  /* direct */
     int64_t last_seq, first_seq, version, last_time_ms;
     struct db_member members[USERS_MAX];
     struct db_item items[SEQ_MAX];
@@ -65,18 +67,18 @@ struct message_truth {
     int device, conversation;
     enum message_state state; /* as the device knows */
     bool is_in_outbox;        /* its device sends it again until it is answered */
-    bool was_refused;       /* an error was told, once; sent again it may be accepted */
+    bool was_refused;         /* an error was told, once; sent again it may be accepted */
     bool is_poison;           /* the database cannot append it */
     bool may_be_refused;      /* something happened since that makes an error legitimate */
-    int connection;         /* of its device, when it was first published */
+    int connection;           /* of its device, when it was first published */
     int64_t sent_seq, sent_time_ms;
     int64_t log_seq; /* 0: not in the log */
 };
 
 struct device_conversation {
-    int64_t start_seq;      /* registered then: nothing at or below is due */
-    int64_t last_taken_seq; /* of chats and events */
-    int64_t covered_seq;    /* told as truncated, or got by history */
+    int64_t start_seq;           /* registered then: nothing at or below is due */
+    int64_t last_taken_seq;      /* of chats and events */
+    int64_t covered_seq;         /* told as truncated, or got by history */
     int64_t acked_seq, read_seq; /* published */
     bool owes_ack;
     bool taken[SEQ_MAX];
@@ -94,26 +96,29 @@ struct device {
     bool is_registered, ack_auto, keeps_outbox;
     int user;
     char name[8];
-    uint32_t session; /* 0: not connected */
-    uint32_t taken_over; /* the session before, whose end was not told yet */
+    uint32_t session;             /* 0: not connected */
+    uint32_t taken_over;          /* the session before, whose end was not told yet */
     bool is_subscribed, is_ready; /* the broker knows; the service does */
     int64_t mute_until_ms;
-    int connection; /* counts them */
+    int connection;                    /* counts them */
     struct packet *in[2], **in_end[2]; /* by QoS: QoS 0 may overtake */
     struct device_conversation in_conversation[CONVERSATIONS_MAX];
     /* what the service was told of, and told: to judge it */
     uint64_t ready_number, caught_up_number;
-    int64_t fed_ack[CONVERSATIONS_MAX];        /* the highest that was given to any core */
-    int64_t held[CONVERSATIONS_MAX];           /* what it has said that it holds: lower after a rewind */
+    int64_t fed_ack[CONVERSATIONS_MAX]; /* the highest that was given to any core */
+    int64_t held[CONVERSATIONS_MAX];    /* what it has said that it holds: lower after a rewind */
     int64_t last_at_ready[CONVERSATIONS_MAX];
-    bool told[CONVERSATIONS_MAX][SEQ_MAX];        /* in this session */
-    bool is_out[CONVERSATIONS_MAX][SEQ_MAX];      /* delivered and not acknowledged, as far as the window goes */
+    bool told[CONVERSATIONS_MAX][SEQ_MAX];   /* in this session */
+    bool is_out[CONVERSATIONS_MAX][SEQ_MAX]; /* delivered and not acknowledged, as far as the window goes */
     int out_len;
 };
 
 /* ---- broker, link and hub ---- */
 enum record_kind { RECORD_CHAT, RECORD_ACK, RECORD_READ, RECORD_SYNC, RECORD_TYPING };
-struct line { int conversation; int64_t seq; };
+struct line {
+    int conversation;
+    int64_t seq;
+};
 struct record {
     enum record_kind kind;
     int device, message, lines_len;
@@ -131,7 +136,8 @@ struct feed { /* a record given to the core: how often must done be called, how 
 };
 
 struct plan { /* how likely what is in this schedule; 0: never */
-    uint32_t send, resend, ack, read, sync, rewind, history, typing, connect, disconnect, admin, purge, erase, delete_group;
+    uint32_t send, resend, ack, read, sync, rewind, history, typing, connect, disconnect, admin, purge, erase,
+        delete_group;
     uint32_t lose_database, crash_service, crash_broker, lose_link, read_only, failing, new_device, remove_device;
     uint32_t lose_tick, jump, slow_notify;
 };
@@ -154,7 +160,7 @@ struct world {
     int64_t core_read[USERS_MAX][CONVERSATIONS_MAX]; /* to the one that runs */
     /* database connection */
     bool is_database_up, is_read_only, is_failing;
-    struct question *asked, **asked_end;     /* not run yet */
+    struct question *asked, **asked_end;       /* not run yet */
     struct question *answered, **answered_end; /* run, not told yet */
     int notified[64], notified_len;
     /* broker */

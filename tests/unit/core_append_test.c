@@ -30,8 +30,7 @@ static void nothing_is_told_before_the_commit(void **state)
     both_live(&stage);
     PLAY(&stage, {"chat alice:phone g/x m1", "load g/x"},
          {"loaded g/x last=1 alice=1- bob=1- cursor=bob:phone:1 cursor=alice:phone:1", "append g/x@1 alice:phone/m1"},
-         {"wait 100", ""},
-         {"chat alice:phone g/x m2", ""}, /* one append at a time keeps the order */
+         {"wait 100", ""}, {"chat alice:phone g/x m2", ""}, /* one append at a time keeps the order */
          {"chat bob:phone g/x b1", ""},
          {"appended 2", "0 alice:phone sent/g/x/2/1000/m1\n"
                         "1 bob:phone chat/g/x/2/1000/alice:phone/m1\n"
@@ -54,9 +53,8 @@ static void a_batch_holds_what_has_gathered(void **state)
     stage.options.appends_max = 1;
     stage.options.append_items_max = 3;
     PLAY(&stage, {"chat bob:phone g/x b1", "load g/x"}, {"chat alice:phone g/y a1", "load g/y"},
-         {"loaded g/x last=1 alice=1- bob=1-", "append g/x@1 bob:phone/b1"},
-         {"loaded g/y last=1 alice=1- bob=1-", ""}, {"chat bob:phone g/x b2", ""}, {"chat bob:phone g/x b3", ""},
-         {"chat alice:phone g/y a2", ""},
+         {"loaded g/x last=1 alice=1- bob=1-", "append g/x@1 bob:phone/b1"}, {"loaded g/y last=1 alice=1- bob=1-", ""},
+         {"chat bob:phone g/x b2", ""}, {"chat bob:phone g/x b3", ""}, {"chat alice:phone g/y a2", ""},
          {"appended 2", "done 1\nappend g/x@1 bob:phone/b2\nappend g/y@1 alice:phone/a1 alice:phone/a2"},
          {"appended 3 2 3", "done 3\ndone 2\ndone 5\nappend g/x@1 bob:phone/b3"}, /* three is the most */
          {"appended 4", "done 4"});
@@ -90,8 +88,7 @@ static void stale_membership_is_decided_again(void **state)
          {"loaded g/x last=2 version=2 alice=1- bob=1-2",
           "append g/x@2 alice:phone/m1\npage g/x after 1"}, /* both are to hear of seq 2 */
          {"appended 3", "0 alice:phone sent/g/x/3/1000/m1\ndone 1"},
-         {"page g/x 2:member-removed",
-          "1 alice:phone,bob:phone event/g/x/2/1000/-/member-removed\npage g/x after 2"},
+         {"page g/x 2:member-removed", "1 alice:phone,bob:phone event/g/x/2/1000/-/member-removed\npage g/x after 2"},
          {"page g/x 3:alice:phone/m1", "1 alice:phone sent/g/x/3/1000/m1"}); /* bob left at 2: 3 is not his */
     stage_close(&stage);
 }
@@ -115,8 +112,7 @@ static void there_is_no_such(void **state)
     (void)state;
     struct stage stage;
     both_live(&stage);
-    PLAY(&stage, {"chat alice:phone g/none m1", "load g/none"},
-         {"chat alice:phone g/none m2", ""},
+    PLAY(&stage, {"chat alice:phone g/none m1", "load g/none"}, {"chat alice:phone g/none m2", ""},
          {"nosuch g/none", "1 alice:phone error/g/none/m1/no-such-group {\"message\":\"not accepted\"}\ndone 1\n"
                            "1 alice:phone error/g/none/m2/no-such-group {\"message\":\"not accepted\"}\ndone 2"},
          {"typing alice:phone d/alice/carol", "load d/alice/carol"}, /* does not make the conversation; */

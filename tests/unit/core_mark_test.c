@@ -41,8 +41,9 @@ static void a_mark_is_never_above_what_is_hers(void **state)
     PLAY(&stage, {"read bob:tab g/x 999", "0 bob:phone read/g/x/3/bob\n0 alice:phone read/g/x/3/bob"},
          {"wait 500", "flush bob:tab@g/x=3 bob@g/x=3/3"}, {"flushed", "done 3"}, {"changed g/x", "load g/x"},
          {"loaded g/x last=6 alice=1- bob=1- carol=1-4", "page g/x after 3"},
-         {"ack carol:pad g/x 6", "done 4\nsenders g/x 1..4"}, {"senders g/x alice bob", "0 alice:phone delivered/g/x/4/carol\n"
-                                                                                      "0 bob:phone,bob:tab delivered/g/x/4/carol"},
+         {"ack carol:pad g/x 6", "done 4\nsenders g/x 1..4"},
+         {"senders g/x alice bob", "0 alice:phone delivered/g/x/4/carol\n"
+                                   "0 bob:phone,bob:tab delivered/g/x/4/carol"},
          {"wait 500", "flush carol:pad@g/x=6 carol@g/x=4/0"}, {"flushed", ""}, {"ack dave:pad g/x 3", "done 5"},
          {"wait 500", ""});
     stage_close(&stage);
@@ -82,8 +83,8 @@ static void a_flush_that_failed_goes_again(void **state)
     PLAY(&stage, {"read bob:phone g/x 2", "0 bob:tab read/g/x/2/bob\n0 alice:phone read/g/x/2/bob"},
          {"wait 500", "flush bob:phone@g/x=2 bob@g/x=2/2"},
          {"ack bob:phone g/x 3", "done 4\n0 alice:phone delivered/g/x/3/bob"},
-         {"flushed!", "log 4 marks could not be flushed: internal"},
-         {"wait 500", "flush bob:phone@g/x=3 bob@g/x=3/2"}, {"flushed", "done 3"});
+         {"flushed!", "log 4 marks could not be flushed: internal"}, {"wait 500", "flush bob:phone@g/x=3 bob@g/x=3/2"},
+         {"flushed", "done 3"});
     stage_close(&stage);
 }
 

@@ -97,7 +97,7 @@ static void what_is_not_acknowledged_goes_again(void **state)
          {"wait 4999", ""}, {"wait 1", "page g/x after 1"},
          {"page g/x 2:alice:phone/m1 3:alice:phone/m2", "1 bob:phone chat/g/x/2/1000/alice:phone/m1\n"
                                                         "1 bob:phone chat/g/x/3/1000/alice:phone/m2"},
-         {"wait 9999", ""}, {"wait 1", "page g/x after 1"}, /* twice as long, */
+         {"wait 9999", ""}, {"wait 1", "page g/x after 1"},                           /* twice as long, */
          {"page g/x 2:alice:phone/m1", "1 bob:phone chat/g/x/2/1000/alice:phone/m1"}, /* and half as much each time */
          {"wait 20000", "page g/x after 1"},
          {"page g/x 2:alice:phone/m1", "1 bob:phone chat/g/x/2/1000/alice:phone/m1"},
@@ -120,8 +120,8 @@ static void a_member_sees_her_time(void **state)
           "1 carol:pad event/g/x/6/1000/-/member-added\npage g/x after 6"},
          {"page g/x 7:member-removed 8:alice:phone/m8", "1 carol:pad event/g/x/7/1000/-/member-removed\n"
                                                         "caught-up carol:pad 4"},
-         {"ack carol:pad g/x 9", "done 1\nsenders g/x 1..7"}, {"chat alice:phone g/x m10", "append g/x@1 alice:phone/m10"},
-         {"appended 10", "done 2"});
+         {"ack carol:pad g/x 9", "done 1\nsenders g/x 1..7"},
+         {"chat alice:phone g/x m10", "append g/x@1 alice:phone/m10"}, {"appended 10", "done 2"});
     stage_close(&stage);
 }
 
@@ -175,7 +175,8 @@ static void the_window_is_shared_fairly(void **state)
     stage_open_quiet(&stage);
     stage.options.window_items = 2;
     stage.options.page_items = 1;
-    PLAY(&stage, {"ready bob:phone", "scan bob:phone"}, {"scanned bob:phone g/x 0 bob:phone g/y 0", "load g/x\nload g/y"},
+    PLAY(&stage, {"ready bob:phone", "scan bob:phone"},
+         {"scanned bob:phone g/x 0 bob:phone g/y 0", "load g/x\nload g/y"},
          {"loaded g/x last=2 alice=1- bob=1-", "page g/x after 0"},
          {"loaded g/y last=1 alice=1- bob=1-", "page g/y after 0"},
          {"page g/y 1:created", "1 bob:phone event/g/y/1/1000/-/created"});
@@ -188,10 +189,9 @@ static void a_changed_conversation_is_loaded_again(void **state)
     struct stage stage;
     stage_open_quiet(&stage);
     three_live(&stage);
-    PLAY(&stage, {"ready carol:pad", "scan carol:pad"}, {"scanned", "caught-up carol:pad 0"}, {"changed g/x", "load g/x"},
-         {"loaded g/x last=2 version=2 alice=1- bob=1- carol=2-", "page g/x after 1"},
-         {"page g/x 2:member-added",
-          "1 alice:phone,bob:phone,bob:tab,carol:pad event/g/x/2/1000/-/member-added"},
+    PLAY(&stage, {"ready carol:pad", "scan carol:pad"}, {"scanned", "caught-up carol:pad 0"},
+         {"changed g/x", "load g/x"}, {"loaded g/x last=2 version=2 alice=1- bob=1- carol=2-", "page g/x after 1"},
+         {"page g/x 2:member-added", "1 alice:phone,bob:phone,bob:tab,carol:pad event/g/x/2/1000/-/member-added"},
          {"changed g/x", "load g/x"}, {"changed g/x", ""}, /* the answer may be older than this */
          {"loaded g/x last=3 version=2 alice=1- bob=1- carol=2-", "load g/x"});
     stage_close(&stage);

@@ -7,16 +7,16 @@ static void replay_then_synced(void **state)
     struct stage stage;
     stage_open(&stage);
     stage.options.flush_after_ms = 1000000;
-    PLAY(&stage, {"ready bob:phone", "scan bob:phone"},
-         {"mark bob:phone g/x alice 4/2", "0 bob:phone read/g/x/2/alice\n0 bob:phone delivered/g/x/4/alice"},
-         {"counts bob:phone g/large 7 40 3", "0 bob:phone receipts/g/large/7 {\"delivered\":40,\"read\":3}"},
-         {"scanned bob:phone g/x 1 bob:phone d/alice/bob 3", "load g/x\nload d/alice/bob"},
-         {"loaded g/x last=3 alice=1- bob=1- cursor=bob:phone:1", "page g/x after 1"},
-         {"page g/x 2:bob:phone/b2 3:alice:phone/m3",
-          "1 bob:phone sent/g/x/2/1000/b2\n1 bob:phone chat/g/x/3/1000/alice:phone/m3"},
-         {"loaded d/alice/bob last=4 alice=1- bob=1- cursor=bob:phone:3", "page d/alice/bob after 3"},
-         {"page d/alice/bob 4:alice:phone/m4",
-          "1 bob:phone chat/u/alice/4/1000/alice:phone/m4\ncaught-up bob:phone 3"});
+    PLAY(
+        &stage, {"ready bob:phone", "scan bob:phone"},
+        {"mark bob:phone g/x alice 4/2", "0 bob:phone read/g/x/2/alice\n0 bob:phone delivered/g/x/4/alice"},
+        {"counts bob:phone g/large 7 40 3", "0 bob:phone receipts/g/large/7 {\"delivered\":40,\"read\":3}"},
+        {"scanned bob:phone g/x 1 bob:phone d/alice/bob 3", "load g/x\nload d/alice/bob"},
+        {"loaded g/x last=3 alice=1- bob=1- cursor=bob:phone:1", "page g/x after 1"},
+        {"page g/x 2:bob:phone/b2 3:alice:phone/m3",
+         "1 bob:phone sent/g/x/2/1000/b2\n1 bob:phone chat/g/x/3/1000/alice:phone/m3"},
+        {"loaded d/alice/bob last=4 alice=1- bob=1- cursor=bob:phone:3", "page d/alice/bob after 3"},
+        {"page d/alice/bob 4:alice:phone/m4", "1 bob:phone chat/u/alice/4/1000/alice:phone/m4\ncaught-up bob:phone 3"});
     stage_close(&stage);
 }
 
@@ -57,8 +57,8 @@ static void the_scan_sees_every_mark(void **state)
     struct stage stage;
     stage_open(&stage);
     PLAY(&stage, {"ack bob:phone g/x 2", "done 1\nload g/x"}, {"loaded g/x last=2 alice=1- bob=1-", "senders g/x 0..2"},
-         {"ready bob:phone", "flush bob:phone@g/x=2 bob@g/x=2/0\nscan bob:phone"},
-         {"ack bob:tab g/x 2", "done 2"}, {"ready bob:tab", ""}, /* one flush at a time; then the rest, then the scan */
+         {"ready bob:phone", "flush bob:phone@g/x=2 bob@g/x=2/0\nscan bob:phone"}, {"ack bob:tab g/x 2", "done 2"},
+         {"ready bob:tab", ""}, /* one flush at a time; then the rest, then the scan */
          {"flushed", "flush bob:tab@g/x=2\nscan bob:tab"}, {"scanned", "caught-up bob:tab 0"});
     stage_close(&stage);
 }
@@ -84,7 +84,8 @@ static void a_rewind_replays_what_was_acknowledged(void **state)
     (void)state;
     struct stage stage;
     stage_open(&stage);
-    PLAY(&stage, {"rewind bob:phone g/x 0", "load g/x"}, {"ready bob:phone", "scan bob:phone"}, /* sync, then subscribe */
+    PLAY(&stage, {"rewind bob:phone g/x 0", "load g/x"},
+         {"ready bob:phone", "scan bob:phone"}, /* sync, then subscribe */
          {"scanned", ""}, {"loaded g/x last=1 alice=1- bob=1- cursor=bob:phone:1", "page g/x after 0"},
          {"page g/x 1:created", "1 bob:phone event/g/x/1/1000/-/created\ncaught-up bob:phone 1"},
          {"wait 500", "flush bob:phone@g/x:=0"}, {"flushed", "done 1"},
@@ -98,8 +99,8 @@ static void a_lost_database_is_scanned_again(void **state)
     struct stage stage;
     stage_open(&stage);
     PLAY(&stage, {"ready bob:phone", "scan bob:phone"}, {"scanned bob:phone g/x 0", "load g/x"}, {"lost", ""},
-         {"ready alice:phone", ""}, {"read alice:phone g/x 1", ""},
-         {"back", "load g/x\nscan bob:phone alice:phone"}, {"scanned bob:phone g/x 0 alice:phone g/x 0", ""},
+         {"ready alice:phone", ""}, {"read alice:phone g/x 1", ""}, {"back", "load g/x\nscan bob:phone alice:phone"},
+         {"scanned bob:phone g/x 0 alice:phone g/x 0", ""},
          {"loaded g/x last=1 alice=1- bob=1-", "caught-up alice:phone 0\nsenders g/x 0..1\npage g/x after 0"},
          {"lost", ""}, {"back", "flush alice:phone@g/x=1 alice@g/x=1/1\nscan bob:phone alice:phone"},
          {"flushed", "done 1"}, {"scanned bob:phone g/x 0", "load g/x"},

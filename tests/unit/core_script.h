@@ -195,9 +195,27 @@ static void on_log(void *ctx, int level, const char *what, struct slice about)
 
 /* ---- what happens ---- */
 
-static char *word(char **at)
+static char *next_word(char **at)
 {
     return strtok_r(NULL, " ", at);
+}
+
+static char *there(char *found)
+{
+    if (found)
+        return found;
+    fail_msg("a step is not written as it must be");
+    abort();
+}
+
+static char *word(char **at)
+{
+    return there(next_word(at));
+}
+
+static char *after(char *text, int c)
+{
+    return there(strchr(text, c)) + 1;
 }
 
 static void happen_loaded(struct stage *stage, char **at)
@@ -213,33 +231,35 @@ static void happen_loaded(struct stage *stage, char **at)
                                        .is_group = name[0] == 'g',
                                        .members = members,
                                        .cursors = cursors};
-    for (char *part = word(at); part; part = word(at)) {
-        char *value = strchr(part, '=');
-        size_t len = value ? (size_t)(value++ - part) : strlen(part);
+    for (char *part = next_word(at); part; part = next_word(at)) {
         if (!strcmp(part, "deleted")) {
             loaded.is_deleted = true;
-        } else if (!strncmp(part, "last=", 5)) {
+            continue;
+        }
+        char *value = after(part, '=');
+        size_t len = (size_t)(value - 1 - part);
+        if (!strncmp(part, "last=", 5)) {
             loaded.last_seq = atoi(value);
         } else if (!strncmp(part, "first=", 6)) {
             loaded.first_seq = atoi(value);
         } else if (!strncmp(part, "version=", 8)) {
             loaded.membership_version = atoi(value);
         } else if (!strncmp(part, "cursor=", 7)) {
-            char *seq = strrchr(value, ':');
-            *seq++ = '\0';
+            char *seq = after(after(value, ':'), ':');
+            seq[-1] = '\0';
             struct core_device device = device_of(stage, value);
             cursors[loaded.cursors_len++] = (struct core_cursor){device.device_id, device.user_id, atoi(seq)};
         } else { /* alice=1-3,5- */
             struct core_member *member = &members[loaded.members_len];
             *member = (struct core_member){.user_id = user_id_of(part, len), .user = {part, len}};
             member->intervals = intervals[loaded.members_len];
-            for (char *rest = value; rest && *rest; rest = strchr(rest, ',') ? strchr(rest, ',') + 1 : NULL)
+            for (char *rest = value; rest; rest = strchr(rest, ',') ? after(rest, ',') : NULL)
                 intervals[loaded.members_len][member->intervals_len++] =
-                    (struct core_interval){atoi(rest), atoi(strchr(rest, '-') + 1)};
+                    (struct core_interval){atoi(rest), atoi(after(rest, '-'))};
             char *marks = strchr(value, '@');
             if (marks) {
                 member->delivered_seq = atoi(marks + 1);
-                member->read_seq = atoi(strchr(marks, '/') + 1);
+                member->read_seq = atoi(after(marks, '/'));
             }
             loaded.members_len++;
         }
@@ -252,7 +272,7 @@ static void happen_appended(struct stage *stage, char **at)
     struct core_append_answer answers[16];
     size_t len = 0;
     enum status status = STATUS_OK;
-    for (char *part = word(at); part; part = word(at)) {
+    for (char *part = next_word(at); part; part = next_word(at)) {
         answers[len].time_ms = 1000;
         answers[len].seq = 0;
         if (!strcmp(part, "!exists"))
@@ -278,9 +298,9 @@ static void happen_page(struct stage *stage, char **at)
     struct core_item items[16];
     size_t len = 0;
     (void)word(at); /* its name is for the reader */
-    for (char *part = word(at); part; part = word(at)) {
-        char *rest = strchr(part, ':');
-        *rest++ = '\0';
+    for (char *part = next_word(at); part; part = next_word(at)) {
+        char *rest = after(part, ':');
+        rest[-1] = '\0';
         items[len] = (struct core_item){.seq = atoi(part), .time_ms = 1000, .payload = SLICE("{}")};
         char *id = strchr(rest, '/');
         if (id) {
@@ -304,7 +324,7 @@ static void happen_page(struct stage *stage, char **at)
 static void happen_scanned(struct stage *stage, char **at)
 {
     char *client_id;
-    while ((client_id = word(at)) != NULL) {
+    while ((client_id = next_word(at)) != NULL) {
         char *name = word(at);
         core_on_scan_behind(stage->core, stage->now_ms, stage->scan, device_of(stage, client_id).device_id,
                             slice_of(name), atoi(word(at)));
@@ -318,13 +338,13 @@ static void happen_scan_mark(struct stage *stage, char **at, bool is_counts)
     char *name = word(at);
     if (is_counts) {
         int64_t seq = atoi(word(at)), delivered = atoi(word(at)), read = atoi(word(at));
-        core_on_scan_mark(stage->core, stage->now_ms, stage->scan, device_id, slice_of(name), SLICE(""), 0, 0, true, seq,
-                          delivered, read);
+        core_on_scan_mark(stage->core, stage->now_ms, stage->scan, device_id, slice_of(name), SLICE(""), 0, 0, true,
+                          seq, delivered, read);
         return;
     }
     char *user = word(at), *delivered = word(at);
     core_on_scan_mark(stage->core, stage->now_ms, stage->scan, device_id, slice_of(name), slice_of(user),
-                      atoi(delivered), atoi(strchr(delivered, '/') + 1), false, 0, 0, 0);
+                      atoi(delivered), atoi(after(delivered, '/')), false, 0, 0, 0);
 }
 
 /* The events that begin with a device. */
@@ -336,7 +356,7 @@ static bool happen_to_device(struct stage *stage, const char *verb, char **at)
         is_one |= !strcmp(verb, verbs[i]);
     if (!is_one)
         return false;
-    char *client_id = word(at), *name = word(at), *last = name ? word(at) : NULL;
+    char *client_id = word(at), *name = next_word(at), *last = next_word(at);
     struct core_device device = device_of(stage, client_id);
     session_ref session = (session_ref)device.device_id;
     struct core_token token = {0, stage->token + 1, 0};
@@ -373,10 +393,10 @@ static void happen(struct stage *stage, const char *happens)
         happen_loaded(stage, &at);
     } else if (!strcmp(verb, "nosuch")) {
         const char *name = word(&at);
-        core_on_loaded(stage->core, stage->now_ms,
-                       &(struct core_conversation){.name = slice_of(name),
-                                                   .state = name[0] == 'g' ? CORE_LOAD_NO_SUCH_GROUP
-                                                                           : CORE_LOAD_NO_SUCH_USER});
+        core_on_loaded(
+            stage->core, stage->now_ms,
+            &(struct core_conversation){.name = slice_of(name),
+                                        .state = name[0] == 'g' ? CORE_LOAD_NO_SUCH_GROUP : CORE_LOAD_NO_SUCH_USER});
     } else if (!strcmp(verb, "appended")) {
         happen_appended(stage, &at);
     } else if (!strcmp(verb, "page")) {
@@ -389,7 +409,7 @@ static void happen(struct stage *stage, const char *happens)
         int64_t user_ids[8];
         size_t len = 0;
         (void)word(&at);
-        for (char *user = word(&at); user; user = word(&at))
+        for (char *user = next_word(&at); user; user = next_word(&at))
             user_ids[len++] = user_id_of(user, strlen(user));
         core_on_senders(stage->core, stage->now_ms, &stage->senders, user_ids, len);
     } else if (!strcmp(verb, "flushed") || !strcmp(verb, "flushed!")) {
@@ -415,8 +435,8 @@ static void stage_open(struct stage *stage)
 
 static void stage_play(struct stage *stage, const struct step steps[], size_t steps_len)
 {
-    struct core_port port = {stage,   on_deliver, on_done,    on_caught_up, on_load,  on_append,
-                             on_page, on_senders, on_scan,    on_flush,     on_log};
+    struct core_port port = {stage,   on_deliver, on_done, on_caught_up, on_load, on_append,
+                             on_page, on_senders, on_scan, on_flush,     on_log};
     if (!stage->core)
         stage->core = core_new(&stage->options, &port);
     assert_non_null(stage->core);
@@ -438,7 +458,8 @@ static void stage_close(struct stage *stage)
     stage->core = NULL;
 }
 
-#define PLAY(stage, ...) \
-    stage_play((stage), (const struct step[]){__VA_ARGS__}, sizeof((const struct step[]){__VA_ARGS__}) / sizeof(struct step))
+#define PLAY(stage, ...)                                                                                               \
+    stage_play((stage), (const struct step[]){__VA_ARGS__},                                                            \
+               sizeof((const struct step[]){__VA_ARGS__}) / sizeof(struct step))
 
 #endif
