@@ -267,7 +267,7 @@ static void add_ack(struct broker_link *link, struct outbox_frame *frame)
 static bool ack_is_due(const struct broker_link *link, int64_t now_ms)
 {
     return link->ack_at_ms != 0 && (now_ms >= link->ack_at_ms || link->is_stopping ||
-                                    link->taken_number - link->acked_number >= LIMIT_FRAME_CREDIT / 2);
+                                    link->taken_number - link->acked_number > LIMIT_FRAME_CREDIT_SHORT);
 }
 
 /* With the lock; gives it up while calling Paho. */

@@ -37,7 +37,7 @@ static const struct key keys[] = {
      "socket that tells the state in JSON; empty: none"},
     {"log_level", KIND_LEVEL, AT(log_level), "info", "", 0, 0, true, "error, warning, notice, info or debug"},
     {"shards", KIND_NUMBER, AT(shards), "0", "threads", 0, RUNTIME_SHARDS_MAX, false,
-     "threads that own the conversations; 0: one per processor, up to 4"},
+     "threads that own the conversations; 0: one for every four processors, up to 4"},
     {"rpc_workers", KIND_NUMBER, AT(rpc_workers), "2", "threads", 1, RUNTIME_RPC_WORKERS_MAX, false,
      "threads that answer requests"},
     {"window_items", KIND_NUMBER, AT(window_items), "256", "items", 1, 10000, false,

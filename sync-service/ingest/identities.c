@@ -39,7 +39,7 @@ struct identity *identities_add(struct identities *identities, struct slice clie
     if (client_id_parse(client_id, &user, &device) != STATUS_OK)
         return NULL;
     make_room(identities);
-    struct identity *identity = calloc(1, sizeof *identity);
+    struct identity *identity = calloc(1, sizeof *identity + client_id.len + 1);
     if (identity == NULL)
         return NULL;
     memcpy(identity->client_id, client_id.at, client_id.len);

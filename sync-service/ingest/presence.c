@@ -13,7 +13,7 @@ struct watched {
     struct watch *watches;
     struct watched *prev, *next;
     uint8_t name_len;
-    char name[LIMIT_USER_LEN + 1];
+    char name[];
 };
 
 void presence_init(struct presence *presence, const struct presence_port *port, uint32_t offline_after_ms)
@@ -36,7 +36,7 @@ static struct watched *find(const struct presence *presence, struct slice user)
 static struct watched *get(struct presence *presence, struct slice user)
 {
     struct watched *watched = find(presence, user);
-    if (watched != NULL || user.len > LIMIT_USER_LEN || (watched = calloc(1, sizeof *watched)) == NULL)
+    if (watched != NULL || user.len > LIMIT_USER_LEN || (watched = calloc(1, sizeof *watched + user.len + 1)) == NULL)
         return watched;
     memcpy(watched->name, user.at, user.len);
     watched->name_len = (uint8_t)user.len;

@@ -51,8 +51,8 @@ static void post(struct hub *hub, const struct taken *taken, struct conversation
     conversation_name_make(ref, taken->identity->device.user, &name);
     event.conversation = (struct slice){name.text, name.len};
     event.device = taken->identity->device;
-    uint16_t route = conversation_route(event.conversation);
-    (void)shard_post(hub->options.shards[route % hub->options.shards_len], &event); /* if not: it comes again */
+    size_t shards = hub->options.shards_len, shard = shards > 1 ? conversation_route(event.conversation) % shards : 0;
+    (void)shard_post(hub->options.shards[shard], &event); /* if not: it comes again */
 }
 
 static void take_one(struct hub *hub, const struct taken *taken, enum shard_event_kind kind)
