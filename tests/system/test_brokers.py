@@ -55,7 +55,7 @@ def brokers():
         assert count == 1
         conf.write_text(text)
         node.up()
-        wait_until(lambda: sum(link["up"] for link in node.json("status")["links"]) == 2, 20, "both links up")
+        wait_until(lambda: sum(link["up"] for link in node.json("status")["service"]["links"]) == 2, 20, "both links up")
         for user in ("alice", "bob"):
             node.ctl("user", "add", user)
         yield node, second
@@ -97,7 +97,7 @@ def test_a_broker_that_dies_does_not_disturb_the_other(brokers):
     note = alice.say("u/alice", b"still here")
     second.start()
     bob = device(second, node, "alice:returns", acks=True)
-    wait_until(lambda: node.is_up() and all(link["up"] for link in node.json("status")["links"]), 20, "both links up")
+    wait_until(lambda: node.is_up() and all(link["up"] for link in node.json("status")["service"]["links"]), 20, "both links up")
     bob.connect()
     later = alice.say("u/alice", b"both again")
     assert later.seq == note.seq + 1
