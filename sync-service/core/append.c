@@ -68,6 +68,7 @@ void core_on_chat(struct core *core, int64_t now_ms, struct core_token token, co
     if (!conversation_is_known(conversation))
         conversation_create(conversation);
     core->stats.pending_items++;
+    core->pending_bytes += payload.len;
     conversation_touch(core, conversation);
     conversation_sendable(core, conversation);
 }
@@ -81,7 +82,24 @@ static void message_pop(struct core *core, struct conversation *conversation)
     if (conversation->flight_len)
         conversation->flight_len--;
     core->stats.pending_items--;
+    core->pending_bytes -= message->payload_len;
     free(message);
+}
+
+static struct slice explained(const char *code)
+{
+    static const struct {
+        const char *code, *payload;
+    } why[] = {
+        {"not-member", "{\"message\":\"you are not a member of this conversation\"}"},
+        {"no-such-user", "{\"message\":\"there is no such user\"}"},
+        {"no-such-group", "{\"message\":\"there is no such group\"}"},
+        {"read-only", "{\"message\":\"nothing can be stored at the moment\",\"retry_after_ms\":" RETRY_AFTER "}"},
+    };
+    for (size_t i = 0; i < sizeof why / sizeof why[0]; i++)
+        if (!strcmp(why[i].code, code))
+            return slice_of(why[i].payload);
+    return SLICE("{\"message\":\"this message could not be stored\",\"retry_after_ms\":" RETRY_AFTER "}");
 }
 
 /* The first one was not accepted: says so and forgets it. */
@@ -90,16 +108,13 @@ static void message_fail(struct core *core, struct conversation *conversation, c
     const struct message *message = conversation->pending;
     const struct session *session = session_find(core, message->device_id);
     if (session) {
-        bool can_retry = !strcmp(code, "read-only") || !strcmp(code, "internal");
-        struct slice payload = can_retry ? SLICE("{\"message\":\"not accepted\",\"retry_after_ms\":" RETRY_AFTER "}")
-                                         : SLICE("{\"message\":\"not accepted\"}");
         char view[LIMIT_CONVERSATION_LEN + 1];
         deliver(core, &session->ref, 1, 1,
                 &(struct inbox){.kind = INBOX_ERROR,
                                 .conversation = conversation_view_of(conversation, message_user(message), view),
                                 .id = message_id(message),
                                 .word = slice_of(code)},
-                payload);
+                explained(code));
     }
     core->port.done(core->port.ctx, message->token);
     message_pop(core, conversation);

@@ -229,6 +229,8 @@ static void settle_subs(struct core *core, struct conversation *conversation)
         if (sub->is_owed && sub->target_seq == INT64_MAX)
             sub->target_seq = conversation->last_seq;
         sub_settle(core, sub);
+        if (sub->state == SUB_LIVE && !sub->ring_len && !member_is_current(sub->member))
+            sub_free(core, sub); /* she has left, and has everything that was hers */
     }
     page_want(core, conversation);
 }

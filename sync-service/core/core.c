@@ -6,6 +6,8 @@
 
 #include "state.h"
 
+#define TOKENS_PER_ITEM 16 /* a read that waits for its flush is that much smaller than a message */
+
 void core_no_memory(void)
 {
     abort();
@@ -69,6 +71,7 @@ void core_options_default(struct core_options *ret_options)
         .appends_max = 4,
         .conversations_max = 100000,
         .pending_items_max = 65536,
+        .pending_bytes_max = 256 * 1024 * 1024,
         .page_items = 256,
         .receipts_members_max = LIMIT_PUSHED_RECEIPTS_MEMBERS,
     };
@@ -165,7 +168,9 @@ bool core_is_idle(const struct core *core)
 
 bool core_is_full(const struct core *core)
 {
-    return core->stats.pending_items + core->dirty_tokens.len >= core->options.pending_items_max;
+    return core->stats.pending_items >= core->options.pending_items_max ||
+           core->pending_bytes >= core->options.pending_bytes_max ||
+           core->dirty_tokens.len / TOKENS_PER_ITEM >= core->options.pending_items_max;
 }
 
 void core_stats(const struct core *core, struct core_stats *ret_stats)

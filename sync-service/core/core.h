@@ -11,6 +11,14 @@
  * A turn: any number of events, then core_turn, which sends what has gathered: one append batch, one load, one scan,
  * coalesced receipts. At low load a turn is one message.
  *
+ * It relies on its owner for this:
+ *  - what the port is asked runs in the order asked, and is answered in that order (one connection); a flush before a
+ *    scan is seen by the scan, an append before a page by the page;
+ *  - core_on_changed comes for every change by SQL, at the latest soon after its commit;
+ *  - deliveries reach a session in order, all of them or none after the first that is lost: when a link was lost, nothing
+ *    more goes to a session before core_on_ready was called for it again. Where a `sync` of the journal is not done, that
+ *    is fed before.
+ *
  * Law (DESIGN: invariants):
  *  - to a live device a seq is pushed only when it is the next one visible to its user above what was pushed last;
  *    anything else waits for the log (a page);
@@ -147,7 +155,8 @@ struct core_options {
     uint32_t append_bytes_max;      /* per batch: 4 MiB */
     uint32_t appends_max;           /* batches under way: 4 */
     uint32_t conversations_max;     /* loaded at once; idle ones are forgotten, least recently used first: 100000 */
-    uint32_t pending_items_max;     /* messages held while the database is away: then core_is_full */
+    uint32_t pending_items_max;     /* messages held while the database is away: then core_is_full; 65536 */
+    uint64_t pending_bytes_max;     /* their payloads: 256 MiB */
     uint32_t page_items;            /* per page: 256 */
     uint32_t receipts_members_max;  /* LIMIT_PUSHED_RECEIPTS_MEMBERS */
     bool plant_contiguity_bug;      /* tests only: pushes without the contiguity rule, to show that the simulation sees it */
@@ -157,6 +166,14 @@ void core_options_default(struct core_options *ret_options);
 /* NULL: no memory. Keeps copies of both. */
 struct core *core_new(const struct core_options *options, const struct core_port *port);
 void core_free(struct core *core); /* NULL is allowed */
+
+/*
+ * Who is told what of marks. A moved mark goes, once per turn, to the live devices of the current members who sent a
+ * message that it newly covers: `read`, or `delivered` where only that moved. A user's own other devices are told her
+ * `read`. In groups of more than receipts_members_max current members there are `receipts` instead, at most once a second
+ * per conversation: each sender of one of the last 128 items that marks newly cover is told her last message among these,
+ * and how many other current members hold it and have read it.
+ */
 
 /* ---- events: devices ---- */
 /* The device is subscribed to its inbox on this connection (again: replay again). Every shard hears of every session.

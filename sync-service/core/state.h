@@ -265,6 +265,7 @@ struct core {
     struct session *unscanned, *scanning, *feedable, *paced;
     struct sub *due[REDELIVERY_LEVELS];
     /* under way */
+    uint64_t pending_bytes; /* payloads of all pending messages */
     struct batch *batches;
     uint32_t batches_len, pages_len, loads_len, scans_len;
     uint64_t flight_items; /* in these batches */

@@ -103,7 +103,8 @@ static void only_the_database_refuses(void **state)
           "append-carefully g/x@1 bob:phone/m1"}, /* it may be from the time when he was in */
          {"appended dup 2", "0 bob:phone sent/g/x/2/1000/m1\ndone 1"},
          {"chat bob:phone g/x m2", "append-carefully g/x@1 bob:phone/m2"},
-         {"appended refused", "1 bob:phone error/g/x/m2/not-member {\"message\":\"not accepted\"}\ndone 2"});
+         {"appended refused",
+          "1 bob:phone error/g/x/m2/not-member {\"message\":\"you are not a member of this conversation\"}\ndone 2"});
     stage_close(&stage);
 }
 
@@ -113,15 +114,18 @@ static void there_is_no_such(void **state)
     struct stage stage;
     both_live(&stage);
     PLAY(&stage, {"chat alice:phone g/none m1", "load g/none"}, {"chat alice:phone g/none m2", ""},
-         {"nosuch g/none", "1 alice:phone error/g/none/m1/no-such-group {\"message\":\"not accepted\"}\ndone 1\n"
-                           "1 alice:phone error/g/none/m2/no-such-group {\"message\":\"not accepted\"}\ndone 2"},
+         {"nosuch g/none",
+          "1 alice:phone error/g/none/m1/no-such-group {\"message\":\"there is no such group\"}\ndone 1\n"
+          "1 alice:phone error/g/none/m2/no-such-group {\"message\":\"there is no such group\"}\ndone 2"},
          {"typing alice:phone d/alice/carol", "load d/alice/carol"}, /* does not make the conversation; */
          {"chat alice:phone d/alice/carol m3", ""},
          {"nosuch d/alice/carol", "load d/alice/carol+"}, /* a message does */
-         {"nosuch d/alice/carol", "1 alice:phone error/u/carol/m3/no-such-user {\"message\":\"not accepted\"}\ndone 3"},
+         {"nosuch d/alice/carol",
+          "1 alice:phone error/u/carol/m3/no-such-user {\"message\":\"there is no such user\"}\ndone 3"},
          {"chat alice:phone g/gone m4", "load g/gone"},
          {"loaded g/gone last=2 deleted alice=1-2 cursor=alice:phone:2", "append-carefully g/gone@1 alice:phone/m4"},
-         {"appended refused", "1 alice:phone error/g/gone/m4/no-such-group {\"message\":\"not accepted\"}\ndone 4"});
+         {"appended refused",
+          "1 alice:phone error/g/gone/m4/no-such-group {\"message\":\"there is no such group\"}\ndone 4"});
     stage_close(&stage);
 }
 
@@ -134,11 +138,11 @@ static void one_bad_message_does_not_stop_the_others(void **state)
          {"loaded g/x last=1 alice=1- bob=1- cursor=alice:phone:1 cursor=bob:phone:1",
           "append g/x@1 alice:phone/m1 alice:phone/m2"},
          {"appended !internal", "append-carefully g/x@1 alice:phone/m1"},
-         {"appended !internal",
-          "log 3 a message cannot be appended: g/x\n"
-          "1 alice:phone error/g/x/m1/internal {\"message\":\"not accepted\",\"retry_after_ms\":5000}\n"
-          "done 1\n"
-          "append-carefully g/x@1 alice:phone/m2"},
+         {"appended !internal", "log 3 a message cannot be appended: g/x\n"
+                                "1 alice:phone error/g/x/m1/internal {\"message\":\"this message could not be "
+                                "stored\",\"retry_after_ms\":5000}\n"
+                                "done 1\n"
+                                "append-carefully g/x@1 alice:phone/m2"},
          {"appended 2", "0 alice:phone sent/g/x/2/1000/m2\n"
                         "1 bob:phone chat/g/x/2/1000/alice:phone/m2\n"
                         "done 2"});
@@ -156,7 +160,7 @@ static void a_read_only_database_refuses_what_it_has_not(void **state)
          {"appended !denied", "append-carefully g/x@1 alice:phone/m1"},
          {"appended dup 3", "0 alice:phone sent/g/x/3/1000/m1\ndone 1\nappend-carefully g/x@1 alice:phone/m2"},
          {"appended !denied", "1 alice:phone error/g/x/m2/read-only "
-                              "{\"message\":\"not accepted\",\"retry_after_ms\":5000}\ndone 2"});
+                              "{\"message\":\"nothing can be stored at the moment\",\"retry_after_ms\":5000}\ndone 2"});
     stage_close(&stage);
 }
 
