@@ -68,7 +68,7 @@ static void shard_metrics_put(FILE *out, const struct service *service)
             int64_t idle_ms = now_ms > state.turned_at_ms ? now_ms - state.turned_at_ms : 0;
             const double values[] = {state.is_database_up, (double)state.database_wait_ms / 1000,
                                      (double)state.waiting_bytes, (double)idle_ms / 1000};
-            char index[12];
+            char index[24];
             (void)snprintf(index, sizeof index, "%zu", i);
             exposition_sample(out, columns[column].name, &(struct label){"shard", index}, 1, values[column]);
         }
