@@ -79,7 +79,7 @@ $(BUILD)/lib/gnatter_plugin.so: $(call obj,$(PLUGIN_SRC)) $(PROTOCOL_LIB)
 
 $(BUILD)/bin/gnatter-syncd: $(call obj,$(SERVICE_SRC)) $(PROTOCOL_LIB)
 	@mkdir -p $(@D)
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ -lpaho-mqtt3as -lpq -lsodium -lcjson -linih -lcurl -lcrypto
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ -lpaho-mqtt3as -lpq -lsodium -lcjson -linih -lcurl -lcrypto -lmicrohttpd
 
 $(BUILD)/bin/gnatterctl: $(call obj,$(CTL_SRC)) $(BUILD)/obj/schema.o $(PROTOCOL_LIB)
 	@mkdir -p $(@D)
@@ -148,7 +148,7 @@ $(BUILD)/fuzz/%_fuzz: tests/fuzz/%_fuzz.c $(PROTOCOL_SRC) $(wildcard clients/pro
 test-programs: all $(LOAD) $(SIM) $(UNIT)
 test: install-packages
 	$(MAKE) --no-print-directory -j2 test-programs fuzz-programs
-	$(MAKE) --no-print-directory -j2 SAN=address,undefined test-programs
+	$(MAKE) --no-print-directory -j2 SAN=address,undefined WERROR= test-programs
 	/usr/bin/python3 tests/run.py
 .PHONY: fuzz-programs fuzz
 fuzz-programs: $(FUZZ)
@@ -163,6 +163,13 @@ fuzz: fuzz-programs
 	    sed -n 's/^stat::number_of_executed_units: */inputs /p' $(BUILD)/fuzz/$$fuzzer.log; \
 	done
 
+# Longer than a test run should be: fresh seeds and repeated kills for DURATION, a million schedules at least.
+DURATION ?= 10m
+.PHONY: soak
+soak: install-packages
+	@$(MAKE) --no-print-directory -s test-programs
+	@/usr/bin/python3 tests/soak.py --duration $(DURATION) $(if $(SEED),--seed $(SEED))
+
 # ---- reading the code for mistakes ----
 C_FILES := $(PROTOCOL_SRC) $(PLUGIN_SRC) $(SERVICE_SRC) $(CTL_SRC) $(LOAD_SRC) $(SIM_SRC) $(UNIT_SRC) $(FUZZ_SRC)
 SH_FILES := $(wildcard tools/*.sh tests/*.sh tests/*/*.sh .ci/run)
@@ -175,7 +182,7 @@ lint: install-packages dependencies
 	    -D'DL_FOREACH2(head,el,next)=while((el=(head)))' -D'DL_FOREACH_SAFE2(head,el,tmp,next)=while((el=tmp=(head)))' \
 	    -D'LL_FOREACH2(head,el,next)=while((el=(head)))' -D'LL_FOREACH(head,el)=while((el=(head)))' \
 	    --suppress=missingIncludeSystem -j2 -I. -Iclients/protocol $(C_FILES)
-	clang-tidy --quiet --warnings-as-errors='*' $(C_FILES) -- -std=gnu11 -I. -Iclients/protocol -Iclients/gnatterctl \
+	printf '%s\n' $(C_FILES) | xargs -P2 -I{} clang-tidy --quiet --warnings-as-errors='*' {} -- -std=gnu11 -I. -Iclients/protocol -Iclients/gnatterctl \
 	    -isystem /usr/include/postgresql
 	shellcheck $(SH_FILES)
 

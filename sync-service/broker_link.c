@@ -36,8 +36,12 @@ static void on_connection_lost(void *context, char *cause)
 static void on_connect_failure(void *context, MQTTAsync_failureData *data)
 {
     struct broker_link *link = context;
-    log_debug("link", "connect-failed", LOG_TEXT("uri", link->uri), LOG_INT("code", data == NULL ? 0 : data->code),
-              LOG_TEXT("why", data == NULL || data->message == NULL ? "-" : data->message));
+    link_lock(link);
+    enum log_level level = link->failures++ == 0 ? LOG_LEVEL_WARNING : LOG_LEVEL_DEBUG; /* once is enough */
+    link_unlock(link);
+    log_line(level, "link", "connect-failed", LOG_TEXT("uri", link->uri),
+             LOG_INT("code", data == NULL ? 0 : data->code),
+             LOG_TEXT("why", data == NULL || data->message == NULL ? "-" : data->message));
     note_lost(link);
 }
 
@@ -56,10 +60,9 @@ static void on_sent(void *context, MQTTAsync_successData *data)
     struct broker_link *link = context;
     (void)data;
     link_lock(link);
-    bool was_stuck = link->in_flight >= LIMIT_FRAME_CREDIT || link->is_stopping;
     if (link->in_flight > 0)
         link->in_flight--;
-    if (was_stuck)
+    if (link->is_stopping || !outbox_is_empty(&link->outbox) || link->ack_at_ms != 0)
         link_wake(link);
     link_unlock(link);
 }
@@ -264,13 +267,13 @@ static void add_ack(struct broker_link *link, struct outbox_frame *frame)
 static bool ack_is_due(const struct broker_link *link, int64_t now_ms)
 {
     return link->ack_at_ms != 0 && (now_ms >= link->ack_at_ms || link->is_stopping ||
-                                    link->taken_number - link->acked_number >= LIMIT_FRAME_CREDIT / 2);
+                                    link->taken_number - link->acked_number > LIMIT_FRAME_CREDIT_SHORT);
 }
 
 /* With the lock; gives it up while calling Paho. */
 static void send_frames(struct broker_link *link)
 {
-    while (!link->is_lost && link->in_flight < LIMIT_FRAME_CREDIT &&
+    while (!link->is_lost && link_may_send(link) &&
            (!outbox_is_empty(&link->outbox) || ack_is_due(link, clock_monotonic_ms()))) {
         bool was_full = link->outbox.bytes >= RUNTIME_OUTBOX_BYTES;
         struct outbox_frame *frame = outbox_take(&link->outbox);
@@ -283,6 +286,7 @@ static void send_frames(struct broker_link *link)
             (void)pthread_cond_broadcast(&link->room);
         if (frame->writer.ops > 0) {
             uint64_t number = ++link->frames_sent;
+            link->frames_out++;
             link->in_flight++;
             link_unlock(link);
             enum status status = frame_send(link, frame, number);
@@ -299,10 +303,12 @@ static void go_up(struct broker_link *link)
 {
     link_unlock(link);
     set_nodelay();
+    /* Nothing ever comes on it; that somebody might be there makes the broker tell MQTT 5 publishers plain success. */
+    bool is_asked = MQTTAsync_subscribe(link->paho, FRAME_TOPIC_TAKEN, 0, NULL) == MQTTASYNC_SUCCESS;
     struct parcel *parcel = malloc(sizeof *parcel);
     link_lock(link);
     struct frame_op hello = {.type = DOWN_HELLO, .hello = {slice_of(link->name)}};
-    if (parcel != NULL) {
+    if (parcel != NULL && is_asked) {
         parcel_begin(parcel);
         if (parcel_put(parcel, &hello) == STATUS_OK && outbox_put(&link->outbox, parcel) == STATUS_OK)
             link->state = LINK_UP;
@@ -359,8 +365,7 @@ static void *link_run(void *arg)
         }
         if (link->state != LINK_IDLE)
             again_at_ms = turn(link, now_ms);
-        bool has_work = link->is_lost || (link->state == LINK_UP && link->in_flight < LIMIT_FRAME_CREDIT &&
-                                          !outbox_is_empty(&link->outbox));
+        bool has_work = link->is_lost || (link->state == LINK_UP && link_may_send(link) && !outbox_is_empty(&link->outbox));
         if (link->state != LINK_IDLE && has_work)
             continue;
         link->wakes_at_ms = link->is_stopping && link->stop_at_ms < again_at_ms ? link->stop_at_ms : again_at_ms;

@@ -68,8 +68,9 @@ struct broker_link_state {
     bool is_up; /* welcomed */
     uint64_t boot;
     uint64_t records_waiting; /* taken and not done */
-    uint64_t frames_taken, frames_sent;
+    uint64_t frames_taken, frames_sent; /* in this life */
     size_t outbox_bytes;
+    uint64_t frames_received, frames_out, connections; /* since the start of the process */
 };
 void broker_link_state(struct broker_link *link, struct broker_link_state *ret_state);
 const char *broker_link_uri(const struct broker_link *link);

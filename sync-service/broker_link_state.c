@@ -25,6 +25,12 @@ void link_wake(struct broker_link *link)
     (void)pthread_cond_signal(&link->wake);
 }
 
+bool link_may_send(const struct broker_link *link)
+{
+    return link->in_flight < LIMIT_FRAME_CREDIT_SHORT ||
+           (link->in_flight < LIMIT_FRAME_CREDIT && link->outbox.bytes >= LIMIT_FRAME_LONG_BYTES);
+}
+
 void link_wait(struct broker_link *link, pthread_cond_t *cond, int64_t until_ms)
 {
     struct timespec at = {.tv_sec = until_ms / 1000, .tv_nsec = (until_ms % 1000) * 1000000};
@@ -111,8 +117,10 @@ void broker_link_free(struct broker_link *link)
 /* With the lock: something is to be confirmed. */
 static void want_ack(struct broker_link *link)
 {
-    if (link->ack_at_ms == 0)
-        link->ack_at_ms = clock_monotonic_ms() + RUNTIME_ACK_DELAY_MS;
+    bool is_waited_for = link->taken_number - link->acked_number >= LIMIT_FRAME_CREDIT_SHORT;
+    int64_t at_ms = clock_monotonic_ms() + (is_waited_for ? RUNTIME_ACK_WAITED_FOR_MS : RUNTIME_ACK_DELAY_MS);
+    if (link->ack_at_ms == 0 || at_ms < link->ack_at_ms)
+        link->ack_at_ms = at_ms;
     if (link->wakes_at_ms > link->ack_at_ms || link->taken_number - link->acked_number == LIMIT_FRAME_CREDIT / 2)
         link_wake(link);
 }
@@ -121,12 +129,11 @@ static void want_ack(struct broker_link *link)
 static void put(struct broker_link *link, uint64_t life, const struct parcel *parcel)
 {
     bool is_ours = link->state == LINK_UP && link->life == life && !link->is_lost;
-    bool was_empty = outbox_is_empty(&link->outbox);
     if (is_ours && outbox_put(&link->outbox, parcel) != STATUS_OK) {
         link->is_lost = true; /* no memory: what was promised to devices is replayed in the next life */
         is_ours = false;
     }
-    if (was_empty)
+    if (link->is_lost || link_may_send(link))
         link_wake(link);
     if (!is_ours)
         metrics_add(&metrics.ops_dropped, parcel->writer.ops);
@@ -183,8 +190,9 @@ void broker_link_welcomed(struct broker_link *link, uint64_t life, uint64_t boot
     link_lock(link);
     if (link->life == life && link->state == LINK_UP) {
         link->is_welcomed = true;
+        link->welcomes++;
         link->peer_boot = boot;
-        link->pause_ms = 0;
+        link->pause_ms = link->failures = 0;
         link->acked_position = journal_tail;
         completion_reset(&link->completion, journal_tail);
     }
@@ -221,6 +229,7 @@ void broker_link_frame_taken(struct broker_link *link, uint64_t life, uint64_t f
     link_lock(link);
     if (link->life == life && link->is_welcomed) {
         link->taken_number = frame_number;
+        link->frames_received++;
         want_ack(link);
     }
     link_unlock(link);
@@ -249,6 +258,9 @@ void broker_link_state(struct broker_link *link, struct broker_link_state *ret_s
         .frames_taken = link->taken_number,
         .frames_sent = link->frames_sent,
         .outbox_bytes = link->outbox.bytes,
+        .frames_received = link->frames_received,
+        .frames_out = link->frames_out,
+        .connections = link->welcomes,
     };
     link_unlock(link);
 }

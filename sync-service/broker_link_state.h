@@ -24,12 +24,13 @@ struct broker_link {
     uint64_t life;
     bool is_welcomed, is_lost, is_connected, is_stopping;
     int64_t stop_at_ms, welcome_at_ms;
-    uint32_t pause_ms;
+    uint32_t pause_ms, failures; /* failures: since it was welcomed */
     struct outbox outbox;
     struct completion completion;
     uint32_t in_flight, frames_waiting;
     uint64_t peer_boot;
     uint64_t frames_sent; /* in this life: the number of the last */
+    uint64_t frames_received, frames_out, welcomes; /* in all lives */
     uint64_t taken_number, acked_number, acked_position;
     int64_t ack_at_ms;   /* when a confirmation is due; 0: nothing to confirm */
     int64_t wakes_at_ms; /* the thread looks again then at the latest */
@@ -37,8 +38,10 @@ struct broker_link {
 
 void link_lock(struct broker_link *link);
 void link_unlock(struct broker_link *link);
-/* With the lock: the link's thread has something to do. */
+/* The link's thread has something to do. */
 void link_wake(struct broker_link *link);
+/* With the lock: one more frame may be under way. Frames grow while the broker is busy. */
+bool link_may_send(const struct broker_link *link);
 /* With the lock, which is given up meanwhile; the time is monotonic. */
 void link_wait(struct broker_link *link, pthread_cond_t *cond, int64_t until_ms);
 

@@ -11,6 +11,7 @@
 #include "mailbox.h"
 #include "push/pusher.h"
 #include "runtime.h"
+#include "thread.h"
 
 #define RETRY_WAIT_MS 100
 #define IDLE_WAIT_MS  1000
@@ -215,14 +216,14 @@ enum status clerk_start(struct clerk *clerk)
     return STATUS_OK;
 }
 
-void clerk_stop(struct clerk *clerk)
+bool clerk_stop(struct clerk *clerk, int64_t deadline_ms)
 {
     if (!clerk->is_started)
-        return;
+        return true;
     atomic_store(&clerk->is_stopping, true);
     mailbox_close(&clerk->mailbox);
-    (void)pthread_join(clerk->thread, NULL); /* ours, joined once */
-    clerk->is_started = false;
+    clerk->is_started = !thread_join(clerk->thread, deadline_ms);
+    return !clerk->is_started;
 }
 
 void clerk_free(struct clerk *clerk)

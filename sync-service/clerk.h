@@ -19,8 +19,8 @@ struct clerk_options {
 };
 MUST_CHECK enum status clerk_new(const struct clerk_options *options, struct clerk **ret_clerk);
 MUST_CHECK enum status clerk_start(struct clerk *clerk);
-/* Does what it was told so far, unless the database is away, and ends. */
-void clerk_stop(struct clerk *clerk);
+/* Does what it was told so far, unless the database is away, and ends. False: it has not ended by then (monotonic). */
+bool clerk_stop(struct clerk *clerk, int64_t deadline_ms);
 void clerk_free(struct clerk *clerk); /* NULL is allowed */
 
 /* Any thread. Dropped when too much waits: nothing of it is promised but the revocations, which are never dropped. */

@@ -21,6 +21,13 @@ int64_t clock_steady_ms(void)
     return clock_monotonic_ms() + offset_ms;
 }
 
+int64_t clock_monotonic_us(void)
+{
+    struct timespec now;
+    (void)clock_gettime(CLOCK_MONOTONIC, &now); /* cannot fail */
+    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
 int64_t clock_monotonic_ms(void)
 {
     return read_ms(CLOCK_MONOTONIC);

@@ -1,5 +1,6 @@
 #define _GNU_SOURCE /* asprintf */
 #include "config.h"
+#include <arpa/inet.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stddef.h>
@@ -8,9 +9,9 @@
 #include <unistd.h>
 #include "runtime.h"
 
-enum kind { KIND_TEXT, KIND_SECRET_TEXT, KIND_PATH, KIND_NUMBER, KIND_LEVEL, KIND_CHOICE };
+enum kind { KIND_TEXT, KIND_SECRET_TEXT, KIND_PATH, KIND_ADDRESS, KIND_NUMBER, KIND_LEVEL, KIND_CHOICE };
 
-struct key {
+struct key { /* NOLINT(clang-analyzer-optin.performance.Padding): the order of reading */
     const char *name;
     enum kind kind;
     size_t at; /* in struct config */
@@ -35,9 +36,12 @@ static const struct key keys[] = {
     {"user", KIND_TEXT, AT(user), "", "", 0, 0, false, "account to become when started as root; empty: stay"},
     {"status_socket", KIND_PATH, AT(status_socket), "run/syncd.sock", "file", 0, 0, false,
      "socket that tells the state in JSON; empty: none"},
+    {"metrics_listen", KIND_ADDRESS, AT(metrics_listen), "127.0.0.1", "address", 0, 0, false,
+     "where /metrics, /healthz and /readyz answer by HTTP, without password: loopback, or a network of yours"},
+    {"metrics_port", KIND_NUMBER, AT(metrics_port), "0", "port", 0, 65535, false, "of that; 0: switched off"},
     {"log_level", KIND_LEVEL, AT(log_level), "info", "", 0, 0, true, "error, warning, notice, info or debug"},
     {"shards", KIND_NUMBER, AT(shards), "0", "threads", 0, RUNTIME_SHARDS_MAX, false,
-     "threads that own the conversations; 0: one per processor, up to 4"},
+     "threads that own the conversations; 0: one for every four processors, up to 4"},
     {"rpc_workers", KIND_NUMBER, AT(rpc_workers), "2", "threads", 1, RUNTIME_RPC_WORKERS_MAX, false,
      "threads that answer requests"},
     {"window_items", KIND_NUMBER, AT(window_items), "256", "items", 1, 10000, false,
@@ -60,12 +64,13 @@ static const struct key keys[] = {
     {"push_content", KIND_CHOICE, AT(push.content), "wake", "wake|sender|full", 0, 0, false,
      "what a push notification tells: nothing, from whom, or the text as well (never of what is sealed)"},
     {"push_grace_ms", KIND_NUMBER, AT(push.grace_ms), "3000", "ms", 0, 600000, false,
-     "a device is woken when none of its user's devices has a message for so long"},
+     "a device is woken when none of its user's devices has a message for so long; well above flush_after_ms"},
     {"push_ttl_s", KIND_NUMBER, AT(push.ttl_s), "86400", "s", 60, 2419200, false,
      "a wake-up that could not be delivered for so long is of no use"},
     {"push_timeout_ms", KIND_NUMBER, AT(push.timeout_ms), "10000", "ms", 100, 60000, false,
      "longest wait for a provider's answer"},
-    {"push_parallel", KIND_NUMBER, AT(push.parallel), "64", "requests", 1, 256, false, "under way at once, per provider"},
+    {"push_parallel", KIND_NUMBER, AT(push.parallel), "64", "requests", 1, 256, false,
+     "under way at once, per provider"},
     {"push_ca_file", KIND_PATH, AT(push.ca_file), "", "file", 0, 0, false,
      "certificates that sign the providers'; empty: the system's"},
     {"push_allow_private_addresses", KIND_CHOICE, AT(push.allow_private_addresses), "no", "no|yes", 0, 0, false,
@@ -73,12 +78,13 @@ static const struct key keys[] = {
     {"push_apns_key_file", KIND_PATH, AT(push.apns_key_file), "", "file", 0, 0, false,
      "Apple's signing key (.p8); empty: no APNs. Keys are read again on SIGHUP"},
     {"push_apns_key_id", KIND_TEXT, AT(push.apns_key_id), "", "", 0, 0, false, "of that key, 10 characters"},
-    {"push_apns_team_id", KIND_TEXT, AT(push.apns_team_id), "", "", 0, 0, false, "of the Apple developer team, 10 characters"},
+    {"push_apns_team_id", KIND_TEXT, AT(push.apns_team_id), "", "", 0, 0, false,
+     "of the Apple developer team, 10 characters"},
     {"push_apns_topics", KIND_TEXT, AT(push.apns_topics), "", "list", 0, 0, false,
      "bundle ids of the apps, separated by commas; the first is a device's that names none"},
     {"push_apns_url", KIND_TEXT, AT(push.apns_url), "https://api.push.apple.com", "", 0, 0, false, "where APNs is"},
-    {"push_apns_sandbox_url", KIND_TEXT, AT(push.apns_sandbox_url), "https://api.sandbox.push.apple.com", "", 0, 0, false,
-     "and for development builds"},
+    {"push_apns_sandbox_url", KIND_TEXT, AT(push.apns_sandbox_url), "https://api.sandbox.push.apple.com", "", 0, 0,
+     false, "and for development builds"},
     {"push_fcm_account_file", KIND_PATH, AT(push.fcm_account_file), "", "file", 0, 0, false,
      "key of a Google service account (JSON); empty: no FCM"},
     {"push_fcm_url", KIND_TEXT, AT(push.fcm_url), "https://fcm.googleapis.com", "", 0, 0, false, "where FCM is"},
@@ -97,17 +103,17 @@ static const char *const levels[] = {"error", "warning", "notice", "info", "debu
 
 static bool is_text(enum kind kind)
 {
-    return kind == KIND_TEXT || kind == KIND_SECRET_TEXT || kind == KIND_PATH;
+    return kind == KIND_TEXT || kind == KIND_SECRET_TEXT || kind == KIND_PATH || kind == KIND_ADDRESS;
 }
 
 static char **text_at(const struct config *config, const struct key *key)
 {
-    return (char **)((char *)(uintptr_t)config + key->at);
+    return (char **)(void *)((const char *)config + key->at);
 }
 
 static int64_t *number_at(const struct config *config, const struct key *key)
 {
-    return (int64_t *)((char *)(uintptr_t)config + key->at);
+    return (int64_t *)(void *)((const char *)config + key->at);
 }
 
 static char *text_copy(struct slice text)
@@ -181,6 +187,17 @@ static char *path_make(struct slice text, const char *folder)
     return path;
 }
 
+static bool is_address(struct slice text)
+{
+    char copy[INET6_ADDRSTRLEN];
+    unsigned char address[sizeof(struct in6_addr)];
+    if (text.len >= sizeof copy)
+        return false;
+    memcpy(copy, text.at, text.len);
+    copy[text.len] = '\0';
+    return inet_pton(AF_INET, copy, address) == 1 || inet_pton(AF_INET6, copy, address) == 1;
+}
+
 static enum status key_set(struct config *config, const struct key *key, struct slice value, const char *folder)
 {
     if (key->kind == KIND_NUMBER)
@@ -189,6 +206,8 @@ static enum status key_set(struct config *config, const struct key *key, struct 
         return level_parse(value, number_at(config, key)) ? STATUS_OK : STATUS_MALFORMED;
     if (key->kind == KIND_CHOICE)
         return choice_parse(key, value, number_at(config, key)) ? STATUS_OK : STATUS_MALFORMED;
+    if (key->kind == KIND_ADDRESS && !is_address(value))
+        return STATUS_MALFORMED;
     char *text = key->kind == KIND_PATH ? path_make(value, folder) : text_copy(value);
     if (text == NULL)
         return STATUS_NO_MEMORY;
@@ -262,6 +281,8 @@ static enum status key_line(struct config *config, struct slice line, const char
     if (status == STATUS_MALFORMED && key->kind == KIND_NUMBER)
         (void)snprintf(error->text, sizeof error->text, "%s: expected a number from %" PRId64 " to %" PRId64 " (%s)",
                        key->name, key->min, key->max, key->unit);
+    else if (status == STATUS_MALFORMED && key->kind == KIND_ADDRESS)
+        (void)snprintf(error->text, sizeof error->text, "%s: expected a numeric IPv4 or IPv6 address", key->name);
     else if (status == STATUS_MALFORMED && key->kind == KIND_CHOICE)
         (void)snprintf(error->text, sizeof error->text, "%s: expected one of %s", key->name, key->unit);
     else if (status != STATUS_OK)

@@ -17,6 +17,8 @@ struct config {
     char *name;
     char *user;
     char *status_socket;
+    char *metrics_listen;
+    int64_t metrics_port; /* 0: none */
     int64_t log_level;
     int64_t shards;
     int64_t rpc_workers;

@@ -8,7 +8,7 @@ enum status courier_init(struct courier *courier, struct broker_link *const link
     memset(courier, 0, sizeof *courier);
     courier->links = links;
     courier->links_len = links_len;
-    courier->sessions = malloc(RUNTIME_DELIVER_SESSIONS * sizeof(uint32_t));
+    courier->sessions = malloc((size_t)RUNTIME_DELIVER_SESSIONS * 4);
     for (size_t i = 0; i < links_len; i++) {
         courier->parcels[i] = malloc(sizeof *courier->parcels[i]);
         if (courier->parcels[i] == NULL || courier->sessions == NULL) {

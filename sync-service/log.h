@@ -39,16 +39,20 @@ void log_fields(enum log_level level, const char *part, const char *what, const 
     {                                                                                                                  \
         name, LOG_FIELD_INT, {0, 0}, (int64_t)(value)                                                                  \
     }
+#define LOG_END                                                                                                        \
+    {                                                                                                                  \
+        0, LOG_FIELD_END, {0, 0}, 0                                                                                    \
+    }
+/* The list begins with an empty field, so that it may have no other. */
 #define log_line(level, part, what, ...)                                                                               \
     do {                                                                                                               \
         if (log_is_on(level))                                                                                          \
-            log_fields(level, part, what,                                                                              \
-                       (const struct log_field[]){__VA_ARGS__ __VA_OPT__(, ){0, LOG_FIELD_END, {0, 0}, 0}});           \
+            log_fields(level, part, what, (const struct log_field[]){LOG_INT(0, 0), ##__VA_ARGS__, LOG_END} + 1);      \
     } while (0)
-#define log_error(part, what, ...)   log_line(LOG_LEVEL_ERROR, part, what __VA_OPT__(, ) __VA_ARGS__)
-#define log_warning(part, what, ...) log_line(LOG_LEVEL_WARNING, part, what __VA_OPT__(, ) __VA_ARGS__)
-#define log_notice(part, what, ...)  log_line(LOG_LEVEL_NOTICE, part, what __VA_OPT__(, ) __VA_ARGS__)
-#define log_info(part, what, ...)    log_line(LOG_LEVEL_INFO, part, what __VA_OPT__(, ) __VA_ARGS__)
-#define log_debug(part, what, ...)   log_line(LOG_LEVEL_DEBUG, part, what __VA_OPT__(, ) __VA_ARGS__)
+#define log_error(part, what, ...)   log_line(LOG_LEVEL_ERROR, part, what, ##__VA_ARGS__)
+#define log_warning(part, what, ...) log_line(LOG_LEVEL_WARNING, part, what, ##__VA_ARGS__)
+#define log_notice(part, what, ...)  log_line(LOG_LEVEL_NOTICE, part, what, ##__VA_ARGS__)
+#define log_info(part, what, ...)    log_line(LOG_LEVEL_INFO, part, what, ##__VA_ARGS__)
+#define log_debug(part, what, ...)   log_line(LOG_LEVEL_DEBUG, part, what, ##__VA_ARGS__)
 
 #endif

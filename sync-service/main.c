@@ -13,6 +13,7 @@
 #include <unistd.h>
 #include "clock.h"
 #include "runtime.h"
+#include "scrape/http.h"
 #include "service.h"
 #include "status_socket.h"
 #include "systemd.h"
@@ -183,6 +184,21 @@ static void run(struct service *service, struct config *config, const char *path
     }
 }
 
+/* Nobody's messages depend on being watched: without it the service goes on. */
+static struct http *watch_start(const struct config *config, struct service *service)
+{
+    struct http *http = NULL;
+    if (config->metrics_port == 0)
+        return NULL;
+    if (http_start(config->metrics_listen, config->metrics_port, service, &http) == STATUS_OK)
+        log_notice("main", "metrics", LOG_TEXT("address", config->metrics_listen),
+                   LOG_INT("port", config->metrics_port));
+    else
+        log_error("main", "no-metrics", LOG_TEXT("address", config->metrics_listen),
+                  LOG_INT("port", config->metrics_port), LOG_TEXT("why", strerror(errno)));
+    return http;
+}
+
 static int serve(struct config *config, const char *path)
 {
     struct status_socket status = {.fd = -1};
@@ -201,9 +217,11 @@ static int serve(struct config *config, const char *path)
         status_socket_close(&status);
         return 1;
     }
+    struct http *http = watch_start(config, service);
     run(service, config, path, signals, &status);
     log_notice("main", "stopping");
     systemd_notify("STOPPING=1");
+    http_stop(http);
     bool is_finished = service_stop(service);
     status_socket_close(&status);
     (void)close(signals);

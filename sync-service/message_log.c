@@ -3,6 +3,7 @@
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
+#include "clock.h"
 #include "log.h"
 #include "metrics.h"
 
@@ -128,6 +129,16 @@ bool message_log_is_up(const struct message_log *log)
     return log->state == LOG_UP && !log->is_failed;
 }
 
+int64_t message_log_waiting_ms(const struct message_log *log)
+{
+    return log->first == NULL ? 0 : (clock_monotonic_us() - log->first->asked_us) / 1000;
+}
+
+const struct message_log_metrics *message_log_metrics(const struct message_log *log)
+{
+    return &log->metrics;
+}
+
 void message_log_fail(struct message_log *log, const char *why)
 {
     /* while it is away, each further try is of no interest */
@@ -228,6 +239,7 @@ void query_send(struct message_log *log, struct query *query)
     _Static_assert(sizeof names / sizeof names[0] == QUERY_KINDS, "a name for each statement");
     *log->last = query; /* also when it cannot be sent: then it is forgotten with the rest */
     log->last = &query->next;
+    query->asked_us = clock_monotonic_us();
     int sent;
     if (query->kind == QUERY_PREPARE) {
         sent = PQsendPrepare(log->conn, names[query->tag], query_statements[query->tag], 0, NULL);

@@ -10,6 +10,7 @@
  * core_on_database_back once the connection stands again. The owner's thread only.
  */
 #include "core/core.h"
+#include "histogram.h"
 
 struct message_log;
 
@@ -17,8 +18,8 @@ struct message_log_options {
     const char *database; /* conninfo or URI */
     const char *name;     /* of the application, for pg_stat_activity */
     uint32_t shard, shards;
-    /* NULL: nobody wants to know. These were committed (some of their items at least, after a careful append); borrowed. */
-    void (*on_appended)(void *ctx, const struct core_append_group groups[], size_t len);
+    /* These were committed (some of their items at least, after a careful append), and it took so long; borrowed. */
+    void (*on_appended)(void *ctx, const struct core_append_group groups[], size_t len, uint64_t took_us);
     void *ctx;
 };
 
@@ -38,6 +39,8 @@ int64_t message_log_due_ms(const struct message_log *log);
 void message_log_step(struct message_log *log, int64_t now_ms);
 void message_log_flush(struct message_log *log);
 bool message_log_is_up(const struct message_log *log);
+/* How long the oldest question has waited for its answer; 0: none is under way. */
+int64_t message_log_waiting_ms(const struct message_log *log);
 /* Treat the connection as lost: notifications were missed, everything is to be looked at again. */
 void message_log_start_over(struct message_log *log, int64_t now_ms);
 
@@ -48,4 +51,11 @@ void message_log_page(struct message_log *log, const struct core_page_request *r
 void message_log_senders(struct message_log *log, const struct core_senders_request *request);
 void message_log_scan(struct message_log *log, uint64_t scan, const int64_t device_ids[], size_t len);
 void message_log_marks(struct message_log *log, const struct core_mark_batch *batch);
+
+/* Counted by the owner's thread; any thread may look. */
+struct message_log_metrics {
+    struct histogram append_items, append_us; /* of a batch that was answered; from asking to the answer */
+    _Atomic uint64_t append_failures;         /* batches that were not: they are asked again, or item by item */
+};
+const struct message_log_metrics *message_log_metrics(const struct message_log *log);
 #endif

@@ -1,5 +1,6 @@
 #include <stdlib.h>
 #include <string.h>
+#include "clock.h"
 #include "log.h"
 #include "message_log_state.h"
 #include "pg_status.h"
@@ -254,8 +255,14 @@ static void appended(struct message_log *log, const struct query *query, enum st
     if (status == STATUS_NOT_FOUND || status == STATUS_TOO_LARGE)
         status = STATUS_INTERNAL; /* nothing that the core knows */
     core_on_appended(log->core, log->now_ms, query->tag, status, answers, status == STATUS_OK ? query->items_len : 0);
-    if (status == STATUS_OK && log->options.on_appended != NULL)
-        log->options.on_appended(log->options.ctx, query->groups, query->len);
+    if (status != STATUS_OK) {
+        count_up(&log->metrics.append_failures, 1);
+        return;
+    }
+    uint64_t took_us = (uint64_t)(clock_monotonic_us() - query->asked_us);
+    histogram_add(&log->metrics.append_items, &histogram_items, query->items_len);
+    histogram_add(&log->metrics.append_us, &histogram_us, took_us);
+    log->options.on_appended(log->options.ctx, query->groups, query->len, took_us);
 }
 
 /* ---- pages and senders: rows come ordered by request ---- */

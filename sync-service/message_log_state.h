@@ -35,6 +35,7 @@ struct gathered {
 struct query {
     struct query *next;
     enum query_kind kind;
+    int64_t asked_us;
     uint64_t tag; /* batch or scan; PREPARE: the statement */
     struct gathered *gathered;
     PGresult *result; /* as far as it has come */
@@ -72,6 +73,7 @@ struct message_log {
     /* for answers */
     struct core_append_answer *answers;
     size_t answers_size;
+    struct message_log_metrics metrics;
 };
 
 /* A question with room for `len` copies of `item_bytes` behind it; NULL: no memory, and the log has failed. */

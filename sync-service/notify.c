@@ -9,6 +9,7 @@
 #include "clock.h"
 #include "database.h"
 #include "log.h"
+#include "thread.h"
 
 #define RETRY_WAIT_MS 50
 #define PING_EVERY_MS 10000 /* a connection that died in silence is found out */
@@ -124,16 +125,16 @@ enum status notify_start(struct notify *notify)
     return STATUS_OK;
 }
 
-void notify_stop(struct notify *notify)
+bool notify_stop(struct notify *notify, int64_t deadline_ms)
 {
     if (!notify->is_started)
-        return;
+        return true;
     uint64_t one = 1;
     atomic_store(&notify->is_stopping, true);
     ssize_t written = write(notify->stop_fd, &one, sizeof one);
-    (void)written;                            /* an eventfd takes its first byte */
-    (void)pthread_join(notify->thread, NULL); /* ours, joined once */
-    notify->is_started = false;
+    (void)written; /* an eventfd takes its first byte */
+    notify->is_started = !thread_join(notify->thread, deadline_ms);
+    return !notify->is_started;
 }
 
 void notify_free(struct notify *notify)

@@ -18,7 +18,8 @@ struct notify_options {
 };
 MUST_CHECK enum status notify_new(const struct notify_options *options, struct notify **ret_notify);
 MUST_CHECK enum status notify_start(struct notify *notify);
-void notify_stop(struct notify *notify);
+/* False: it has not ended by then (monotonic). */
+bool notify_stop(struct notify *notify, int64_t deadline_ms);
 void notify_free(struct notify *notify); /* NULL is allowed */
 /* Any thread: whether it is listening now. */
 bool notify_is_up(const struct notify *notify);

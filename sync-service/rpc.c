@@ -14,10 +14,12 @@
 #include "rpc_pace.h"
 #include "runtime.h"
 #include "shard.h"
+#include "thread.h"
 
 #define RETRY_WAIT_MS       100
 #define IDLE_WAIT_MS        1000
 #define OVERLOADED_RETRY_MS 2000
+#define ERROR_ANSWER        "{\"error\""               /* how jsonb prints it */
 #define ANSWER_BYTES_MAX    (LIMIT_FRAME_BYTES - 4096) /* fits a frame with its topic and correlation */
 
 struct rpc_letter {
@@ -39,6 +41,8 @@ struct worker {
     struct courier courier;
     struct barrier barrier;
     struct pace pace;
+    struct histogram took_us;
+    _Atomic uint64_t errors;
     pthread_t thread;
     bool is_started;
     atomic_bool is_stopping;
@@ -99,6 +103,7 @@ static struct rpc_request request_read(const struct rpc_letter *letter)
 static void refuse(struct worker *worker, const struct rpc_request *request, const char *code, const char *message,
                    int64_t retry_after_ms)
 {
+    count_up(&worker->errors, 1);
     metrics_add(&metrics.rpcs_refused, 1);
     answer_rpc_error(&worker->courier, request->session, request->id, request->correlation, code, message,
                      retry_after_ms);
@@ -252,6 +257,8 @@ static void serve(struct worker *worker, const struct rpc_request *request)
     struct slice answer = {NULL, 0};
     if (status == STATUS_OK) {
         answer = (struct slice){PQgetvalue(result, 0, 0), (size_t)PQgetlength(result, 0, 0)};
+        if (strncmp(answer.at, ERROR_ANSWER, strlen(ERROR_ANSWER)) == 0)
+            count_up(&worker->errors, 1);
         if (slice_equal(request->method, SLICE("history")))
             status = history(worker, request, answer);
     }
@@ -267,9 +274,11 @@ static void serve(struct worker *worker, const struct rpc_request *request)
 static void serve_and_tell(struct worker *worker, const struct rpc_letter *letter)
 {
     struct rpc_request request = request_read(letter);
+    int64_t began_us = clock_monotonic_us();
     courier_set_life(&worker->courier, request.token.link, request.life);
     serve(worker, &request);
     courier_flush_done(&worker->courier, &request.token, 1);
+    histogram_add(&worker->took_us, &histogram_us, (uint64_t)(clock_monotonic_us() - began_us));
 }
 
 /* A new request: now, or when its device has its turn again. */
@@ -346,17 +355,19 @@ enum status rpc_start(struct rpc *rpc)
     return STATUS_OK;
 }
 
-void rpc_stop(struct rpc *rpc)
+bool rpc_stop(struct rpc *rpc, int64_t deadline_ms)
 {
+    bool has_ended = true;
     for (uint32_t i = 0; i < rpc->options.workers; i++) {
         atomic_store(&rpc->workers[i].is_stopping, true);
         mailbox_close(&rpc->workers[i].mailbox);
     }
-    for (uint32_t i = 0; i < rpc->options.workers; i++)
-        if (rpc->workers[i].is_started) {
-            (void)pthread_join(rpc->workers[i].thread, NULL); /* ours, joined once */
-            rpc->workers[i].is_started = false;
-        }
+    for (uint32_t i = 0; i < rpc->options.workers; i++) {
+        if (rpc->workers[i].is_started)
+            rpc->workers[i].is_started = !thread_join(rpc->workers[i].thread, deadline_ms);
+        has_ended &= !rpc->workers[i].is_started;
+    }
+    return has_ended;
 }
 
 void rpc_free(struct rpc *rpc)
@@ -370,4 +381,15 @@ void rpc_free(struct rpc *rpc)
         mailbox_done(&rpc->workers[i].mailbox);
     }
     free(rpc);
+}
+
+void rpc_state(struct rpc *rpc, struct rpc_state *ret_state)
+{
+    *ret_state = (struct rpc_state){0};
+    for (uint32_t i = 0; i < rpc->options.workers; i++) {
+        struct worker *worker = &rpc->workers[i];
+        histogram_sum_up(&worker->took_us, &ret_state->took_us);
+        ret_state->errors += atomic_load_explicit(&worker->errors, memory_order_relaxed);
+        ret_state->waiting_bytes += mailbox_waiting_bytes(&worker->mailbox);
+    }
 }

@@ -6,6 +6,7 @@
  * the database.
  */
 #include "courier.h"
+#include "histogram.h"
 
 struct rpc;
 struct shard;
@@ -19,8 +20,8 @@ struct rpc_options {
 };
 MUST_CHECK enum status rpc_new(const struct rpc_options *options, struct rpc **ret_rpc);
 MUST_CHECK enum status rpc_start(struct rpc *rpc);
-/* Answers what was taken, as long as the database is there, and ends. */
-void rpc_stop(struct rpc *rpc);
+/* Answers what was taken, as long as the database is there, and ends. False: it has not ended by then (monotonic). */
+bool rpc_stop(struct rpc *rpc, int64_t deadline_ms);
 void rpc_free(struct rpc *rpc); /* NULL is allowed */
 
 struct rpc_request {
@@ -32,5 +33,13 @@ struct rpc_request {
 };
 /* The hub. Keeps a copy. False: too many are waiting, or it stops. */
 bool rpc_post(struct rpc *rpc, const struct rpc_request *request);
+
+/* Any thread. */
+struct rpc_state {
+    struct histogram_sum took_us; /* of answering; without waiting for its turn */
+    uint64_t errors;              /* answers that were errors */
+    size_t waiting_bytes;
+};
+void rpc_state(struct rpc *rpc, struct rpc_state *ret_state);
 
 #endif

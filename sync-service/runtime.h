@@ -29,10 +29,15 @@
 #define RUNTIME_CLERK_MAILBOX_BYTES (8 * 1024 * 1024)
 /* sessions of one DELIVER: 16 KiB, which fits a frame beside the longest payload, and keeps the broker's turns short */
 #define RUNTIME_DELIVER_SESSIONS 4096
-#define RUNTIME_RPC_WAIT_MS      5000 /* how long an rpc waits for a database that is away */
-#define RUNTIME_BARRIER_WAIT_MS  1000 /* how long an rpc waits for marks on their way to the database */
-#define RUNTIME_ACK_DELAY_MS     20   /* a confirmation waits this long for a frame that takes it along */
-#define RUNTIME_WELCOME_WAIT_MS  10000
-#define RUNTIME_STALLED_MS       30000 /* a thread that has not turned for so long: the watchdog is not fed */
+#define RUNTIME_RPC_WAIT_MS 5000     /* how long an rpc waits for a database that is away */
+#define RUNTIME_BARRIER_WAIT_MS 1000 /* how long an rpc waits for marks on their way to the database */
+#define RUNTIME_ACK_DELAY_MS 20      /* a confirmation waits this long for a frame that takes it along */
+/* ... and so long when the plugin may be waiting for it with a short frame: the answers to what was taken, which a commit
+ * later take it along, come sooner under load, and frames are as large as batches */
+#define RUNTIME_ACK_WAITED_FOR_MS 2
+#define RUNTIME_WELCOME_WAIT_MS 10000
+#define RUNTIME_STALLED_MS 30000 /* a thread that has not turned for so long: the watchdog is not fed */
+/* a question to the database that waits for so long: a device could not chat now */
+#define RUNTIME_DATABASE_SILENT_MS 5000
 
 #endif

@@ -1,37 +1,16 @@
-#include "service.h"
-#include <cjson/cJSON.h>
+#include "service_state.h"
 #include <poll.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include "clock.h"
-#include "ingest/hub.h"
 #include "metrics.h"
-#include "notify.h"
-#include "push/pusher.h"
-#include "runtime.h"
-#include "version.h"
 
 #define LISTEN_WAIT_MS 10
-#define LISTEN_WAITS   100 /* a database that is away is no reason not to start */
+#define LAST_WAIT_MS   2000 /* for the last steps, when the earlier ones have used up the time */
+#define LISTEN_WAITS   100  /* a database that is away is no reason not to start */
 
 struct metrics metrics;
-
-struct service {
-    const struct config *config;
-    int64_t since_unix_s;
-    struct broker_link *links[RUNTIME_LINKS_MAX];
-    size_t links_len;
-    struct hub *hub;
-    struct shard *shards[RUNTIME_SHARDS_MAX];
-    size_t shards_len;
-    struct rpc *rpc;
-    struct clerk *clerk;
-    struct pusher *pusher; /* NULL: no push provider is configured */
-    struct notify *notify;
-    atomic_bool is_started;
-};
 
 /* ---- notifications go to the shard whose conversation it is, or to the hub ---- */
 static void conversation_changed(void *ctx, struct slice conversation)
@@ -105,8 +84,10 @@ static size_t shards_wanted(const struct config *config)
 {
     if (config->shards > 0)
         return (size_t)config->shards;
+    /* One keeps up with several brokers. Measured on two processors: with a second one batches are half as large, which
+     * costs PostgreSQL and the service a fifth each, and every idle device 480 bytes more. */
     long processors = sysconf(_SC_NPROCESSORS_ONLN);
-    return processors < 1 ? 1 : processors > 4 ? 4 : (size_t)processors;
+    return processors <= 4 ? 1 : processors > 12 ? 4 : (size_t)(processors + 3) / 4;
 }
 
 static enum status pusher_make(struct service *service)
@@ -139,8 +120,9 @@ static enum status shards_make(struct service *service)
     for (size_t i = 0; i < wanted; i++) {
         options.index = (uint32_t)i;
         options.notes = pusher_notes_new(service->pusher);
-        enum status status = service->pusher != NULL && options.notes == NULL ? STATUS_NO_MEMORY
-                                                                              : shard_new(&options, &service->shards[i]);
+        enum status status = service->pusher != NULL && options.notes == NULL
+                                 ? STATUS_NO_MEMORY
+                                 : shard_new(&options, &service->shards[i]);
         if (status != STATUS_OK)
             return status;
         service->shards_len++;
@@ -269,151 +251,28 @@ static void free_all(struct service *service)
 bool service_stop(struct service *service)
 {
     int64_t deadline_ms = clock_monotonic_ms() + service->config->stop_after_ms;
-    bool is_finished = true;
-    if (service->notify != NULL)
-        notify_stop(service->notify);
+    bool has_ended = true, is_finished = true;
     hub_stop_taking(service->hub);
-    if (service->rpc != NULL)
-        rpc_stop(service->rpc);
     for (size_t i = 0; i < service->shards_len; i++)
-        shard_stop(service->shards[i], deadline_ms);
+        shard_stop(service->shards[i], deadline_ms); /* from here on nobody waits for room in a shard's mailbox */
+    if (service->notify != NULL)
+        has_ended &= notify_stop(service->notify, deadline_ms);
+    if (service->rpc != NULL)
+        has_ended &= rpc_stop(service->rpc, deadline_ms);
     for (size_t i = 0; i < service->shards_len; i++)
         is_finished &= shard_join(service->shards[i]);
-    hub_stop(service->hub);
+    has_ended &= hub_stop(service->hub, deadline_ms + LAST_WAIT_MS);
     if (service->clerk != NULL)
-        clerk_stop(service->clerk);
-    pusher_stop(service->pusher);
+        has_ended &= clerk_stop(service->clerk, deadline_ms + LAST_WAIT_MS);
+    has_ended &= pusher_stop(service->pusher, deadline_ms + LAST_WAIT_MS);
     for (size_t i = 0; i < service->links_len; i++)
-        is_finished &= broker_link_stop(service->links[i], deadline_ms);
-    free_all(service);
-    return is_finished;
-}
-
-/* ---- what it is like ---- */
-static bool is_database_up(struct service *service)
-{
-    bool is_up = notify_is_up(service->notify);
-    for (size_t i = 0; i < service->shards_len && is_up; i++) {
-        struct shard_state state;
-        shard_state(service->shards[i], &state);
-        is_up = state.is_database_up;
-    }
-    return is_up;
+        is_finished &= broker_link_stop(service->links[i], deadline_ms + LAST_WAIT_MS);
+    if (has_ended) /* who hangs in a question still uses it; the process ends anyway */
+        free_all(service);
+    return is_finished && has_ended;
 }
 
 void service_reload(struct service *service)
 {
     pusher_reload(service->pusher);
-}
-
-bool service_is_ready(struct service *service)
-{
-    bool has_link = false;
-    for (size_t i = 0; i < service->links_len; i++) {
-        struct broker_link_state state;
-        broker_link_state(service->links[i], &state);
-        has_link |= state.is_up;
-    }
-    return has_link && is_database_up(service);
-}
-
-bool service_is_alive(struct service *service)
-{
-    int64_t since_ms = clock_steady_ms() - RUNTIME_STALLED_MS;
-    for (size_t i = 0; i < service->shards_len; i++) {
-        struct shard_state state;
-        shard_state(service->shards[i], &state);
-        if (state.turned_at_ms < since_ms)
-            return false;
-    }
-    return true;
-}
-
-static cJSON *links_json(struct service *service)
-{
-    cJSON *links = cJSON_CreateArray();
-    for (size_t i = 0; i < service->links_len; i++) {
-        struct broker_link_state state;
-        broker_link_state(service->links[i], &state);
-        cJSON *link = cJSON_CreateObject();
-        char boot[20];
-        (void)snprintf(boot, sizeof boot, "%016llx", (unsigned long long)state.boot);
-        (void)cJSON_AddStringToObject(link, "uri", broker_link_uri(service->links[i]));
-        (void)cJSON_AddBoolToObject(link, "up", state.is_up);
-        (void)cJSON_AddStringToObject(link, "boot", boot);
-        (void)cJSON_AddNumberToObject(link, "journal_backlog", (double)state.records_waiting);
-        (void)cJSON_AddNumberToObject(link, "frames_taken", (double)state.frames_taken);
-        (void)cJSON_AddNumberToObject(link, "frames_sent", (double)state.frames_sent);
-        (void)cJSON_AddNumberToObject(link, "outbox_bytes", (double)state.outbox_bytes);
-        (void)cJSON_AddItemToArray(links, link);
-    }
-    return links;
-}
-
-static void add_counters(cJSON *object)
-{
-    const struct {
-        const char *name;
-        _Atomic uint64_t *counter;
-    } counters[] = {
-        {"frames_taken", &metrics.frames_taken},
-        {"records_taken", &metrics.records_taken},
-        {"records_refused", &metrics.records_refused},
-        {"frames_sent", &metrics.frames_sent},
-        {"ops_sent", &metrics.ops_sent},
-        {"bytes_sent", &metrics.bytes_sent},
-        {"ops_dropped", &metrics.ops_dropped},
-        {"database_losses", &metrics.database_losses},
-        {"rpcs", &metrics.rpcs},
-        {"rpcs_refused", &metrics.rpcs_refused},
-    };
-    cJSON *totals = cJSON_AddObjectToObject(object, "counters");
-    for (size_t i = 0; i < sizeof counters / sizeof counters[0]; i++)
-        (void)cJSON_AddNumberToObject(totals, counters[i].name, (double)atomic_load(counters[i].counter));
-}
-
-size_t service_status(struct service *service, char *buf, size_t buf_size)
-{
-    struct core_stats sum = {0};
-    for (size_t i = 0; i < service->shards_len; i++) {
-        struct shard_state state;
-        shard_state(service->shards[i], &state);
-        sum.pending_items += state.stats.pending_items;
-        sum.behind += state.stats.behind;
-        sum.conversations += state.stats.conversations;
-        sum.outstanding += state.stats.outstanding;
-        sum.appended += state.stats.appended;
-        sum.duplicates += state.stats.duplicates;
-        sum.pushed += state.stats.pushed;
-        sum.redelivered += state.stats.redelivered;
-    }
-    struct hub_state hub;
-    hub_state(service->hub, &hub);
-    cJSON *object = cJSON_CreateObject();
-    (void)cJSON_AddStringToObject(object, "version", GNATTER_VERSION);
-    (void)cJSON_AddNumberToObject(object, "pid", getpid());
-    (void)cJSON_AddNumberToObject(object, "since", (double)service->since_unix_s);
-    (void)cJSON_AddBoolToObject(object, "database", is_database_up(service));
-    (void)cJSON_AddItemToObject(object, "links", links_json(service));
-    (void)cJSON_AddNumberToObject(object, "shards", (double)service->shards_len);
-    (void)cJSON_AddNumberToObject(object, "sessions", (double)hub.sessions);
-    (void)cJSON_AddNumberToObject(object, "live", (double)hub.ready);
-    (void)cJSON_AddNumberToObject(object, "pending", (double)sum.pending_items);
-    (void)cJSON_AddNumberToObject(object, "behind", (double)sum.behind);
-    (void)cJSON_AddNumberToObject(object, "conversations", (double)sum.conversations);
-    (void)cJSON_AddNumberToObject(object, "outstanding", (double)sum.outstanding);
-    (void)cJSON_AddNumberToObject(object, "appended", (double)sum.appended);
-    (void)cJSON_AddNumberToObject(object, "duplicates", (double)sum.duplicates);
-    (void)cJSON_AddNumberToObject(object, "pushed", (double)sum.pushed);
-    (void)cJSON_AddNumberToObject(object, "redelivered", (double)sum.redelivered);
-    add_counters(object);
-    if (service->pusher != NULL)
-        (void)cJSON_AddItemToObject(object, "push", pusher_json(service->pusher));
-    size_t len = 0;
-    if (cJSON_PrintPreallocated(object, buf, (int)buf_size - 8, false)) {
-        len = strlen(buf);
-        buf[len++] = '\n';
-    }
-    cJSON_Delete(object);
-    return len;
 }

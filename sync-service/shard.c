@@ -12,6 +12,7 @@
 
 #define IDLE_WAIT_MS      1000 /* the longest wait: the watchdog wants to see the thread move */
 #define STATS_EVERY_MS    250
+#define BUSY_EVERY_MS     1000
 #define CONGESTED_WAIT_MS 100
 
 struct caught_up {
@@ -40,9 +41,11 @@ struct shard {
     size_t caught_up_len, caught_up_size;
     struct waiting_barrier *barriers;
     size_t barriers_len, barriers_size;
-    int64_t stats_at_ms;
-    pthread_mutex_t state_lock;
+    int64_t stats_at_ms, busy_at_ms;
+    struct busy busy;
+    pthread_mutex_t state_lock; /* the rest */
     struct shard_state state;
+    struct shard_busy busy_state;
 };
 
 /* An array of the shard's own, grown. The process cannot go on without memory for what it has promised: abort, and what
@@ -120,10 +123,11 @@ static void port_log(void *ctx, int level, const char *what, struct slice about)
     log_line(known, "core", what, LOG_SLICE("about", about));
 }
 
-static void note_appended(void *ctx, const struct core_append_group groups[], size_t len)
+static void note_appended(void *ctx, const struct core_append_group groups[], size_t len, uint64_t took_us)
 {
     struct shard *shard = ctx;
-    for (size_t i = 0; i < len; i++)
+    busy_note(&shard->busy, groups, len, took_us);
+    for (size_t i = 0; i < len && shard->options.notes != NULL; i++)
         push_note(shard->options.notes, groups[i].conversation_id, shard->now_ms);
 }
 
@@ -227,14 +231,41 @@ static void hand_on(struct shard *shard)
     shard->caught_up_len = 0;
 }
 
+static void name_rows(const struct shard *shard, struct busy_row rows[], size_t len)
+{
+    for (size_t i = 0; i < len; i++) {
+        struct slice name = core_conversation_name(shard->core, rows[i].conversation_id);
+        if (name.len > 0 && name.len < sizeof rows[i].conversation)
+            memcpy(rows[i].conversation, name.at, name.len); /* the rest is zero */
+    }
+}
+
+static void note_busy(struct shard *shard, int64_t now_ms)
+{
+    struct shard_busy fresh = {0};
+    if (now_ms < shard->busy_at_ms)
+        return;
+    shard->busy_at_ms = now_ms + BUSY_EVERY_MS;
+    busy_fade(&shard->busy, now_ms);
+    fresh.busiest_len = busy_busiest(&shard->busy, fresh.busiest);
+    fresh.slowest_len = busy_slowest(&shard->busy, fresh.slowest);
+    name_rows(shard, fresh.busiest, fresh.busiest_len);
+    name_rows(shard, fresh.slowest, fresh.slowest_len);
+    (void)pthread_mutex_lock(&shard->state_lock);
+    shard->busy_state = fresh;
+    (void)pthread_mutex_unlock(&shard->state_lock);
+}
+
 static void note_state(struct shard *shard, int64_t now_ms)
 {
+    note_busy(shard, now_ms);
     if (now_ms < shard->stats_at_ms && shard->state.is_database_up == message_log_is_up(shard->log))
         return;
     shard->stats_at_ms = now_ms + STATS_EVERY_MS;
     (void)pthread_mutex_lock(&shard->state_lock);
     shard->state.turned_at_ms = now_ms;
     shard->state.is_database_up = message_log_is_up(shard->log);
+    shard->state.database_wait_ms = message_log_waiting_ms(shard->log);
     core_stats(shard->core, &shard->state.stats);
     (void)pthread_mutex_unlock(&shard->state_lock);
 }
@@ -318,12 +349,8 @@ enum status shard_new(const struct shard_options *options, struct shard **ret_sh
     (void)pthread_mutex_init(&shard->state_lock, NULL);
     const struct core_port port = {shard,     port_deliver, port_done, port_caught_up, port_load, port_append,
                                    port_page, port_senders, port_scan, port_flush,     port_log};
-    const struct message_log_options log = {options->database,
-                                            options->name,
-                                            options->index,
-                                            options->shards,
-                                            options->notes == NULL ? NULL : note_appended,
-                                            shard};
+    const struct message_log_options log = {options->database, options->name, options->index,
+                                            options->shards,   note_appended, shard};
     enum status status = mailbox_init(&shard->mailbox, RUNTIME_SHARD_MAILBOX_BYTES);
     if (status == STATUS_OK)
         status = courier_init(&shard->courier, options->links, options->links_len);
@@ -394,4 +421,16 @@ void shard_state(struct shard *shard, struct shard_state *ret_state)
     *ret_state = shard->state;
     (void)pthread_mutex_unlock(&shard->state_lock);
     ret_state->waiting_bytes = mailbox_waiting_bytes(&shard->mailbox);
+}
+
+const struct message_log_metrics *shard_metrics(const struct shard *shard)
+{
+    return message_log_metrics(shard->log);
+}
+
+void shard_busy(struct shard *shard, struct shard_busy *ret_busy)
+{
+    (void)pthread_mutex_lock(&shard->state_lock);
+    *ret_busy = shard->busy_state;
+    (void)pthread_mutex_unlock(&shard->state_lock);
 }

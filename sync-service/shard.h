@@ -9,7 +9,9 @@
  * which records are done, then who has caught up.
  */
 #include "barrier.h"
+#include "busy.h"
 #include "courier.h"
+#include "message_log.h"
 
 struct shard;
 
@@ -67,9 +69,18 @@ bool shard_post(struct shard *shard, const struct shard_event *event);
 struct shard_state {
     bool is_database_up;
     int64_t turned_at_ms; /* steady: when it last was seen to move */
+    int64_t database_wait_ms; /* how long the oldest question waits for its answer */
     struct core_stats stats;
     size_t waiting_bytes;
 };
 void shard_state(struct shard *shard, struct shard_state *ret_state);
+/* Counts from the start of the process. */
+const struct message_log_metrics *shard_metrics(const struct shard *shard);
+/* Which conversations keep it busy, and which are slow; named. */
+struct shard_busy {
+    struct busy_row busiest[BUSY_ROWS], slowest[BUSY_ROWS];
+    size_t busiest_len, slowest_len;
+};
+void shard_busy(struct shard *shard, struct shard_busy *ret_busy);
 
 #endif

@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 """Runs the suites of `make test`: all of them, or those named. One line each, logs in build/test-logs/.
 
-Each suite is a command that prints TAP or leaves JUnit XML, bounded in time. A suite whose folder or programs are not there
-is left out; one that is there and runs nothing has failed. The last line is the count.
+Each suite is a command that prints TAP or leaves JUnit XML, bounded in time. A suite whose folder or programs are not
+there is left out; one that is there and runs nothing has failed. The last line is the count.
 """
 import argparse
 import os
@@ -67,6 +67,7 @@ SUITES = [
     Suite("system-sanitized", 1200, pytest("tests/system", "system-sanitized", "build/san/bin/gnatter-syncd"), "junit",
           env=SANITIZED_NODE),
     Suite("ws", 400, script("tests/system/ws/run.sh", "ws.test.mjs")),
+    Suite("push", 600, pytest("tests/push"), "junit"),
     Suite("fault", 600, pytest("tests/fault"), "junit"),
     Suite("load", 300, pytest("tests/load"), "junit"),
 ]

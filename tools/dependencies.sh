@@ -20,6 +20,7 @@ check() {
     probe MQTTAsync.h libpaho-mqtt-dev
     probe curl/curl.h libcurl4-openssl-dev
     probe openssl/evp.h libssl-dev
+    probe microhttpd.h libmicrohttpd-dev
     probe postgresql/libpq-fe.h libpq-dev
     [ -z "$missing" ] && return 0
     echo "missing to build: apt-get install$missing   (or: make install-packages, for all of packages.txt)" >&2

@@ -105,6 +105,7 @@ enum result broker_conf_write(const struct node *node, bool limits, bool *ret_ch
         "per_listener_settings false\n"
         "allow_anonymous false\n"
         "set_tcp_nodelay true\n"
+        "allow_duplicate_messages true\n"
         "persistence false\n"
         "max_inflight_messages 1000\n"
         "max_queued_messages 100000\n"

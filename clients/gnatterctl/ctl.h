@@ -21,7 +21,7 @@ struct args {
     const char *database, *listen, *tls_cert, *tls_key, *tls_listen;
     const char *limits;
     bool foreground, plain_exposed;
-    bool if_missing;
+    bool if_missing, once;
     const char *ack;
     int64_t ttl_s;
     int64_t count;
@@ -49,6 +49,7 @@ extern const struct command commands[]; /* ends with name NULL */
 enum result command_init(struct args *args);
 enum result command_up(struct args *args);
 enum result command_down(struct args *args);
+enum result command_top(struct args *args);
 enum result command_reload(struct args *args);
 enum result command_status(struct args *args);
 enum result command_migrate(struct args *args);

@@ -130,6 +130,10 @@ static enum result write_conf(const struct node *node, const struct account *ser
     text = conf_set(text, "service", "link_secret_file", NODE_LINK_SECRET);
     text = conf_set(text, "service", "name", node->conf.name);
     text = conf_set(text, "service", "status_socket", NODE_SYNCD_SOCKET);
+    text = text_format(
+        "%s# a port here, such as 9464, and after a restart Prometheus finds http://127.0.0.1:9464/metrics\n",
+        conf_set(text, "service", "metrics_listen", "127.0.0.1"));
+    text = conf_set(text, "service", "metrics_port", "0");
     if (service->name)
         text = conf_set(text, "service", "user", service->name);
     if (file_write(node->dir_fd, NODE_CONF, text, strlen(text), 0644, (uid_t)-1, (gid_t)-1) != STATUS_OK)

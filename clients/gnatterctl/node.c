@@ -39,6 +39,8 @@ static const struct conf_row {
     TEXT(tls_listen, "0.0.0.0", "address of the TLS listeners"),
     NUMBER(mqtts_port, 8883, 0, 65535, "MQTT over TLS"),
     NUMBER(wss_port, 8084, 0, 65535, "MQTT over WebSocket over TLS"),
+    TEXT(other_brokers, "",
+         "more brokers that the service links to: mqtts://host:8883, ... with this node's link.secret and tokens.pub"),
     NUMBER(max_message_bytes, 65536, 1024, LIMIT_MESSAGE_BYTES_MAX, "largest payload of a message"),
     NUMBER(journal_bytes, 67108864, 1048576, 1099511627776,
            "the broker's journal of what the service has not yet taken"),
@@ -247,7 +249,8 @@ enum result node_save(const struct node *node, bool *ret_changed)
         text = conf_set(text, "node", conf_rows[i].key, conf_value(conf, &conf_rows[i]));
     text = conf_set(text, "service", "database", service_database(conf));
     text = conf_set(text, "service", "links",
-                    text_format("mqtt://%s:%lld", address_to_reach(conf->listen), (long long)conf->mqtt_port));
+                    text_format("mqtt://%s:%lld%s%s", address_to_reach(conf->listen), (long long)conf->mqtt_port,
+                                conf->other_brokers[0] ? ", " : "", conf->other_brokers));
     if (file_update(node->dir_fd, NODE_CONF, text, 0644, ret_changed) != STATUS_OK)
         return fail("cannot write %s/%s: %s", node->dir, NODE_CONF, strerror(errno));
     return DONE;

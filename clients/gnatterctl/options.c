@@ -28,6 +28,7 @@ const struct option_row option_rows[] = {
     {"prefix", OPTION_TEXT, AT(prefix), "TEXT", "their names: TEXT0, TEXT1, ... (default load)"},
     {"device", OPTION_TEXT, AT(device), "NAME", "the name of each one's device (default d)"},
     {"out", OPTION_TEXT, AT(out), "FILE", "file to write (readable by its owner only)"},
+    {"once", OPTION_FLAG, AT(once), NULL, "show it once, after a second"},
     {"owner", OPTION_TEXT, AT(owner), "USER", "the group's owner"},
     {"title", OPTION_TEXT, AT(title), "TEXT", "what people see as the group's name"},
     {"member", OPTION_MEMBERS, AT(members), "USER", "a member; may be repeated"},

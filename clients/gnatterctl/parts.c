@@ -1,6 +1,7 @@
 #include "parts.h"
 #include "broker.h"
 #include "file.h"
+#include "orphan.h"
 #include "output.h"
 #include "postgres.h"
 #include "text.h"
@@ -27,7 +28,7 @@ void parts_read(const struct node *node, struct parts *ret_parts)
     *ret_parts = (struct parts){0};
     char *text;
     if (file_read(node->dir_fd, STATE_FILE, &text, NULL) != STATUS_OK)
-        return;
+        text = NULL; /* not there */
     for (char *line = text; line && *line;) {
         char *end = strchr(line, '\n');
         char name[32];
@@ -45,6 +46,9 @@ void parts_read(const struct node *node, struct parts *ret_parts)
         }
         line = end ? end + 1 : NULL;
     }
+    for (int id = 0; id < PARTS && !ret_parts->supervisor.pid; id++)
+        if (!ret_parts->part[id].pid)
+            ret_parts->part[id] = orphan_find(node, (enum part_id)id);
 }
 
 static bool write_pid(const struct node *node, const char *name, pid_t pid)

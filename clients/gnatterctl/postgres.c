@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <glob.h>
+#include <signal.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -194,6 +195,21 @@ enum result postgres_port_check(struct node *node)
     return DONE;
 }
 
+/*
+ * Where nobody waits for the children of a killed parent (a container without an init), a dead postmaster stays in the list
+ * of processes, and PostgreSQL takes it for a living one. What runs in the folder has been looked for before we come here.
+ */
+static void forget_dead_postmaster(int data_fd)
+{
+    char *text;
+    struct process process;
+    if (file_read(data_fd, "postmaster.pid", &text, NULL) != STATUS_OK)
+        return;
+    pid_t pid = (pid_t)strtol(text, NULL, 10);
+    if (pid > 0 && kill(pid, 0) == 0 && !process_identify(pid, &process))
+        (void)unlinkat(data_fd, "postmaster.pid", 0); /* if not, PostgreSQL says why it does not start */
+}
+
 bool postgres_start(const struct node *node, int log_fd, struct process *ret_process)
 {
     struct account account;
@@ -205,6 +221,7 @@ bool postgres_start(const struct node *node, int log_fd, struct process *ret_pro
     int data_fd = openat(node->dir_fd, "postgres", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (data_fd < 0)
         return false;
+    forget_dead_postmaster(data_fd);
     char *argv[] = {text_format("%s", program),
                     "-D",
                     PROCESS_KEPT_PATH,

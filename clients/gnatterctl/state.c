@@ -28,7 +28,7 @@ static int connect_service(const struct node *node)
 }
 
 /* The one JSON object that the service writes to whoever connects. */
-static cJSON *ask_service(const struct node *node)
+cJSON *node_ask_service(const struct node *node)
 {
     int fd = connect_service(node);
     if (fd < 0)
@@ -89,7 +89,7 @@ void node_state_look(const struct node *node, struct node_state *ret_state)
     *ret_state = (struct node_state){0};
     parts_read(node, &ret_state->parts);
     ret_state->database_answers = true;
-    ret_state->service = ask_service(node);
+    ret_state->service = node_ask_service(node);
     bool service_has_database = cJSON_IsTrue(cJSON_GetObjectItem(ret_state->service, "database"));
     if (!part_is_ours(node, PART_POSTGRES))
         ret_state->database_answers = service_has_database || postgres_answers(node);

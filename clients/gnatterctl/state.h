@@ -14,4 +14,6 @@ struct node_state {
 /* Takes at most some seconds. node_state_done it. */
 void node_state_look(const struct node *node, struct node_state *ret_state);
 void node_state_done(struct node_state *state);
+/* What the service says of itself: cJSON_Delete it. NULL: nothing, within some seconds. */
+cJSON *node_ask_service(const struct node *node);
 #endif

@@ -145,6 +145,8 @@ enum result command_bulk_add(struct args *args)
     const char *params[] = {database_array(names, count), device};
     PGresult *rows = database_query(conn, "select ord, valid_after_s from gnatter.create_users($1, $2)", 2, params);
     result = rows ? write_tokens(args, &node, names, rows, device) : REFUSED;
+    if (result == DONE) /* nobody waits until autovacuum has seen them; where this role may not, it does later */
+        PQclear(PQexec(conn, "analyze gnatter.user_account, gnatter.device, gnatter.cursor"));
     if (result == DONE) {
         cJSON *object = cJSON_CreateObject();
         (void)cJSON_AddNumberToObject(object, "count", count);

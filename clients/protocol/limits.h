@@ -22,6 +22,9 @@
 #define LIMIT_MESSAGE_BYTES_MAX (192 * 1024) /* a record must fit a frame */
 #define LIMIT_FRAME_BYTES (256 * 1024)       /* measured: Paho's throughput collapses with larger packets */
 #define LIMIT_FRAME_CREDIT 8                 /* frames to the service that it has not confirmed yet */
+/* Frames grow while the other side is busy: with so many unconfirmed, a further one is at least so long */
+#define LIMIT_FRAME_CREDIT_SHORT 4
+#define LIMIT_FRAME_LONG_BYTES (32 * 1024)
 #define LIMIT_LIST_LINES 1000                /* lines in a bulk ack, read or sync; up to 65 bytes each fit a message */
 #define LIMIT_GROUP_MEMBERS 1024
 #define LIMIT_TITLE_BYTES 256

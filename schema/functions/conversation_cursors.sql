@@ -11,7 +11,9 @@ begin
     return query
     select c.conversation_id, d.user_id, c.device_id, c.acked_seq
       from gnatter.cursor c
-      join gnatter.device d on d.device_id = c.device_id and d.removed_at is null
+      -- "offset 0": looked up one by one, whatever the planner believes about tables that were never analyzed
+      cross join lateral (
+          select d.user_id from gnatter.device d where d.device_id = c.device_id and d.removed_at is null offset 0) d
      where c.conversation_id = any (ids)
      order by c.conversation_id, c.device_id;
 end

@@ -17,9 +17,12 @@ begin
                    array_agg(coalesce(m.left_seq, 0) order by m.joined_seq) as left_seqs
               from gnatter.member m
              where m.conversation_id = any (ids)
-             group by m.conversation_id, m.user_id) g
-      join gnatter.user_account u on u.user_id = g.user_id
-      left join gnatter.mark k on k.conversation_id = g.conversation_id and k.user_id = g.user_id
+             group by m.conversation_id, m.user_id offset 0) g
+      -- "offset 0": looked up one by one, whatever the planner believes about tables that were never analyzed
+      cross join lateral (select u.name from gnatter.user_account u where u.user_id = g.user_id offset 0) u
+      left join lateral (
+          select k.delivered_seq, k.read_seq from gnatter.mark k
+           where k.conversation_id = g.conversation_id and k.user_id = g.user_id offset 0) k on true
      order by g.conversation_id, g.user_id;
 end
 $$;

@@ -8,14 +8,18 @@ set jit = off
 as $$
 begin
     insert into gnatter.cursor (conversation_id, device_id, acked_seq)
-    select c.conversation_id, d.device_id, least(greatest(min(i.acked), 0), c.last_seq)
-      from unnest(device_ids, conversation_ids, acked) as i (device_id, conversation_id, acked)
-      join gnatter.conversation c on c.conversation_id = i.conversation_id
-      join gnatter.device d on d.device_id = i.device_id and d.removed_at is null
-     where exists (select from gnatter.member m
-                    where m.conversation_id = c.conversation_id and m.user_id = d.user_id)
-     group by c.conversation_id, d.device_id, c.last_seq
-     order by c.conversation_id, d.device_id
+    select i.conversation_id, i.device_id, least(greatest(i.acked, 0), c.last_seq)
+      from (select i.conversation_id, i.device_id, min(i.acked) as acked
+              from unnest(device_ids, conversation_ids, acked) as i (device_id, conversation_id, acked)
+             group by i.conversation_id, i.device_id order by i.conversation_id, i.device_id offset 0) i
+      -- "offset 0": looked up one by one, whatever the planner believes about tables that were never analyzed
+      cross join lateral (
+          select c.last_seq from gnatter.conversation c where c.conversation_id = i.conversation_id offset 0) c
+      cross join lateral (
+          select d.user_id from gnatter.device d where d.device_id = i.device_id and d.removed_at is null offset 0) d
+      cross join lateral (
+          select from gnatter.member m
+           where m.conversation_id = i.conversation_id and m.user_id = d.user_id limit 1) m
     on conflict (conversation_id, device_id) do update set acked_seq = excluded.acked_seq;
 end
 $$;

@@ -2,6 +2,8 @@ create or replace function gnatter.device_gone(device_ids bigint[], at_ms bigint
 language plpgsql volatile security definer
 set search_path = pg_catalog, gnatter, pg_temp
 set plan_cache_mode = force_generic_plan
+set enable_hashjoin = off
+set enable_mergejoin = off
 set enable_seqscan = off
 set jit = off
 as $$

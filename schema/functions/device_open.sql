@@ -10,9 +10,13 @@ begin
     return query
     select c.ord::int, d.device_id, d.user_id, d.ack_mode = 'auto'
       from unnest(client_ids) with ordinality as c (client_id, ord)
-      join gnatter.user_account u on u.name = split_part(c.client_id, ':', 1) and u.removed_at is null
-      join gnatter.device d on d.user_id = u.user_id and d.name = split_part(c.client_id, ':', 2)
-                           and d.removed_at is null
+      -- "offset 0": looked up one by one, whatever the planner believes about tables that were never analyzed
+      cross join lateral (
+          select u.user_id, u.name from gnatter.user_account u
+           where u.name = split_part(c.client_id, ':', 1) and u.removed_at is null offset 0) u
+      cross join lateral (
+          select d.device_id, d.user_id, d.name, d.ack_mode from gnatter.device d
+           where d.user_id = u.user_id and d.name = split_part(c.client_id, ':', 2) and d.removed_at is null offset 0) d
      where c.client_id = u.name || ':' || d.name;
 end
 $$;

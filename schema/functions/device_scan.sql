@@ -11,16 +11,23 @@ begin
     return query
     select d.device_id, c.name::text, coalesce(k.acked_seq, 0)
       from unnest(device_ids) as i (device_id)
-      join gnatter.device d on d.device_id = i.device_id and d.removed_at is null
+      -- "offset 0": looked up one by one, whatever the planner believes about tables that were never analyzed
+      cross join lateral (
+          select d.device_id, d.user_id from gnatter.device d
+           where d.device_id = i.device_id and d.removed_at is null offset 0) d
       cross join lateral (
           select m.conversation_id,
                  -- how far the user may see: to the end of the last interval, or to the end of the log
                  case when bool_or(m.left_seq is null) then null else max(m.left_seq) end as visible_to
-            from gnatter.member m where m.user_id = d.user_id group by m.conversation_id) v
-      join gnatter.conversation c on c.conversation_id = v.conversation_id
-      left join gnatter.cursor k on k.conversation_id = v.conversation_id and k.device_id = d.device_id
-     where c.route % shards = shard
-       and coalesce(v.visible_to, c.last_seq) > coalesce(k.acked_seq, 0)
+            from gnatter.member m where m.user_id = d.user_id group by m.conversation_id
+          offset 0) v
+      cross join lateral (
+          select c.name, c.last_seq from gnatter.conversation c
+           where c.conversation_id = v.conversation_id and c.route % shards = shard offset 0) c
+      left join lateral (
+          select k.acked_seq from gnatter.cursor k
+           where k.conversation_id = v.conversation_id and k.device_id = d.device_id offset 0) k on true
+     where coalesce(v.visible_to, c.last_seq) > coalesce(k.acked_seq, 0)
      order by d.device_id;
 end
 $$;

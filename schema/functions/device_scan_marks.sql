@@ -10,37 +10,53 @@ as $$
 #variable_conflict use_column
 begin
     return query
-    with conversation as (
-        select d.device_id, d.user_id, d.live_until, c.conversation_id, c.name,
-               (select count(*) from gnatter.member m
-                 where m.conversation_id = c.conversation_id and m.left_seq is null) > 32 as is_large,
-               exists (select from gnatter.device o
-                         join gnatter.message m on m.conversation_id = c.conversation_id
-                                               and m.sender_device_id = o.device_id
-                        where o.user_id = d.user_id) as has_own
+    -- "offset 0": looked up one by one, whatever the planner believes about tables that were never analyzed
+    with conversation as materialized (
+        select d.device_id, d.user_id, d.live_until, c.conversation_id, c.name, c.last_seq,
+               (select count(*) from (select from gnatter.member m
+                 where m.conversation_id = c.conversation_id and m.left_seq is null limit 33) counted) > 32 as is_large,
+               exists (select from
+                         -- two halves, as each index of a user's devices has only one of them
+                         (select o.device_id from gnatter.device o where o.user_id = d.user_id and o.removed_at is null
+                           union all
+                          select o.device_id from gnatter.device o where o.user_id = d.user_id and o.removed_at is not null
+                          offset 0) o
+                         cross join lateral (
+                             select from gnatter.message m
+                              where m.conversation_id = c.conversation_id and m.sender_device_id = o.device_id
+                              limit 1) sent) as has_own
           from unnest(device_ids) as i (device_id)
-          join gnatter.device d on d.device_id = i.device_id and d.removed_at is null
-          join gnatter.member v on v.user_id = d.user_id and v.left_seq is null
-          join gnatter.conversation c on c.conversation_id = v.conversation_id
-         where c.route % shards = shard
-           and exists (select from gnatter.mark k
-                        where k.conversation_id = c.conversation_id and k.changed_at > d.live_until)
+          cross join lateral (
+              select d.device_id, d.user_id, d.live_until from gnatter.device d
+               where d.device_id = i.device_id and d.removed_at is null offset 0) d
+          cross join lateral (
+              select v.conversation_id from gnatter.member v
+               where v.user_id = d.user_id and v.left_seq is null offset 0) v
+          cross join lateral (
+              select c.conversation_id, c.name, c.last_seq from gnatter.conversation c
+               where c.conversation_id = v.conversation_id and c.route % shards = shard offset 0) c
+          cross join lateral (
+              select from gnatter.mark k
+               where k.conversation_id = c.conversation_id and k.changed_at > d.live_until limit 1) changed
     ), large as (
         -- the newest message of the user, if it is not too far back to count for
         select c.*, (select m.seq from gnatter.message m
                       where m.conversation_id = c.conversation_id and m.sender_user_id = c.user_id
-                        and m.event_type is null and m.seq > l.last_seq - 1000
+                        and m.event_type is null and m.seq > c.last_seq - 1000
                       order by m.seq desc limit 1) as own_seq
           from conversation c
-          join gnatter.conversation l on l.conversation_id = c.conversation_id
          where c.is_large and c.has_own
     )
     select c.device_id, c.name::text, u.name::text,
            case when k.user_id = c.user_id then 0 else k.delivered_seq end, k.read_seq,
            false, null::bigint, null::bigint, null::bigint
       from conversation c
-      join gnatter.mark k on k.conversation_id = c.conversation_id and k.changed_at > c.live_until
-      join gnatter.user_account u on u.user_id = k.user_id
+      cross join lateral (
+          select k.user_id, k.delivered_seq, k.read_seq from gnatter.mark k
+           where k.conversation_id = c.conversation_id and k.changed_at > c.live_until
+             -- of a large group only the user's own
+             and (k.user_id = c.user_id or not c.is_large) offset 0) k
+      cross join lateral (select u.name from gnatter.user_account u where u.user_id = k.user_id offset 0) u
      where (k.user_id = c.user_id and k.read_seq > 0)
         or (k.user_id <> c.user_id and not c.is_large and c.has_own)
     union all

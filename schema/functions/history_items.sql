@@ -4,6 +4,8 @@ returns table (seq bigint, time_ms bigint, kind text, sender_user_id bigint, sen
                sender_device text, message_id text, event_type text, payload bytea, more boolean)
 language plpgsql stable security definer
 set search_path = pg_catalog, gnatter, pg_temp
+set enable_hashjoin = off
+set enable_mergejoin = off
 set enable_seqscan = off
 set jit = off
 as $$

@@ -16,15 +16,18 @@ begin
            case when p.event_type is null then p.message_id::text end, p.event_type::text, p.payload,
            p.seq = c.last_seq
       from unnest(ids, after_seqs, items_max, bytes_max) with ordinality as r (id, after_seq, items, bytes, ord)
-      join gnatter.conversation c on c.conversation_id = r.id
+      -- "offset 0": looked up one by one, whatever the planner believes about tables that were never analyzed
+      cross join lateral (select c.last_seq from gnatter.conversation c where c.conversation_id = r.id offset 0) c
       cross join lateral (
           select m.*, sum(octet_length(m.payload)) over (order by m.seq) as bytes_so_far,
                  row_number() over (order by m.seq) as n
             from (select * from gnatter.message m
                    where m.conversation_id = r.id and m.seq > r.after_seq
                    order by m.seq limit r.items) m) p
-      left join gnatter.user_account u on u.user_id = p.sender_user_id
-      left join gnatter.device d on d.device_id = p.sender_device_id
+      left join lateral (
+          select u.name from gnatter.user_account u where u.user_id = p.sender_user_id offset 0) u on true
+      left join lateral (
+          select d.name from gnatter.device d where d.device_id = p.sender_device_id offset 0) d on true
      where p.n = 1 or p.bytes_so_far <= r.bytes
      order by r.ord, p.seq;
 end

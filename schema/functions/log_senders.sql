@@ -10,8 +10,10 @@ begin
     return query
     select distinct r.ord::int, m.sender_user_id
       from unnest(ids, after_seqs, to_seqs) with ordinality as r (id, after_seq, to_seq, ord)
-      join gnatter.message m on m.conversation_id = r.id and m.seq > r.after_seq and m.seq <= r.to_seq
-     where m.event_type is null;
+      cross join lateral (
+          select m.sender_user_id from gnatter.message m
+           where m.conversation_id = r.id and m.seq > r.after_seq and m.seq <= r.to_seq and m.event_type is null
+          offset 0) m;
 end
 $$;
 comment on function gnatter.log_senders(bigint[], bigint[], bigint[]) is

@@ -11,15 +11,18 @@ begin
     return query
     select w.ord::int,
            u.user_id is not null and (u.user_id = w.watcher_id or exists (
-               select from gnatter.member a
-                 join gnatter.member b on b.conversation_id = a.conversation_id
-                                      and b.user_id = u.user_id and b.left_seq is null
-                where a.user_id = w.watcher_id and a.left_seq is null)),
+               -- "offset 0": looked up one by one, whatever the planner believes about tables that were never analyzed
+               select from (select a.conversation_id from gnatter.member a
+                             where a.user_id = w.watcher_id and a.left_seq is null offset 0) a
+                cross join lateral (select from gnatter.member b
+                                     where b.conversation_id = a.conversation_id and b.user_id = u.user_id
+                                       and b.left_seq is null offset 0) b)),
            u.user_id,
            (select floor(extract(epoch from max(d.last_seen_at)))::bigint
               from gnatter.device d where d.user_id = u.user_id and d.removed_at is null)
       from unnest(watcher_user_ids, names) with ordinality as w (watcher_id, name, ord)
-      left join gnatter.user_account u on u.name = w.name and u.removed_at is null
+      left join lateral (
+          select u.user_id from gnatter.user_account u where u.name = w.name and u.removed_at is null offset 0) u on true
      order by w.ord;
 end
 $$;

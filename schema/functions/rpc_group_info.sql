@@ -1,6 +1,10 @@
 create or replace function gnatter.rpc_group_info(user_id bigint, device_id bigint, params jsonb) returns jsonb
 language plpgsql stable
 set search_path = pg_catalog, gnatter, pg_temp
+set enable_hashjoin = off
+set enable_mergejoin = off
+set enable_seqscan = off
+set jit = off
 as $$
 declare
     group_name text := gnatter.param_text(params, 'group');

@@ -1,6 +1,10 @@
 create or replace function gnatter.unread_count(conversation_id bigint, user_id bigint, read_seq bigint) returns bigint
 language plpgsql stable
 set search_path = pg_catalog, gnatter, pg_temp
+set enable_hashjoin = off
+set enable_mergejoin = off
+set enable_seqscan = off
+set jit = off
 as $$
 declare
     unread bigint;

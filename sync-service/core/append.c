@@ -232,6 +232,7 @@ static void send_picked(struct core *core, const struct picking *picking)
     memcpy(batch->groups, core->picked, picking->groups * sizeof batch->groups[0]);
     DL_APPEND2(core->batches, batch, under_way_prev, under_way_next);
     core->batches_len++;
+    core->flight_items += batch->items_len;
     core->port.append(core->port.ctx, &(struct core_append_batch){.batch = batch->number,
                                                                   .careful = picking->is_careful,
                                                                   .groups = core->groups,
@@ -240,9 +241,16 @@ static void send_picked(struct core *core, const struct picking *picking)
                                                                   .items_len = items});
 }
 
+/* While a batch is under way another one has to be worth its commit: rows per commit are what an append costs. */
+static bool may_append(const struct core *core)
+{
+    uint64_t waiting = core->stats.pending_items - core->flight_items;
+    return core->batches_len == 0 || (core->batches_len < core->options.appends_max && waiting >= APPEND_WORTH_ITEMS);
+}
+
 void append_turn(struct core *core)
 {
-    while (core->to_send && core->batches_len < core->options.appends_max) {
+    while (core->to_send && may_append(core)) {
         struct picking picking = pick(core);
         if (picking.items == 0)
             return;
@@ -371,6 +379,7 @@ static struct batch *batch_take(struct core *core, uint64_t number)
         if (batch->number == number) {
             DL_DELETE2(core->batches, batch, under_way_prev, under_way_next);
             core->batches_len--;
+            core->flight_items -= batch->items_len;
             return batch;
         }
     return NULL;
@@ -402,4 +411,5 @@ void batches_forget(struct core *core)
         free(batch);
     core->batches = NULL;
     core->batches_len = 0;
+    core->flight_items = 0;
 }

@@ -182,3 +182,9 @@ void core_stats(const struct core *core, struct core_stats *ret_stats)
     ret_stats->conversations = HASH_COUNT(core->conversations);
     ret_stats->sessions = HASH_COUNT(core->sessions);
 }
+
+struct slice core_conversation_name(const struct core *core, int64_t conversation_id)
+{
+    const struct conversation *conversation = conversation_find_id(core, conversation_id);
+    return conversation ? conversation_name_of(conversation) : (struct slice){NULL, 0};
+}

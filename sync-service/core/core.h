@@ -232,8 +232,11 @@ bool core_is_idle(const struct core *core);
 /* At its bound of pending messages: the owner stops feeding chats until it is not. */
 bool core_is_full(const struct core *core);
 
+/* behind: a live device in a conversation of which it was not pushed everything counts one. */
 struct core_stats { uint64_t conversations, sessions, pending_items, behind, outstanding, appended, duplicates, pushed, redelivered;
     uint64_t forgotten; /* conversations dropped for lack of room although something was unacknowledged; its devices get it after their next connect */ };
 void core_stats(const struct core *core, struct core_stats *ret_stats);
+/* Of a loaded conversation, for an operator; else empty. Borrowed until the next call. */
+struct slice core_conversation_name(const struct core *core, int64_t conversation_id);
 
 #endif

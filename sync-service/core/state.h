@@ -242,6 +242,7 @@ struct mark {
 #define REDELIVERY_LEVELS 8 /* 5 s doubling to 60 s needs five */
 #define PACE_SLICE_MS 250
 #define PAGES_MAX 64          /* under way at once */
+#define APPEND_WORTH_ITEMS 64 /* for another batch while one is under way */
 #define LOADS_MAX 512         /* names under way at once */
 #define SCAN_DEVICES_MAX 256  /* per scan */
 #define SCANS_MAX 4           /* under way at once */
@@ -270,6 +271,7 @@ struct core {
     uint64_t pending_bytes; /* payloads of all pending messages */
     struct batch *batches;
     uint32_t batches_len, pages_len, loads_len, scans_len;
+    uint64_t flight_items; /* in these batches */
     uint64_t last_batch, last_scan, last_flush;
     /* marks */
     struct mark *dirty, *flight;

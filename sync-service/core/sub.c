@@ -63,11 +63,18 @@ static const bool sub_moves[][5] = {
     [SUB_PARKED] = {true, true, true, false, true},
 };
 
+static bool is_behind(enum sub_state state)
+{
+    return state == SUB_HUNGRY || state == SUB_FED || state == SUB_PARKED;
+}
+
 void sub_move(struct core *core, struct sub *sub, enum sub_state state)
 {
     assert(sub_moves[sub->state][state]);
     if (sub->state == state)
         return;
+    core->stats.behind -= is_behind(sub->state);
+    core->stats.behind += is_behind(state);
     struct session *session = sub->session;
     if (sub->state == SUB_HUNGRY)
         DL_DELETE2(session->hungry, sub, state_prev, state_next);

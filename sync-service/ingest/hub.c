@@ -4,9 +4,11 @@
 #include <string.h>
 #include "../clock.h"
 #include "../log.h"
+#include "../thread.h"
 #include "hub_state.h"
 
-#define IDLE_WAIT_MS 1000
+#define IDLE_WAIT_MS        1000
+#define STOP_TAKING_WAIT_MS 3000
 
 enum note_kind {
     NOTE_FRAME,
@@ -238,18 +240,18 @@ void hub_stop_taking(struct hub *hub)
     atomic_store(&hub->is_stopping, true);
     struct note note = {.number = barrier_begin(&hub->stopped, 1)};
     leave(hub, NOTE_STOP_TAKING, &note, nothing);
-    (void)barrier_wait(&hub->stopped, 5000); /* late: it waits for a shard, which ends in its time */
+    (void)barrier_wait(&hub->stopped, STOP_TAKING_WAIT_MS); /* late: it waits for a shard, which ends in its time */
 }
 
-void hub_stop(struct hub *hub)
+bool hub_stop(struct hub *hub, int64_t deadline_ms)
 {
     if (!hub->is_started)
-        return;
+        return true;
     atomic_store(&hub->is_stopping, true);
     struct note note = {0};
     leave(hub, NOTE_STOP, &note, nothing);
-    (void)pthread_join(hub->thread, NULL); /* ours, joined once */
-    hub->is_started = false;
+    hub->is_started = !thread_join(hub->thread, deadline_ms);
+    return !hub->is_started;
 }
 
 void hub_free(struct hub *hub)

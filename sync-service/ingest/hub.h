@@ -26,8 +26,9 @@ MUST_CHECK enum status hub_new(struct hub **ret_hub);
 MUST_CHECK enum status hub_start(struct hub *hub, const struct hub_options *options);
 /* Takes no more frames from now on; returns when it has stopped doing so. */
 void hub_stop_taking(struct hub *hub);
-/* Tells the last `synced`, and ends: when the shards have ended. Who was live is noted as gone. */
-void hub_stop(struct hub *hub);
+/* Tells the last `synced`, and ends: when the shards have ended. Who was live is noted as gone.
+ * False: it has not ended by then (monotonic). */
+bool hub_stop(struct hub *hub, int64_t deadline_ms);
 void hub_free(struct hub *hub); /* NULL is allowed */
 
 /* ---- notes, from any thread; the first argument is the hub, as a callback's context ---- */

@@ -11,7 +11,7 @@ struct identity *identities_find(struct identities *identities, struct slice cli
 
 static void forget(struct identities *identities, struct identity *identity)
 {
-    HASH_DEL(identities->by_client_id, identity);
+    HASH_DEL(identities->by_client_id, identity); /* NOLINT(clang-analyzer-*): it does not see that the list moves on */
     free(identity);
 }
 
@@ -39,7 +39,7 @@ struct identity *identities_add(struct identities *identities, struct slice clie
     if (client_id_parse(client_id, &user, &device) != STATUS_OK)
         return NULL;
     make_room(identities);
-    struct identity *identity = calloc(1, sizeof *identity);
+    struct identity *identity = calloc(1, sizeof *identity + client_id.len + 1);
     if (identity == NULL)
         return NULL;
     memcpy(identity->client_id, client_id.at, client_id.len);
@@ -63,7 +63,7 @@ void identity_release(struct identity *identity)
 
 void identities_remove(struct identities *identities, struct identity *identity)
 {
-    HASH_DEL(identities->by_client_id, identity);
+    HASH_DEL(identities->by_client_id, identity); /* NOLINT(clang-analyzer-*): it does not see that the list moves on */
     identity->is_removed = true;
     if (identity->sessions == NULL)
         free(identity);

@@ -14,7 +14,7 @@ struct identity {
     struct session *sessions;  /* sessions.h; while there is one it stays */
     bool is_removed;           /* not in the table any more: it is freed with its last session */
     uint8_t client_id_len;
-    char client_id[LIMIT_CLIENT_ID_LEN + 1];
+    char client_id[];
 };
 struct identities {
     struct identity *by_client_id;

@@ -13,7 +13,7 @@ struct watched {
     struct watch *watches;
     struct watched *prev, *next;
     uint8_t name_len;
-    char name[LIMIT_USER_LEN + 1];
+    char name[];
 };
 
 void presence_init(struct presence *presence, const struct presence_port *port, uint32_t offline_after_ms)
@@ -36,7 +36,7 @@ static struct watched *find(const struct presence *presence, struct slice user)
 static struct watched *get(struct presence *presence, struct slice user)
 {
     struct watched *watched = find(presence, user);
-    if (watched != NULL || user.len > LIMIT_USER_LEN || (watched = calloc(1, sizeof *watched)) == NULL)
+    if (watched != NULL || user.len > LIMIT_USER_LEN || (watched = calloc(1, sizeof *watched + user.len + 1)) == NULL)
         return watched;
     memcpy(watched->name, user.at, user.len);
     watched->name_len = (uint8_t)user.len;
@@ -55,16 +55,25 @@ static void put(struct presence *presence, struct watched *watched)
 
 static struct watch *watch_find(const struct session *session, const struct watched *watched)
 {
-    struct watch *watch;
-    DL_FOREACH2(session->watches, watch, session_next)
-    if (watch->watched == watched)
-        return watch;
-    return NULL;
+    struct watch *watch = session->watches;
+    while (watch != NULL && watch->watched != watched)
+        watch = watch->session_next;
+    return watch;
+}
+
+static void told_set(struct presence *presence, struct watch *watch, enum presence_told told)
+{
+    if (watch->told == PRESENCE_HIDDEN)
+        DL_DELETE2(presence->hidden, watch, hidden_prev, hidden_next);
+    if (told == PRESENCE_HIDDEN)
+        DL_APPEND2(presence->hidden, watch, hidden_prev, hidden_next);
+    watch->told = told;
 }
 
 static void watch_free(struct presence *presence, struct watch *watch)
 {
     struct watched *watched = watch->watched;
+    told_set(presence, watch, PRESENCE_NOTHING);
     DL_DELETE2(watch->session->watches, watch, session_prev, session_next);
     watch->session->watches_len--;
     DL_DELETE2(watched->watches, watch, watched_prev, watched_next);
@@ -80,9 +89,8 @@ static void ask(struct presence *presence, const struct watch *watch)
 
 static void ask_all(struct presence *presence, const struct watched *watched)
 {
-    struct watch *watch;
-    DL_FOREACH2(watched->watches, watch, watched_next)
-    ask(presence, watch);
+    for (const struct watch *watch = watched->watches; watch != NULL; watch = watch->watched_next)
+        ask(presence, watch);
 }
 
 void presence_watch(struct presence *presence, struct session *session, struct slice user)
@@ -99,7 +107,7 @@ void presence_watch(struct presence *presence, struct session *session, struct s
         DL_APPEND2(watched->watches, watch, watched_prev, watched_next);
     }
     if (watch != NULL) {
-        watch->told = PRESENCE_NOTHING; /* subscribing again tells again */
+        told_set(presence, watch, PRESENCE_NOTHING); /* subscribing again tells again */
         ask(presence, watch);
     }
     put(presence, watched);
@@ -116,7 +124,7 @@ void presence_unwatch(struct presence *presence, struct session *session, struct
 void presence_forget_session(struct presence *presence, struct session *session)
 {
     while (session->watches != NULL)
-        watch_free(presence, session->watches);
+        watch_free(presence, session->watches); /* NOLINT(clang-analyzer-*): it does not see that the list moves on */
 }
 
 static void stop_leaving(struct presence *presence, struct watched *watched)
@@ -163,7 +171,7 @@ void presence_answer(struct presence *presence, struct session *session, struct 
         seen_s = watched->seen_s; /* the database hears of it later */
     if (told == watch->told && (told != PRESENCE_OFFLINE || seen_s == watch->told_seen_s))
         return;
-    watch->told = told;
+    told_set(presence, watch, told);
     watch->told_seen_s = seen_s;
     char offline[40];
     (void)snprintf(offline, sizeof offline, "offline %" PRId64, seen_s);
@@ -171,6 +179,15 @@ void presence_answer(struct presence *presence, struct session *session, struct 
                          : told == PRESENCE_ONLINE ? SLICE("online")
                                                    : slice_of(offline);
     presence->port.tell(presence->port.ctx, session->ref, user, state);
+}
+
+static void ask_hidden(struct presence *presence, int64_t now_ms)
+{
+    if (now_ms < presence->hidden_at_ms)
+        return;
+    presence->hidden_at_ms = now_ms + PRESENCE_HIDDEN_AGAIN_MS;
+    for (const struct watch *watch = presence->hidden; watch != NULL; watch = watch->hidden_next)
+        ask(presence, watch);
 }
 
 int64_t presence_turn(struct presence *presence, int64_t now_ms)
@@ -181,7 +198,9 @@ int64_t presence_turn(struct presence *presence, int64_t now_ms)
         ask_all(presence, watched);
         put(presence, watched);
     }
-    return presence->leaving == NULL ? INT64_MAX : presence->leaving->told_at_ms;
+    ask_hidden(presence, now_ms);
+    int64_t due_ms = presence->hidden == NULL ? INT64_MAX : presence->hidden_at_ms;
+    return presence->leaving == NULL || due_ms < presence->leaving->told_at_ms ? due_ms : presence->leaving->told_at_ms;
 }
 
 /* Watches go with their sessions, before. */
@@ -189,7 +208,7 @@ void presence_done(struct presence *presence)
 {
     struct watched *watched, *next;
     HASH_ITER (hh, presence->by_name, watched, next) {
-        HASH_DEL(presence->by_name, watched);
+        HASH_DEL(presence->by_name, watched); /* NOLINT(clang-analyzer-*): it does not see that the list moves on */
         free(watched);
     }
     presence->leaving = NULL;

@@ -16,6 +16,7 @@ struct watch {
     struct session *session;
     struct watch *session_prev, *session_next; /* the session's list */
     struct watch *watched_prev, *watched_next; /* the user's */
+    struct watch *hidden_prev, *hidden_next;   /* presence->hidden, while told so */
     enum presence_told told;
     int64_t told_seen_s;
 };
@@ -30,6 +31,8 @@ struct presence {
     uint32_t offline_after_ms;
     struct watched *by_name;
     struct watched *leaving; /* away, and not told yet: oldest first */
+    struct watch *hidden;    /* told so; asked again from time to time: two who met see each other */
+    int64_t hidden_at_ms;
 };
 void presence_init(struct presence *presence, const struct presence_port *port, uint32_t offline_after_ms);
 void presence_done(struct presence *presence);
@@ -44,7 +47,8 @@ void presence_went(struct presence *presence, struct slice user, int64_t now_ms,
 /* Tells what has changed for that watcher; `seen_s` 0: never, as far as the database knows. */
 void presence_answer(struct presence *presence, struct session *session, struct slice user, bool is_visible,
                      int64_t seen_s);
-/* Asks about those who have been away long enough; when to call again, INT64_MAX: not needed. */
+#define PRESENCE_HIDDEN_AGAIN_MS 20000
+/* Asks about those who have been away long enough, or hidden; when to call again, INT64_MAX: not needed. */
 int64_t presence_turn(struct presence *presence, int64_t now_ms);
 
 #endif

@@ -45,14 +45,14 @@ static void refuse(struct hub *hub, const struct taken *taken, const char *code,
 }
 
 /* To the shard of the conversation, which it is given here. */
-static void post(struct hub *hub, const struct taken *taken, struct conversation_ref ref, struct shard_event *event)
+static void post(struct hub *hub, const struct taken *taken, struct conversation_ref ref, struct shard_event event)
 {
     struct conversation_name name;
     conversation_name_make(ref, taken->identity->device.user, &name);
-    event->conversation = (struct slice){name.text, name.len};
-    event->device = taken->identity->device;
-    uint16_t route = conversation_route(event->conversation);
-    (void)shard_post(hub->options.shards[route % hub->options.shards_len], event); /* if not: it comes again */
+    event.conversation = (struct slice){name.text, name.len};
+    event.device = taken->identity->device;
+    size_t shards = hub->options.shards_len, shard = shards > 1 ? conversation_route(event.conversation) % shards : 0;
+    (void)shard_post(hub->options.shards[shard], &event); /* if not: it comes again */
 }
 
 static void take_one(struct hub *hub, const struct taken *taken, enum shard_event_kind kind)
@@ -61,7 +61,7 @@ static void take_one(struct hub *hub, const struct taken *taken, enum shard_even
     if (kind == SHARD_CHAT)
         event.payload = taken->op->record.payload;
     if (take(hub, taken, 1, &event.token))
-        post(hub, taken, taken->topic.conversation, &event);
+        post(hub, taken, taken->topic.conversation, event);
 }
 
 static void take_typing(struct hub *hub, const struct taken *taken)
@@ -69,7 +69,7 @@ static void take_typing(struct hub *hub, const struct taken *taken)
     struct slice payload = taken->op->record.payload;
     struct shard_event event = {.kind = SHARD_TYPING, .is_on = slice_equal(payload, SLICE("1"))};
     if (event.is_on || slice_equal(payload, SLICE("0")))
-        post(hub, taken, taken->topic.conversation, &event);
+        post(hub, taken, taken->topic.conversation, event);
     done_at_once(hub, taken);
 }
 
@@ -101,7 +101,7 @@ static bool take_list(struct hub *hub, const struct taken *taken, enum shard_eve
     if (!take(hub, taken, (uint32_t)lines, &event.token))
         return true;
     while (list_next(&list, zero_too, &ref, &event.seq) == STATUS_OK)
-        post(hub, taken, ref, &event);
+        post(hub, taken, ref, event);
     return true;
 }
 

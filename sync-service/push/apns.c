@@ -87,6 +87,11 @@ static void apns_close(struct push_provider *provider)
     free(provider);
 }
 
+static bool apns_is_same(const struct push_provider *a, const struct push_provider *b)
+{
+    return crypto_key_equal(a->key, b->key); /* its id and the team's are the configuration's, which only a restart changes */
+}
+
 static enum status jwt_renew(struct push_provider *apns, int64_t now_ms)
 {
     char header[64], claims[96];
@@ -300,6 +305,7 @@ const struct push_provider_type push_apns = {
     .is_configured = apns_is_configured,
     .open = apns_open,
     .close = apns_close,
+    .is_same = apns_is_same,
     .request = apns_request,
     .verdict = apns_verdict,
 };

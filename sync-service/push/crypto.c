@@ -90,6 +90,11 @@ void crypto_key_free(struct crypto_key *key)
     free(key);
 }
 
+bool crypto_key_equal(const struct crypto_key *a, const struct crypto_key *b)
+{
+    return EVP_PKEY_eq(a->pkey, b->pkey) == 1;
+}
+
 bool crypto_key_is_rsa(const struct crypto_key *key)
 {
     return EVP_PKEY_is_a(key->pkey, "RSA") == 1;

@@ -14,6 +14,7 @@ MUST_CHECK enum status crypto_key_read(struct slice pem, struct crypto_key **ret
 /* A fresh P-256 key. */
 MUST_CHECK enum status crypto_key_make(struct crypto_key **ret_key);
 void crypto_key_free(struct crypto_key *key); /* NULL is allowed */
+bool crypto_key_equal(const struct crypto_key *a, const struct crypto_key *b);
 bool crypto_key_is_rsa(const struct crypto_key *key);
 /* The P-256 public point, uncompressed. */
 MUST_CHECK enum status crypto_key_public(const struct crypto_key *key, unsigned char ret_point[PUSH_PUBLIC_KEY_LEN]);

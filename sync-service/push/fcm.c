@@ -13,7 +13,7 @@
 #define SCOPE "https://www.googleapis.com/auth/firebase.messaging"
 #define ASSERTION_S 3600
 #define RENEW_BEFORE_MS (5 * 60 * 1000)
-#define TOKEN_YOUNG_MS 60000
+#define TOKEN_YOUNG_MS 10000
 #define ACCESS_BYTES 2304
 #define TTL_S_MAX 2419200 /* four weeks, FCM's longest */
 #define PAYLOAD_BYTES 4096
@@ -96,6 +96,12 @@ static enum status fcm_open(const struct push_options *options, struct push_prov
     fcm->options = options;
     *ret_provider = fcm;
     return STATUS_OK;
+}
+
+static bool fcm_is_same(const struct push_provider *a, const struct push_provider *b)
+{
+    return crypto_key_equal(a->key, b->key) && strcmp(a->email, b->email) == 0 && strcmp(a->project, b->project) == 0 &&
+           strcmp(a->token_url, b->token_url) == 0;
 }
 
 /* ---- the access token ---- */
@@ -279,6 +285,7 @@ const struct push_provider_type push_fcm = {
     .is_configured = fcm_is_configured,
     .open = fcm_open,
     .close = fcm_close,
+    .is_same = fcm_is_same,
     .request = fcm_request,
     .verdict = fcm_verdict,
     .credential = fcm_credential,

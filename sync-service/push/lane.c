@@ -32,6 +32,12 @@ void lane_taken(struct lane *lane)
     lane->paused_until_ms = 0;
 }
 
+void lanes_resume(struct lanes *lanes)
+{
+    for (size_t i = 0; i < lanes->len; i++)
+        lane_taken(&lanes->lanes[i]);
+}
+
 void lane_failed(struct lane *lane, int64_t sent_at_ms, int64_t now_ms, int64_t after_ms, uint32_t random)
 {
     if (sent_at_ms >= lane->failed_at_ms) {

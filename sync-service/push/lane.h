@@ -29,6 +29,8 @@ struct lanes {
 /* Never NULL: when all are in use, origins share the one that is paused for the shortest time. */
 struct lane *lanes_find(struct lanes *lanes, const char *origin, int64_t now_ms);
 void lane_taken(struct lane *lane);
+/* None is paused any more: an operator has said so. */
+void lanes_resume(struct lanes *lanes);
 /* Something for all of it failed: pauses, longer each time; `after_ms` as the other side says, or -1. */
 void lane_failed(struct lane *lane, int64_t sent_at_ms, int64_t now_ms, int64_t after_ms, uint32_t random);
 /* The push service has refused our key for this user. True: it has done so for enough of them. */

@@ -119,6 +119,8 @@ struct push_provider_type {
     enum status (*open)(const struct push_options *options, struct push_provider **ret_provider,
                         char error[PUSH_ERROR_LEN]);
     void (*close)(struct push_provider *provider); /* NULL is allowed */
+    /* Opened again it is what it was: its credential stays, as providers do not like a new one each time. NULL: never. */
+    bool (*is_same)(const struct push_provider *a, const struct push_provider *b);
     /* What devices need to know to register, as base64url; NULL: nothing. Borrowed. */
     const char *(*public_key)(const struct push_provider *provider);
     /* STATUS_OK: *request can go. STATUS_STALE: there is no credential now. Others: *ret_verdict says why not. */

@@ -8,6 +8,7 @@
 #include <uthash.h>
 #include "../clock.h"
 #include "../log.h"
+#include "../thread.h"
 #include "jobs.h"
 #include "transport.h"
 
@@ -394,19 +395,20 @@ enum status pusher_start(struct pusher *pusher)
     return status;
 }
 
-void pusher_stop(struct pusher *pusher)
+bool pusher_stop(struct pusher *pusher, int64_t deadline_ms)
 {
     if (pusher == NULL)
-        return;
+        return true;
     atomic_store(&pusher->is_stopping, true);
     (void)pthread_mutex_lock(&pusher->lock);
     wake(pusher);
     (void)pthread_mutex_unlock(&pusher->lock);
     if (pusher->is_started)
-        (void)pthread_join(pusher->thread, NULL); /* ours, joined once */
-    pusher->is_started = false;
+        pusher->is_started = !thread_join(pusher->thread, deadline_ms);
+    bool has_ended = !pusher->is_started;
     for (size_t i = 0; i < pusher->workers_len; i++)
-        worker_stop(pusher->workers[i]);
+        has_ended &= worker_stop(pusher->workers[i], deadline_ms);
+    return has_ended;
 }
 
 void pusher_free(struct pusher *pusher)

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include "../clock.h"
+#include "../log.h"
 #include "address.h"
 
 #define CONNECT_MS_MAX 5000
@@ -34,7 +36,7 @@ struct transport {
     CURLM *multi;
     struct transfer *first;
     int under_way;
-    bool wants_fresh; /* a request was not answered in time: its connection may be dead without knowing */
+    int64_t failed_at_ms; /* a request was not answered: connections that are older may be of no use, without knowing it */
 };
 
 bool transport_init(void)
@@ -178,7 +180,11 @@ static bool set_request(CURL *easy, struct transport *transport, struct transfer
     SET(CURLOPT_PIPEWAIT, 1L); /* rather a stream of a connection that is being made than one more connection */
     SET(CURLOPT_MAXAGE_CONN, CONNECTION_AGE_S);
     SET(CURLOPT_TCP_KEEPALIVE, 1L);
-    SET(CURLOPT_FRESH_CONNECT, transport->wants_fresh ? 1L : 0L);
+    if (transport->failed_at_ms != 0) {
+        long since_s = (long)((clock_monotonic_ms() - transport->failed_at_ms) / 1000);
+        SET(CURLOPT_FRESH_CONNECT, since_s == 0 ? 1L : 0L);
+        SET(CURLOPT_MAXLIFETIME_CONN, since_s < CONNECTION_AGE_S ? since_s : 0L); /* 0: of any age */
+    }
     SET(CURLOPT_POST, 1L);
     SET(CURLOPT_POSTFIELDSIZE, (long)transfer->body_len);
     SET(CURLOPT_POSTFIELDS, transfer->body);
@@ -208,7 +214,6 @@ enum status transport_send(struct transport *transport, const struct push_reques
         transfer_end(transport, transfer);
         return STATUS_NO_MEMORY;
     }
-    transport->wants_fresh = false;
     transfer->next = transport->first;
     transfer->self = &transport->first;
     if (transfer->next != NULL)
@@ -256,8 +261,10 @@ static void transfer_done(struct transport *transport, struct transfer *transfer
     (void)curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &status); /* stay 0 where there was no answer */
     (void)curl_easy_getinfo(transfer->easy, CURLINFO_HTTP_VERSION, &version);
     (void)curl_easy_getinfo(transfer->easy, CURLINFO_RETRY_AFTER, &retry_after_s);
-    if (code == CURLE_OPERATION_TIMEDOUT)
-        transport->wants_fresh = true;
+    if (code != CURLE_OK) {
+        log_debug("push", "no-answer", LOG_INT("curl", code), LOG_TEXT("why", transfer->error));
+        transport->failed_at_ms = clock_monotonic_ms();
+    }
     if (code != CURLE_OK)
         response.failure = failure_name(code);
     else if (transport->options.needs_http2 && version != CURL_HTTP_VERSION_2_0)

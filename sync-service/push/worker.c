@@ -7,6 +7,7 @@
 #include <unistd.h>
 #include "../clock.h"
 #include "../log.h"
+#include "../thread.h"
 #include "jobs.h"
 #include "lane.h"
 #include "transport.h"
@@ -82,6 +83,11 @@ static void provider_open(struct worker *worker, int64_t now_ms)
         log_error("push", "keys-not-read", LOG_TEXT("provider", type->name), LOG_TEXT("why", error));
         if (worker->provider == NULL)
             stop_sending(worker, "keys-not-read", now_ms); /* else the old ones may still be good */
+        return;
+    }
+    lanes_resume(&worker->lanes);
+    if (worker->provider != NULL && !worker->is_stopped && type->is_same != NULL && type->is_same(worker->provider, fresh)) {
+        type->close(fresh);
         return;
     }
     type->close(worker->provider);
@@ -445,14 +451,14 @@ enum status worker_start(struct worker *worker)
     return STATUS_OK;
 }
 
-void worker_stop(struct worker *worker)
+bool worker_stop(struct worker *worker, int64_t deadline_ms)
 {
     if (!worker->is_started)
-        return;
+        return true;
     atomic_store(&worker->is_stopping, true);
     transport_wake(worker->transport);
-    (void)pthread_join(worker->thread, NULL); /* ours, joined once */
-    worker->is_started = false;
+    worker->is_started = !thread_join(worker->thread, deadline_ms);
+    return !worker->is_started;
 }
 
 void worker_free(struct worker *worker)

@@ -30,7 +30,7 @@ struct worker_options {
 MUST_CHECK enum status worker_new(const struct worker_options *options, struct worker **ret_worker);
 MUST_CHECK enum status worker_start(struct worker *worker);
 /* Ends what is under way; its jobs go back. */
-void worker_stop(struct worker *worker);
+bool worker_stop(struct worker *worker, int64_t deadline_ms); /* false: it has not ended by then (monotonic) */
 void worker_free(struct worker *worker); /* NULL is allowed */
 
 /* Any thread. */

@@ -52,7 +52,7 @@ def all_there(node, device, names):
 
 @pytest.mark.parametrize("parts", [["mosquitto"], ["syncd"], ["mosquitto", "syncd"]], ids="+".join)
 def test_held_by_the_journal_alone(node, cast, parts):
-    """The service is frozen, so that nothing but the journal has them; then the kill comes right after the last PUBACK."""
+    """The service is frozen, so that nothing but the journal has them; the kill comes right after the last PUBACK."""
     alice, bob = cast(2)
     with frozen(node.pid("syncd")):
         names = pubacked(alice, bob.address)

@@ -1,4 +1,4 @@
-"""Well-behaved devices by the dozen, in one thread: they keep an outbox until `sent`, drop repeats, acknowledge, come back.
+"""Well-behaved devices, several in one thread: they keep an outbox until `sent`, drop repeats, acknowledge, come back.
 
 What each was told is kept, so that a test can kill something in between and count afterwards.
 """

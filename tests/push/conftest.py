@@ -10,7 +10,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 from lib.device import Device  # noqa: E402
 from lib.fixtures import pytest_runtest_makereport  # noqa: E402,F401
 from lib.node import wait_until  # noqa: E402
-from stage import PushNode  # noqa: E402
+from stage import PushNode, configure  # noqa: E402
 
 _numbers = itertools.count(1)
 
@@ -30,6 +30,18 @@ def started(name, **config):
 @pytest.fixture(scope="session")
 def node():
     yield from started("push")
+
+
+def reconfigured(node, **keys):
+    """The node with other keys, and afterwards as it was."""
+    def again(lines):
+        node.down()
+        configure(node, lines)
+        node.providers.control("/forget-provider-tokens", {})
+        node.up()
+    again(node.providers.config(**keys))
+    yield node
+    again(node.providers.config())
 
 
 class Stage:

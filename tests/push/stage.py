@@ -111,6 +111,7 @@ class Providers:
     def config(self, **more):
         """Lines for [service]."""
         keys = {
+            "flush_after_ms": 50,  # acknowledgements are in the database well within the grace
             "push_grace_ms": 300, "push_timeout_ms": 3000, "push_ca_file": self.folder / "ca.crt",
             "push_allow_private_addresses": "yes",
             "push_apns_key_file": self.folder / "apns.p8", "push_apns_key_id": KID, "push_apns_team_id": TEAM,
@@ -166,11 +167,13 @@ class PushNode(Node):
             where u.name = '{user}' and d.name = '{device}' order by j.job_id desc limit 1""")
         return tuple(rows[0]) if rows else None
 
-    def jobs(self, client_id):
+    def wait_ended(self, client_id, state, timeout=15):
+        """Until one of the device's wake-ups has ended so; its reason. Others may have come after it."""
         user, device = client_id.split(":")
-        return [row[0] for row in self.sql(f"""select j.state from gnatter.push_job j
+        return wait_until(lambda: [row[0] for row in self.sql(f"""select coalesce(j.reason, '-') from gnatter.push_job j
             join gnatter.device d on d.device_id = j.device_id join gnatter.user_account u on u.user_id = d.user_id
-            where u.name = '{user}' and d.name = '{device}' order by j.job_id""")]
+            where u.name = '{user}' and d.name = '{device}' and j.state = '{state}' order by j.job_id""")], timeout,
+            lambda: f"{client_id} {state}; it is {self.job(client_id)}", 0.1)[0]
 
     def wait_job(self, client_id, state, timeout=15):
         wait_until(lambda: (self.job(client_id) or [None])[0] == state, timeout,

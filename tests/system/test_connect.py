@@ -155,7 +155,8 @@ def test_token_form(cast):
 def test_token_of_an_unregistered_device(cast):
     """A token for a device that was never registered is well signed, but the device is not there."""
     device = cast.user().device(connect=False)
-    ghost = Device(cast.node, f"{device.user}:ghost", own_token(cast.node, device, lambda h, c: (h, {**c, "dev": "ghost"})))
+    token = own_token(cast.node, device, lambda h, c: (h, {**c, "dev": "ghost"}))
+    ghost = Device(cast.node, f"{device.user}:ghost", token)
     cast.devices.append(ghost)
     try:
         ghost.start()

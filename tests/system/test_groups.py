@@ -246,7 +246,8 @@ def test_who_may(cast, role, deed):
         owner.rpc("group.role", group=name, user=second.user, role="admin")
     method, more = {
         "add": ("group.add", {"user": newcomer.name}), "remove-member": ("group.remove", {"user": target.name}),
-        "rename": ("group.rename", {"title": "t"}), "make-admin": ("group.role", {"user": target.name, "role": "admin"}),
+        "rename": ("group.rename", {"title": "t"}),
+        "make-admin": ("group.role", {"user": target.name, "role": "admin"}),
         "make-owner": ("group.role", {"user": target.name, "role": "owner"}),
         "demote-owner": ("group.role", {"user": owner.user, "role": "member"}),
         "remove-owner": ("group.remove", {"user": owner.user}),

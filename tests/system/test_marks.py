@@ -34,7 +34,8 @@ def test_read_implies_delivered(cast):
     bob.read(alice.address, 1)
     alice.wait_for("read", seq=1)
     row = alice.rpc("receipts", conversation=bob.address, seq=1)
-    assert row == {"seq": 1, "delivered": 1, "read": 1, "members": [{"user": bob.user, "delivered": True, "read": True}]}
+    assert row == {"seq": 1, "delivered": 1, "read": 1,
+                   "members": [{"user": bob.user, "delivered": True, "read": True}]}
     bob.drop()
     since = bob.here()
     bob.connect()

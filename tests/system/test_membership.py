@@ -133,7 +133,8 @@ def test_dml_on_members(cast):
     group = cast.group(alice, bob)
     alice.wait_for("event", seq=1)
     name = group[2:]
-    admin(cast, f"insert into gnatter.members (group_name, user_name, role) values ('{name}', '{carol.user}', 'member')")
+    admin(cast, "insert into gnatter.members (group_name, user_name, role) "
+                f"values ('{name}', '{carol.user}', 'member')")
     assert carol.wait_for("event", word="member-added", timeout=10).seq == 2
     admin(cast, f"update gnatter.members set role = 'admin' where group_name = '{name}' and user_name = '{carol.user}'")
     assert bob.wait_for("event", word="role-changed", timeout=10).seq == 3

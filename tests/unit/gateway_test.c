@@ -348,8 +348,34 @@ static void ready_is_told_once_per_frame(void **state)
     (void)gateway_subscribe(&the_gateway, handle(10), SLICE("inbox/alice/#"));
     (void)gateway_unsubscribe(&the_gateway, handle(10), SLICE("inbox/alice/#"));
     (void)gateway_subscribe(&the_gateway, handle(10), SLICE("inbox/alice/#"));
+    acknowledge(0);
     gateway_tick(&the_gateway, at(0));
     assert_int_equal(up_ops, 5);
+}
+
+static void short_frames_wait(void **state)
+{
+    (void)state;
+    link_up();
+    struct session *alice = arrive(10, "alice", "phone", true);
+    gateway_tick(&the_gateway, at(0));
+    acknowledge(0);
+    unsigned before = (unsigned)up_frames;
+    for (int i = 0; i < LIMIT_FRAME_CREDIT; i++) {
+        assert_int_equal(chat(alice, SLICE("hello"), 0), VERDICT_OK);
+        gateway_tick(&the_gateway, at(0));
+    }
+    assert_int_equal(up_frames, before + LIMIT_FRAME_CREDIT_SHORT);
+    static char payload[LIMIT_FRAME_LONG_BYTES];
+    assert_int_equal(chat(alice, (struct slice){payload, sizeof payload}, 0), VERDICT_OK);
+    gateway_tick(&the_gateway, at(0));
+    assert_int_equal(up_frames, before + LIMIT_FRAME_CREDIT_SHORT + 1); /* long enough, with all that has waited */
+    assert_int_equal(chat(alice, SLICE("hello"), 0), VERDICT_OK);
+    gateway_tick(&the_gateway, at(0));
+    assert_int_equal(up_frames, before + LIMIT_FRAME_CREDIT_SHORT + 1);
+    acknowledge(0);
+    gateway_tick(&the_gateway, at(0));
+    assert_int_equal(up_frames, before + LIMIT_FRAME_CREDIT_SHORT + 2);
 }
 
 static void session_numbers_wrap(void **state)
@@ -462,6 +488,7 @@ int main(void)
         TEST(events_are_bounded),
         TEST(confirmation),
         TEST(ready_is_told_once_per_frame),
+        TEST(short_frames_wait),
         TEST(session_numbers_wrap),
         TEST(a_handle_used_again),
         TEST(a_remembered_session_makes_room),

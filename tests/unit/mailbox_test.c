@@ -86,6 +86,7 @@ static void several_writers_one_taker(void **state)
     uint64_t last[WRITERS] = {0}, taken = 0;
     assert_int_equal(mailbox_init(&shared, 4096), STATUS_OK);
     for (uintptr_t i = 0; i < WRITERS; i++)
+        /* NOLINTNEXTLINE(performance-no-int-to-ptr): a number */
         assert_int_equal(pthread_create(&threads[i], NULL, write_many, (void *)i), 0);
     while (taken < WRITERS * EACH) {
         struct pollfd fd = {mailbox_fd(&shared), POLLIN, 0};

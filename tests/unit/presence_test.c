@@ -1,5 +1,4 @@
-/* Who watches whom. link: sync-service/ingest/presence.c sync-service/ingest/sessions.c
- * sync-service/ingest/identities.c */
+/* Presence. link: sync-service/ingest/presence.c sync-service/ingest/sessions.c sync-service/ingest/identities.c */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -115,6 +114,22 @@ static void hidden_until_it_is_not(void **state)
     expect("ask 1 1 bob;tell 1 bob hidden;"); /* asked again: told again */
 }
 
+static void two_who_met_see_each_other(void **state)
+{
+    (void)state;
+    assert_int_equal(presence_turn(&presence, 1000), INT64_MAX);
+    presence_watch(&presence, alice, SLICE("bob"));
+    presence_answer(&presence, alice, SLICE("bob"), false, 0);
+    expect("ask 1 1 bob;tell 1 bob hidden;");
+    assert_int_equal(presence_turn(&presence, 1000), 1000 + PRESENCE_HIDDEN_AGAIN_MS);
+    expect("");
+    (void)presence_turn(&presence, 1000 + PRESENCE_HIDDEN_AGAIN_MS);
+    presence_answer(&presence, alice, SLICE("bob"), true, 5);
+    expect("ask 1 1 bob;tell 1 bob offline 5;");
+    assert_int_equal(presence_turn(&presence, 1001 + 2 * PRESENCE_HIDDEN_AGAIN_MS), INT64_MAX);
+    expect("");
+}
+
 static void unwatched_and_gone_are_not_told(void **state)
 {
     (void)state;
@@ -164,9 +179,13 @@ static void identities_are_forgotten_oldest_first(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(state_at_once_then_changes), TEST(a_short_absence_is_no_story),
-        TEST(hidden_until_it_is_not),     TEST(unwatched_and_gone_are_not_told),
-        TEST(no_more_than_the_limit),     TEST(identities_are_forgotten_oldest_first),
+        TEST(state_at_once_then_changes),
+        TEST(a_short_absence_is_no_story),
+        TEST(hidden_until_it_is_not),
+        TEST(unwatched_and_gone_are_not_told),
+        TEST(two_who_met_see_each_other),
+        TEST(no_more_than_the_limit),
+        TEST(identities_are_forgotten_oldest_first),
     };
     return cmocka_run_group_tests_name("presence", tests, NULL, NULL);
 }

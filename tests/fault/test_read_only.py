@@ -1,0 +1,26 @@
+"""A database that takes no changes: messages are refused with a reason and a time to try again, and nothing is lost."""
+import json
+
+from lib.node import wait_until
+
+
+def service_sessions_end(node):
+    """What is set on a database counts for new connections."""
+    node.sql("select pg_terminate_backend(pid) from pg_stat_activity where usename like 'gnatter_service%'")
+
+
+def test_read_only_is_said_and_ends(node, cast):
+    alice, bob = cast(2)
+    alice.say(bob.address, mid="before")
+    node.sql("alter database gnatter set default_transaction_read_only = on")
+    try:
+        service_sessions_end(node)
+        wait_until(node.is_up, 20, "the service is back, reading only")
+        assert alice.refused(bob.address, mid="meanwhile") == "read-only"
+        assert json.loads(alice.wait_for("error", id="meanwhile").payload)["retry_after_ms"] > 0
+    finally:
+        node.sql("set default_transaction_read_only = off; alter database gnatter reset default_transaction_read_only")
+        service_sessions_end(node)
+    wait_until(node.is_up, 20, "the service is back")
+    alice.say(bob.address, mid="meanwhile")
+    bob.wait_for("chat", id="meanwhile", timeout=20)
