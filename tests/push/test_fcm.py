@@ -143,17 +143,3 @@ def test_an_account_that_google_does_not_take(stage):
     stage.node.reload()
     stage.providers.wait("fcm", token)
     stage.node.wait_job(device.client_id, "sent")
-
-
-def test_a_token_server_in_trouble_is_asked_again(stage):
-    from stage import openssl
-    openssl("genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048", "-out", stage.providers.folder / "wrong.pem")
-    stage.providers.answer("fcm", match="/token", status=503, headers={"retry-after": "1"}, body={})
-    stage.providers.account("wrong.pem")
-    stage.node.reload()
-    stage.providers.account()
-    wait_until(lambda: len(stage.providers.token_requests()) >= 1 or stage.node.push_status("fcm")["state"] == "stopped", 15, "asked")
-    stage.node.reload()
-    device, token, friend = stage.sleeper("fcm")
-    friend.say(device.address)
-    stage.providers.wait("fcm", token, timeout=40)
