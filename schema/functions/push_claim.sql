@@ -40,13 +40,21 @@ begin
           join gnatter.member m on m.user_id = r.user_id and m.left_seq is null
          where j.job_id = any (claimed) and j.finished_at is null
     ), waiting as (
-        select w.device_id, w.conversation_id, w.seq, i.time_ms, i.sender_user_id, i.payload,
+        select w.device_id, w.conversation_id, w.seq, w.absent_since, i.time_ms, i.sender_user_id, i.payload,
                row_number() over (partition by w.device_id order by i.time_ms desc, w.conversation_id) as place,
                count(*) over (partition by w.device_id)::int as conversations
           from gnatter.push_waiting((select array_agg(p.device_id order by p.job_id, p.conversation_id) from pair p),
                                     (select array_agg(p.conversation_id order by p.job_id, p.conversation_id) from pair p),
                                     gnatter.now_ms()) w
           join gnatter.message i on i.conversation_id = w.conversation_id and i.seq = w.seq
+    ), covered as (
+        -- it speaks of all of them: what is still in its grace needs no other one
+        insert into gnatter.push_wake as k (conversation_id, device_id, absent_since, woken_at)
+        select w.conversation_id, w.device_id, w.absent_since, clock_timestamp()
+          from waiting w order by w.conversation_id, w.device_id
+        on conflict on constraint push_wake_pk do update
+           set absent_since = excluded.absent_since, woken_at = excluded.woken_at
+         where k.absent_since is distinct from excluded.absent_since
     ), needless as (
         update gnatter.push_job j set state = 'needless', finished_at = now()
          where j.job_id = any (claimed) and j.finished_at is null

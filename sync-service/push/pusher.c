@@ -397,18 +397,20 @@ enum status pusher_start(struct pusher *pusher)
 
 bool pusher_stop(struct pusher *pusher, int64_t deadline_ms)
 {
+    bool has_ended = true;
     if (pusher == NULL)
         return true;
     atomic_store(&pusher->is_stopping, true);
     (void)pthread_mutex_lock(&pusher->lock);
     wake(pusher);
     (void)pthread_mutex_unlock(&pusher->lock);
+    for (size_t i = 0; i < pusher->workers_len; i++)
+        worker_stop(pusher->workers[i]);
+    for (size_t i = 0; i < pusher->workers_len; i++)
+        has_ended &= worker_join(pusher->workers[i], deadline_ms);
     if (pusher->is_started)
         pusher->is_started = !thread_join(pusher->thread, deadline_ms);
-    bool has_ended = !pusher->is_started;
-    for (size_t i = 0; i < pusher->workers_len; i++)
-        has_ended &= worker_stop(pusher->workers[i], deadline_ms);
-    return has_ended;
+    return has_ended && !pusher->is_started;
 }
 
 void pusher_free(struct pusher *pusher)

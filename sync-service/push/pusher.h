@@ -23,8 +23,8 @@ bool pusher_is_configured(const struct push_options *options);
 /* STATUS_NO_MEMORY, STATUS_UNAVAILABLE. */
 MUST_CHECK enum status pusher_new(const struct pusher_setup *setup, struct pusher **ret_pusher);
 MUST_CHECK enum status pusher_start(struct pusher *pusher);
-/* What is under way goes back to the database. False: it has not ended by then (monotonic). NULL is allowed. */
-bool pusher_stop(struct pusher *pusher, int64_t deadline_ms);
+/* What is under way goes back to the database. False: not everything had ended by then (monotonic): not to be freed. */
+MUST_CHECK bool pusher_stop(struct pusher *pusher, int64_t deadline_ms);
 void pusher_free(struct pusher *pusher); /* stopped, and so are who note; NULL is allowed */
 
 /* For one thread that appends; freed with the pusher. NULL: no memory, or `pusher` is NULL. */

@@ -77,12 +77,17 @@ static void transfer_end(struct transport *transport, struct transfer *transfer)
     free(transfer);
 }
 
+void transport_end(struct transport *transport)
+{
+    while (transport->first != NULL)
+        transfer_end(transport, transport->first);
+}
+
 void transport_free(struct transport *transport)
 {
     if (transport == NULL)
         return;
-    while (transport->first != NULL)
-        transfer_end(transport, transport->first);
+    transport_end(transport);
     (void)curl_multi_cleanup(transport->multi); /* nothing is in it any more */
     free(transport);
 }

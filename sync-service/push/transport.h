@@ -20,7 +20,9 @@ struct transport_options {
 bool transport_init(void);
 /* NULL: no memory. Keeps `ca_file`. */
 struct transport *transport_new(const struct transport_options *options);
-/* Ends what is under way without answers. NULL is allowed. */
+/* Ends what is under way, without answers. */
+void transport_end(struct transport *transport);
+/* The same, and frees it; NULL is allowed. */
 void transport_free(struct transport *transport);
 
 /* Copies the request. `on_answer` is called from transport_wait; `response` is borrowed. STATUS_NO_MEMORY. */

@@ -381,8 +381,7 @@ static void give_back(struct worker *worker)
 {
     struct push_verdict verdict;
     push_verdict_set(&verdict, PUSH_RETRY, SLICE("service-stopped"));
-    transport_free(worker->transport); /* no more answers */
-    worker->transport = NULL;
+    transport_end(worker->transport);
     for (size_t i = 0; i < worker->slots_len; i++)
         if (worker->slots[i].state == SLOT_SENT)
             slot_done(&worker->slots[i], "defer", 0, &verdict);
@@ -451,13 +450,16 @@ enum status worker_start(struct worker *worker)
     return STATUS_OK;
 }
 
-bool worker_stop(struct worker *worker, int64_t deadline_ms)
+void worker_stop(struct worker *worker)
 {
-    if (!worker->is_started)
-        return true;
     atomic_store(&worker->is_stopping, true);
     transport_wake(worker->transport);
-    worker->is_started = !thread_join(worker->thread, deadline_ms);
+}
+
+bool worker_join(struct worker *worker, int64_t deadline_ms)
+{
+    if (worker->is_started)
+        worker->is_started = !thread_join(worker->thread, deadline_ms);
     return !worker->is_started;
 }
 

@@ -29,9 +29,10 @@ struct worker_options {
 /* STATUS_NO_MEMORY. A key that cannot be read is no failure: the worker then is stopped, and says so. */
 MUST_CHECK enum status worker_new(const struct worker_options *options, struct worker **ret_worker);
 MUST_CHECK enum status worker_start(struct worker *worker);
-/* Ends what is under way; its jobs go back. */
-bool worker_stop(struct worker *worker, int64_t deadline_ms); /* false: it has not ended by then (monotonic) */
-void worker_free(struct worker *worker); /* NULL is allowed */
+/* Ends what is under way; its jobs go back. False: it had not ended by then (monotonic), and must not be freed. */
+void worker_stop(struct worker *worker);
+MUST_CHECK bool worker_join(struct worker *worker, int64_t deadline_ms);
+void worker_free(struct worker *worker); /* joined, or never started; NULL is allowed */
 
 /* Any thread. */
 void worker_wake(struct worker *worker);   /* there are new jobs */
