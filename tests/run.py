@@ -66,7 +66,7 @@ SUITES = [
     Suite("plugin", 600, pytest("tests/plugin"), "junit"),
     Suite("system", 1200, pytest("tests/system"), "junit"),
     Suite("system-sanitized", 1200, pytest("tests/system", "system-sanitized", "build/san/bin/gnatter-syncd"), "junit",
-          env=SANITIZED_NODE),
+          env=SANITIZED_NODE, by_name_only=True),
     Suite("ws", 400, script("tests/system/ws/run.sh", "ws.test.mjs")),
     Suite("push", 1200, pytest("tests/push"), "junit", by_name_only=True),
     Suite("fault", 600, pytest("tests/fault"), "junit"),

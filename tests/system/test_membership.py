@@ -156,6 +156,7 @@ def test_several_changes_in_one_transaction(cast):
         commit;""")
     alice.wait_for("event", seq=4, timeout=10)
     assert [i.word for i in alice.items(group)] == ["created", "member-added", "member-removed", "role-changed"]
+    bob.wait_for("event", seq=3)
     assert gets(bob, group) == [1, 2, 3] and carol.wait_for("event", seq=4)
     assert gets(carol, group) == [2, 3, 4]
 
