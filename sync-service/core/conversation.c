@@ -342,14 +342,21 @@ static bool all_may_forget(const struct conversation *conversation, bool is_pres
     return true;
 }
 
+/* What a device has outstanding counts on: its window opens again when it has said something. */
 static void forget(struct core *core, struct conversation *conversation)
 {
-    struct sub *sub;
+    struct sub *sub, *next;
     bool is_missed = false;
-    DL_FOREACH2 (conversation->subs, sub, conversation_next) {
-        bool is_behind = sub->state == SUB_HUNGRY || sub->state == SUB_PARKED;
-        sub->session->has_forgotten |= is_behind;
-        is_missed |= is_behind || sub->ring_len > 0;
+    DL_FOREACH_SAFE2 (conversation->subs, sub, next, conversation_next) {
+        struct session *session = sub->session;
+        uint32_t items = session->outstanding_items, bytes = session->outstanding_bytes;
+        if (sub->state == SUB_HUNGRY || sub->state == SUB_PARKED || sub->ring_len)
+            session->has_forgotten = is_missed = true;
+        sub_free(core, sub);
+        session->forgotten_items += items - session->outstanding_items;
+        session->forgotten_bytes += bytes - session->outstanding_bytes;
+        session->outstanding_items = items;
+        session->outstanding_bytes = bytes;
     }
     core->stats.forgotten += is_missed;
     conversation_free(core, conversation);

@@ -234,7 +234,7 @@ bool core_is_full(const struct core *core);
 
 /* behind: a live device in a conversation of which it was not pushed everything counts one. */
 struct core_stats { uint64_t conversations, sessions, pending_items, behind, outstanding, appended, duplicates, pushed, redelivered;
-    uint64_t forgotten; /* conversations dropped for lack of room although something was unacknowledged; its devices get it after their next connect */ };
+    uint64_t forgotten; /* conversations dropped for lack of room although something was unacknowledged; its devices get it when they have acknowledged something */ };
 void core_stats(const struct core *core, struct core_stats *ret_stats);
 /* Of a loaded conversation, for an operator; else empty. Borrowed until the next call. */
 struct slice core_conversation_name(const struct core *core, int64_t conversation_id);

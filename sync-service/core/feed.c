@@ -63,6 +63,11 @@ static void session_wait_for_pace(struct core *core, struct session *session, in
 static void feed_session(struct core *core, struct session *session, int64_t now_ms)
 {
     session_work_set(core, session, SESSION_AT_REST);
+    if (session->has_forgotten && session->has_answered && !session->granted_items &&
+        session->outstanding_items == session->forgotten_items) {
+        session_scan_again(core, session);
+        return;
+    }
     while (session->hungry) {
         struct sub *sub = session->hungry;
         if (!has_pace(core, session, now_ms)) {
@@ -84,8 +89,6 @@ static void feed_session(struct core *core, struct session *session, int64_t now
         session->granted_items += grant;
         page_want(core, sub->conversation);
     }
-    if (session->has_forgotten && session->has_answered && !session->granted_items && !session->outstanding_items)
-        session_scan_again(core, session);
 }
 
 static void grant_use(struct sub *sub)

@@ -129,7 +129,7 @@ void core_on_database_lost(struct core *core, int64_t now_ms)
     struct session *session, *next_session;
     HASH_ITER (hh, core->sessions, session, next_session) {
         session_move(core, session, SESSION_NEW);
-        session->has_forgotten = session->has_answered = false;
+        session_forgive(session);
         session->owed = 0;
         struct sub *sub;
         DL_FOREACH2 (session->subs, sub, session_next)

@@ -144,10 +144,18 @@ void session_free(struct core *core, struct session *session)
     user_put(core, user);
 }
 
+void session_forgive(struct session *session)
+{
+    session->has_forgotten = session->has_answered = session->is_blocked = false;
+    session->outstanding_items -= session->forgotten_items;
+    session->outstanding_bytes -= session->forgotten_bytes;
+    session->forgotten_items = session->forgotten_bytes = 0;
+}
+
 void session_scan_again(struct core *core, struct session *session)
 {
     session->owed = 0;
-    session->has_forgotten = session->has_answered = false;
+    session_forgive(session);
     session_move(core, session, SESSION_NEW);
     struct sub *sub, *next;
     DL_FOREACH_SAFE2 (session->subs, sub, next, session_next) {

@@ -62,11 +62,12 @@ struct session {
     int64_t pace_from_ms; /* what went out since then without needing an acknowledgement */
     uint32_t pace_items, pace_bytes;
     uint32_t outstanding_items, outstanding_bytes;
+    uint32_t forgotten_items, forgotten_bytes; /* of these, what was forgotten with its conversation */
     uint32_t granted_items;
     uint32_t owed; /* subs below their target */
     uint8_t state, work;
     bool ack_auto, owes_caught_up;
-    bool has_forgotten; /* a conversation that it is behind in: to be scanned again when it is done with the rest, */
+    bool has_forgotten; /* something it lacks or has not acknowledged: to be scanned again when it is done with the rest */
     bool has_answered;  /* and has acknowledged something since */
     bool is_blocked; /* something did not fit the window: first an acknowledgement */
     UT_hash_handle hh, hh_ref;
@@ -307,6 +308,7 @@ struct session *session_find(const struct core *core, int64_t device_id);
 void session_move(struct core *core, struct session *session, enum session_state state);
 void session_work_set(struct core *core, struct session *session, enum session_work work);
 void session_wake(struct core *core, struct session *session); /* feedable, if there is a reason to be */
+void session_forgive(struct session *session); /* nothing is forgotten any more */
 void session_scan_again(struct core *core, struct session *session);
 void session_free(struct core *core, struct session *session);
 

@@ -137,6 +137,32 @@ static void the_idle_are_forgotten(void **state)
     stage_close(&stage);
 }
 
+/* Bob's phone never acknowledges and is behind in more than the table may hold: others are served nevertheless. */
+static void a_silent_device_does_not_fill_the_table(void **state)
+{
+    (void)state;
+    struct stage stage;
+    stage_open(&stage);
+    stage.options.flush_after_ms = 1000000;
+    stage.options.conversations_max = 1;
+    stage.options.window_items = 1;
+    PLAY(&stage, {"ready bob:phone", "scan bob:phone"},
+         {"scanned bob:phone g/a 0 bob:phone g/b 0 bob:phone g/c 0", "load g/a\nload g/b\nload g/c"},
+         {"ready alice:phone", ""}, /* the table is crowded: her replay is not begun */
+         {"loaded g/a last=1 alice=1- bob=1-", "page g/a after 0"},
+         {"page g/a 1:created", "1 bob:phone event/g/a/1/1000/-/created"}, {"loaded g/b last=1 alice=1- bob=1-", ""},
+         {"loaded g/c last=1 alice=1- bob=1- cursor=alice:phone:1",
+          "scan alice:phone"}, /* what waits for bob is forgotten */
+         {"scanned", "caught-up alice:phone 0"});
+    struct core_stats stats;
+    core_stats(stage.core, &stats);
+    assert_int_equal(stats.conversations, 1);
+    PLAY(&stage, {"ack bob:phone g/a 1", "done 1\nload g/a"}, /* until he says something */
+         {"loaded g/a last=1 alice=1- bob=1-@1/0 cursor=alice:phone:1", "flush bob:phone@g/a=1\nscan bob:phone"},
+         {"flushed", ""}, {"scanned bob:phone g/b 0", "load g/b"});
+    stage_close(&stage);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -149,6 +175,7 @@ int main(void)
         cmocka_unit_test(a_lost_database_is_scanned_again),
         cmocka_unit_test(a_removed_device_is_forgotten),
         cmocka_unit_test(the_idle_are_forgotten),
+        cmocka_unit_test(a_silent_device_does_not_fill_the_table),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
