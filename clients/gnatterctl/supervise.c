@@ -178,6 +178,8 @@ static void schema_start(struct supervisor *s)
     if (pid == 0) {
         int done;
         sigset_t none;
+        (void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* cannot fail; its transaction is undone */
+        (void)close(s->supervision->lock_fd);   /* or a killed supervisor would look alive as long as this runs */
         (void)sigemptyset(&none);
         (void)sigprocmask(SIG_SETMASK, &none, NULL); /* cannot fail with these arguments */
         (void)dup2(out[1], STDERR_FILENO);

@@ -210,6 +210,19 @@ static enum result prepare(const struct args *args, struct node *node, bool is_n
     return result;
 }
 
+/* -1: another supervisor is at work. One that was killed may leave its lock with a child for a moment. */
+static int lock_or_find(const struct node *node)
+{
+    for (int64_t until_ms = clock_ms() + UP_MS;;) {
+        int fd = supervise_lock(node);
+        struct parts parts;
+        parts_read(node, &parts);
+        if (fd != -1 || parts.supervisor.pid || clock_ms() >= until_ms)
+            return fd;
+        (void)poll(NULL, 0, LOOK_MS); /* a pause */
+    }
+}
+
 enum result command_up(struct args *args)
 {
     if (args->limits && strcmp(args->limits, "on") != 0 && strcmp(args->limits, "off") != 0)
@@ -225,7 +238,7 @@ enum result command_up(struct args *args)
         .node = &node, .report_fd = -1, .limits = !args->limits || strcmp(args->limits, "off") != 0};
     if ((result = owner_check(&node)) != DONE || (result = parts_installed(&node)) != DONE)
         goto out;
-    supervision.lock_fd = supervise_lock(&node);
+    supervision.lock_fd = lock_or_find(&node);
     if (supervision.lock_fd == -1)
         result = already_up(args, &node);
     else if (supervision.lock_fd < 0)
