@@ -68,7 +68,7 @@ SUITES = [
     Suite("system-sanitized", 1200, pytest("tests/system", "system-sanitized", "build/san/bin/gnatter-syncd"), "junit",
           env=SANITIZED_NODE, by_name_only=True),
     Suite("ws", 400, script("tests/system/ws/run.sh", "ws.test.mjs")),
-    Suite("push", 1200, pytest("tests/push"), "junit", by_name_only=True),
+    Suite("push", 900, pytest("tests/push"), "junit"),
     Suite("fault", 600, pytest("tests/fault"), "junit"),
     Suite("load", 300, pytest("tests/load"), "junit"),
 ]

@@ -8,10 +8,11 @@
 #define TIME(column) "to_char(" column " at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')"
 
 static const char list_sql[] =
-    "select user_name as user, device_name as device, provider, topic, is_sandbox as sandbox, not shows as silent, host,"
+    "select user_name as user, device_name as device, provider, topic, is_sandbox as sandbox, not shows as silent, "
+    "host,"
     " fingerprint, " TIME("registered_at") " as registered, refused_reason as refused, last_state, last_reason"
-    " from gnatter.push_registrations where $1::text is null or user_name = $1"
-    " order by user_name collate \"C\", device_name collate \"C\"";
+                                           " from gnatter.push_registrations where $1::text is null or user_name = $1"
+                                           " order by user_name collate \"C\", device_name collate \"C\"";
 
 enum result command_push_list(struct args *args)
 {
@@ -36,8 +37,13 @@ static const char *registration_json(const struct args *args)
     const struct {
         const char *key, *value;
     } texts[] = {
-        {"provider", args->words[2]},   {"token", args->token}, {"endpoint", args->endpoint}, {"p256dh", args->p256dh},
-        {"auth", args->auth},           {"topic", args->topic}, {"environment", args->sandbox ? "sandbox" : NULL},
+        {"provider", args->words[2]},
+        {"token", args->token},
+        {"endpoint", args->endpoint},
+        {"p256dh", args->p256dh},
+        {"auth", args->auth},
+        {"topic", args->topic},
+        {"environment", args->sandbox ? "sandbox" : NULL},
     };
     cJSON *object = cJSON_CreateObject();
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)

@@ -10,13 +10,13 @@
 #include "crypto.h"
 #include "payload.h"
 
-#define TOKEN_RENEW_MS (40 * 60 * 1000)
-#define TOKEN_YOUNG_MS (20 * 60 * 1000)
-#define UPDATES_WAIT_MS (5 * 60 * 1000)
-#define JWT_BYTES 512
+#define TOKEN_RENEW_MS     (40 * 60 * 1000)
+#define TOKEN_YOUNG_MS     (20 * 60 * 1000)
+#define UPDATES_WAIT_MS    (5 * 60 * 1000)
+#define JWT_BYTES          512
 #define APNS_PAYLOAD_BYTES 4096
-#define ID_LEN 10 /* of Apple's key and team identifiers */
-#define TOPIC_LEN 128
+#define ID_LEN             10 /* of Apple's key and team identifiers */
+#define TOPIC_LEN          128
 
 struct push_provider {
     const struct push_options *options;
@@ -89,7 +89,8 @@ static void apns_close(struct push_provider *provider)
 
 static bool apns_is_same(const struct push_provider *a, const struct push_provider *b)
 {
-    return crypto_key_equal(a->key, b->key); /* its id and the team's are the configuration's, which only a restart changes */
+    return crypto_key_equal(a->key,
+                            b->key); /* its id and the team's are the configuration's, which only a restart changes */
 }
 
 static enum status jwt_renew(struct push_provider *apns, int64_t now_ms)
@@ -263,7 +264,7 @@ static enum push_outcome reason_outcome(const struct push_response *response, co
 }
 
 static void apns_verdict(struct push_provider *apns, const struct push_response *response, int64_t now_ms,
-                           struct push_verdict *ret_verdict)
+                         struct push_verdict *ret_verdict)
 {
     if (response->status == 200) {
         push_verdict_set(ret_verdict, PUSH_SENT, SLICE("sent"));
@@ -285,7 +286,7 @@ static void apns_verdict(struct push_provider *apns, const struct push_response 
             ret_verdict->gone_before_ms = (int64_t)timestamp->valuedouble;
     } else if (ret_verdict->outcome == PUSH_RENEW) {
         if (response->credential_ms != apns->jwt_made_ms)
-            ; /* renewed meanwhile */
+            ;                                                 /* renewed meanwhile */
         else if (now_ms - apns->jwt_made_ms < TOKEN_YOUNG_MS) /* our clock is wrong: one more would not help */
             ret_verdict->outcome = PUSH_STOPPED;
         else

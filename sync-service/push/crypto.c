@@ -12,13 +12,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define COORDINATE_LEN 32
-#define HASH_LEN 32
-#define KEY_LEN 16
-#define NONCE_LEN 12
-#define TAG_LEN 16
-#define RECORD_BYTES 4096
-#define RSA_BITS_MIN 2048
+#define COORDINATE_LEN  32
+#define HASH_LEN        32
+#define KEY_LEN         16
+#define NONCE_LEN       12
+#define TAG_LEN         16
+#define RECORD_BYTES    4096
+#define RSA_BITS_MIN    2048
 #define SIGNATURE_BYTES 1024 /* RSA up to 8192 bits */
 
 struct crypto_key {
@@ -204,9 +204,9 @@ static bool hmac(const unsigned char *key, size_t key_len, const void *data, siz
 #define EXPAND(prk, info, ret) hmac(prk, HASH_LEN, info, sizeof(info) - 1, ret)
 
 static bool content_keys(const unsigned char secret[COORDINATE_LEN], const unsigned char auth[PUSH_AUTH_LEN],
-                         const unsigned char p256dh[PUSH_PUBLIC_KEY_LEN],
-                         const unsigned char own[PUSH_PUBLIC_KEY_LEN], const unsigned char salt[CRYPTO_SALT_LEN],
-                         unsigned char ret_key[HASH_LEN], unsigned char ret_nonce[HASH_LEN])
+                         const unsigned char p256dh[PUSH_PUBLIC_KEY_LEN], const unsigned char own[PUSH_PUBLIC_KEY_LEN],
+                         const unsigned char salt[CRYPTO_SALT_LEN], unsigned char ret_key[HASH_LEN],
+                         unsigned char ret_nonce[HASH_LEN])
 {
     static const char label[] = "WebPush: info"; /* with its NUL */
     unsigned char info[sizeof label + 2 * PUSH_PUBLIC_KEY_LEN + 1], prk[HASH_LEN], ikm[HASH_LEN];
@@ -214,8 +214,8 @@ static bool content_keys(const unsigned char secret[COORDINATE_LEN], const unsig
     memcpy(info + sizeof label, p256dh, PUSH_PUBLIC_KEY_LEN);
     memcpy(info + sizeof label + PUSH_PUBLIC_KEY_LEN, own, PUSH_PUBLIC_KEY_LEN);
     info[sizeof info - 1] = 1;
-    bool is_ok = hmac(auth, PUSH_AUTH_LEN, secret, COORDINATE_LEN, prk) && hmac(prk, HASH_LEN, info, sizeof info, ikm) &&
-                 hmac(salt, CRYPTO_SALT_LEN, ikm, HASH_LEN, prk) &&
+    bool is_ok = hmac(auth, PUSH_AUTH_LEN, secret, COORDINATE_LEN, prk) &&
+                 hmac(prk, HASH_LEN, info, sizeof info, ikm) && hmac(salt, CRYPTO_SALT_LEN, ikm, HASH_LEN, prk) &&
                  EXPAND(prk, "Content-Encoding: aes128gcm\0\1", ret_key) &&
                  EXPAND(prk, "Content-Encoding: nonce\0\1", ret_nonce);
     OPENSSL_cleanse(prk, sizeof prk);
@@ -262,7 +262,8 @@ enum status crypto_webpush(struct slice plain, const unsigned char p256dh[PUSH_P
         status = STATUS_MALFORMED;
         goto out;
     }
-    if (!content_keys(secret, auth, p256dh, own, buf, key, nonce) || !seal(key, nonce, plain, own + PUSH_PUBLIC_KEY_LEN))
+    if (!content_keys(secret, auth, p256dh, own, buf, key, nonce) ||
+        !seal(key, nonce, plain, own + PUSH_PUBLIC_KEY_LEN))
         goto out;
     *ret_len = plain.len + CRYPTO_WEBPUSH_OVERHEAD;
     status = STATUS_OK;

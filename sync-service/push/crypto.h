@@ -20,8 +20,8 @@ bool crypto_key_is_rsa(const struct crypto_key *key);
 MUST_CHECK enum status crypto_key_public(const struct crypto_key *key, unsigned char ret_point[PUSH_PUBLIC_KEY_LEN]);
 
 /*
- * A JWT of these JSON texts (RFC 7515 compact form), signed with ES256 or RS256 after the key's kind; the caller's header
- * says the same `alg`. NUL-terminated into `buf`. STATUS_TOO_LARGE, STATUS_INTERNAL.
+ * A JWT of these JSON texts (RFC 7515 compact form), signed with ES256 or RS256 after the key's kind; the caller's
+ * header says the same `alg`. NUL-terminated into `buf`. STATUS_TOO_LARGE, STATUS_INTERNAL.
  */
 MUST_CHECK enum status crypto_jwt(const struct crypto_key *key, struct slice header, struct slice claims, char *buf,
                                   size_t buf_size);
@@ -31,7 +31,7 @@ MUST_CHECK enum status crypto_jwt(const struct crypto_key *key, struct slice hea
  * and `salt` are fresh for each message; NULL makes them. STATUS_MALFORMED: the point is not on the curve.
  * STATUS_TOO_LARGE: buf.
  */
-#define CRYPTO_SALT_LEN 16
+#define CRYPTO_SALT_LEN         16
 #define CRYPTO_WEBPUSH_OVERHEAD (CRYPTO_SALT_LEN + 4 + 1 + PUSH_PUBLIC_KEY_LEN + 1 + 16)
 MUST_CHECK enum status crypto_webpush(struct slice plain, const unsigned char p256dh[PUSH_PUBLIC_KEY_LEN],
                                       const unsigned char auth[PUSH_AUTH_LEN], const struct crypto_key *sender,

@@ -10,13 +10,13 @@
 #include "crypto.h"
 #include "payload.h"
 
-#define SCOPE "https://www.googleapis.com/auth/firebase.messaging"
-#define ASSERTION_S 3600
+#define SCOPE           "https://www.googleapis.com/auth/firebase.messaging"
+#define ASSERTION_S     3600
 #define RENEW_BEFORE_MS (5 * 60 * 1000)
-#define TOKEN_YOUNG_MS 10000
-#define ACCESS_BYTES 2304
-#define TTL_S_MAX 2419200 /* four weeks, FCM's longest */
-#define PAYLOAD_BYTES 4096
+#define TOKEN_YOUNG_MS  10000
+#define ACCESS_BYTES    2304
+#define TTL_S_MAX       2419200 /* four weeks, FCM's longest */
+#define PAYLOAD_BYTES   4096
 
 struct push_provider {
     const struct push_options *options;
@@ -89,8 +89,10 @@ static enum status fcm_open(const struct push_options *options, struct push_prov
     cJSON_Delete(account);
     if (!is_ok) {
         fcm_close(fcm);
-        (void)snprintf(error, PUSH_ERROR_LEN, "%s: no service account key (JSON with an RSA private_key, client_email, "
-                       "project_id, token_uri)", options->fcm_account_file); /* cut if need be */
+        (void)snprintf(error, PUSH_ERROR_LEN,
+                       "%s: no service account key (JSON with an RSA private_key, client_email, "
+                       "project_id, token_uri)",
+                       options->fcm_account_file); /* cut if need be */
         return STATUS_MALFORMED;
     }
     fcm->options = options;
@@ -110,8 +112,9 @@ static enum status assertion_make(const struct push_provider *fcm, int64_t now_m
     char header[640], claims[2048];
     int64_t now_s = now_ms / 1000;
     (void)snprintf(header, sizeof header, "{\"alg\":\"RS256\",\"typ\":\"JWT\",\"kid\":\"%s\"}", fcm->key_id);
-    (void)snprintf(claims, sizeof claims, "{\"iss\":\"%s\",\"scope\":\"" SCOPE "\",\"aud\":\"%s\",\"iat\":%" PRId64
-                   ",\"exp\":%" PRId64 "}", fcm->email, fcm->token_url, now_s, now_s + ASSERTION_S);
+    (void)snprintf(claims, sizeof claims,
+                   "{\"iss\":\"%s\",\"scope\":\"" SCOPE "\",\"aud\":\"%s\",\"iat\":%" PRId64 ",\"exp\":%" PRId64 "}",
+                   fcm->email, fcm->token_url, now_s, now_s + ASSERTION_S);
     return crypto_jwt(fcm->key, slice_of(header), slice_of(claims), buf, buf_size); /* both fit: see account_text */
 }
 
@@ -185,8 +188,8 @@ static enum status fcm_request(struct push_provider *fcm, const struct push_wake
 {
     if (now_ms >= fcm->access_ends_ms)
         return STATUS_STALE;
-    enum status status = push_request_begin(request, slice_of(fcm->options->fcm_url), "/v1/projects/%s/messages:send",
-                                            fcm->project);
+    enum status status =
+        push_request_begin(request, slice_of(fcm->options->fcm_url), "/v1/projects/%s/messages:send", fcm->project);
     if (status == STATUS_OK)
         status = push_request_header(request, "authorization", "Bearer %s", fcm->access);
     if (status == STATUS_OK)
@@ -252,7 +255,7 @@ static enum push_outcome code_outcome(int status, const char *code, bool is_abou
 }
 
 static void fcm_verdict(struct push_provider *fcm, const struct push_response *response, int64_t now_ms,
-                           struct push_verdict *ret_verdict)
+                        struct push_verdict *ret_verdict)
 {
     push_verdict_common(response, ret_verdict);
     if (response->status == 200)

@@ -41,8 +41,7 @@ enum status jobs_sweep(struct database *database, int64_t after_device_id, int64
     pg_params_begin(&database->params);
     pg_bigint(&database->params, after_device_id);
     pg_int(&database->params, (int32_t)ids_size);
-    enum status status =
-        database_ask(database, "select unnest(gnatter.push_sweep($1, $2))", DATABASE_BINARY, &result);
+    enum status status = database_ask(database, "select unnest(gnatter.push_sweep($1, $2))", DATABASE_BINARY, &result);
     if (status != STATUS_OK)
         return status;
     size_t len = (size_t)PQntuples(result) < ids_size ? (size_t)PQntuples(result) : ids_size;

@@ -1,21 +1,22 @@
 #ifndef GNATTER_PUSH_LANE_H
 #define GNATTER_PUSH_LANE_H
 /*
- * The ways out of one worker: one per push service, so that one which hangs, or says no, holds up nobody else. A provider
- * of our own configuration has a single lane; for Web Push there is one per origin, as anybody may run a push service.
- * Pure; one thread's own.
+ * The ways out of one worker: one per push service, so that one which hangs, or says no, holds up nobody else. A
+ * provider of our own configuration has a single lane; for Web Push there is one per origin, as anybody may run a push
+ * service. Pure; one thread's own.
  */
 #include "provider.h"
 
-#define LANES_MAX 256     /* origins remembered; the one unused for the longest time is forgotten */
-#define LANE_REFUSERS 5   /* so many users' subscriptions refused for our key, and nothing taken in between: it is wrong */
+#define LANES_MAX 256 /* origins remembered; the one unused for the longest time is forgotten */
+#define LANE_REFUSERS                                                                                                  \
+    5 /* so many users' subscriptions refused for our key, and nothing taken in between: it is wrong */
 #define LANE_PAUSE_MS_MAX 60000
 
 struct lane {
     char origin[PUSH_ORIGIN_LEN]; /* empty: the only one */
     int under_way;
-    uint32_t failures;        /* in a row */
-    int64_t failed_at_ms;     /* what was sent earlier and fails too tells nothing new */
+    uint32_t failures;    /* in a row */
+    int64_t failed_at_ms; /* what was sent earlier and fails too tells nothing new */
     int64_t paused_until_ms;
     int64_t refused_user_ids[LANE_REFUSERS];
     int refused_len;

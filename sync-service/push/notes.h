@@ -12,8 +12,8 @@
 #include <stdint.h>
 
 #define PUSH_NOTES_SLOT_MS 256 /* a conversation is handed over at most once in each such slot of time */
-#define PUSH_NOTES_TABLE 4096
-#define PUSH_NOTES_MAX 4096    /* more in one turn: everything is looked at once, instead */
+#define PUSH_NOTES_TABLE   4096
+#define PUSH_NOTES_MAX     4096 /* more in one turn: everything is looked at once, instead */
 
 struct pusher;
 struct push_notes {

@@ -7,14 +7,20 @@
 #include <string.h>
 #include <strings.h>
 
-#define FILE_BYTES_MAX 65536
+#define FILE_BYTES_MAX   65536
 #define BACKOFF_FIRST_MS 2000
-#define BACKOFF_MAX_MS (15 * 60 * 1000)
+#define BACKOFF_MAX_MS   (15 * 60 * 1000)
 
 const struct push_provider_type *const push_provider_types[PUSH_PROVIDERS] = {&push_apns, &push_fcm, &push_webpush,
-                                                                               &push_webhook};
+                                                                              &push_webhook};
 
 /* ---- requests ---- */
+static bool print(char *at, size_t room, const char *format, va_list list)
+{
+    int len = vsnprintf(at, room, format, list);
+    return len >= 0 && (size_t)len < room;
+}
+
 enum status push_request_begin(struct push_request *request, struct slice base, const char *format, ...)
 {
     request->headers_len = 0;
@@ -25,28 +31,28 @@ enum status push_request_begin(struct push_request *request, struct slice base, 
     memcpy(request->url, base.at, base.len);
     va_list list;
     va_start(list, format);
-    int len = vsnprintf(request->url + base.len, sizeof request->url - base.len, format, list);
+    bool fits = print(request->url + base.len, sizeof request->url - base.len, format, list);
     va_end(list);
-    return len < 0 || (size_t)len >= sizeof request->url - base.len ? STATUS_TOO_LARGE : STATUS_OK;
+    return fits ? STATUS_OK : STATUS_TOO_LARGE;
 }
 
 enum status push_request_header(struct push_request *request, const char *name, const char *format, ...)
 {
     char *at = request->headers + request->headers_len;
-    size_t room = sizeof request->headers - request->headers_len;
-    int name_len = snprintf(at, room, "%s: ", name);
-    if (name_len < 0 || (size_t)name_len >= room)
+    size_t room = sizeof request->headers - request->headers_len, name_len = strlen(name);
+    if (name_len + 3 > room)
         return STATUS_TOO_LARGE;
+    (void)snprintf(at, room, "%s: ", name); /* fits */
     va_list list;
     va_start(list, format);
-    int len = vsnprintf(at + name_len, room - (size_t)name_len, format, list);
+    bool fits = print(at + name_len + 2, room - name_len - 2, format, list);
     va_end(list);
-    if (len < 0 || (size_t)len >= room - (size_t)name_len)
+    if (!fits)
         return STATUS_TOO_LARGE;
     for (const char *c = at; *c != '\0'; c++)
         if ((unsigned char)*c < ' ' || *c == 0x7f)
             return STATUS_MALFORMED;
-    request->headers_len += (size_t)name_len + (size_t)len + 1;
+    request->headers_len += strlen(at) + 1;
     return STATUS_OK;
 }
 
@@ -98,7 +104,7 @@ void push_collapse_id(int64_t device_id, char ret_id[PUSH_COLLAPSE_LEN + 1])
     char text[64];
     unsigned char hash[crypto_hash_sha256_BYTES];
     (void)snprintf(text, sizeof text, "gnatter push %lld", (long long)device_id); /* fits */
-    (void)crypto_hash_sha256(hash, (const unsigned char *)text, strlen(text));     /* cannot fail */
+    (void)crypto_hash_sha256(hash, (const unsigned char *)text, strlen(text));    /* cannot fail */
     (void)sodium_bin2base64(ret_id, PUSH_COLLAPSE_LEN + 1, hash, PUSH_COLLAPSE_LEN * 3 / 4,
                             sodium_base64_VARIANT_URLSAFE_NO_PADDING); /* returns ret_id */
 }

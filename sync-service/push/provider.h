@@ -1,8 +1,9 @@
 #ifndef GNATTER_PUSH_PROVIDER_H
 #define GNATTER_PUSH_PROVIDER_H
 /*
- * What a push provider is: it turns a wake-up into one HTTP request, and the answer into what is to be done. One file per
- * provider; none does I/O but reading its key files when it is opened. Bytes in, bytes out, and the time is handed in.
+ * What a push provider is: it turns a wake-up into one HTTP request, and the answer into what is to be done. One file
+ * per provider; none does I/O but reading its key files when it is opened. Bytes in, bytes out, and the time is handed
+ * in.
  *
  * A provider belongs to one worker thread.
  */
@@ -12,15 +13,15 @@
 #include "../../clients/protocol/status.h"
 #include "../../clients/protocol/topic.h"
 
-#define PUSH_URL_LEN 2304             /* a stored endpoint has at most 2048 */
-#define PUSH_HEADERS_BYTES 8192       /* an OAuth token may have 2048 */
-#define PUSH_BODY_BYTES 8192          /* providers take 4096; a webhook a little more */
-#define PUSH_ANSWER_BYTES 4096        /* what is kept of an answer: error texts are short */
-#define PUSH_ANSWER_BYTES_MAX 65536   /* an answer that goes on beyond is cut off */
-#define PUSH_PAYLOAD_BYTES 3800       /* JSON of one wake-up, within every provider's limit of 4096 */
-#define PUSH_REASON_LEN 80
-#define PUSH_PUBLIC_KEY_LEN 65
-#define PUSH_AUTH_LEN 16
+#define PUSH_URL_LEN          2304  /* a stored endpoint has at most 2048 */
+#define PUSH_HEADERS_BYTES    8192  /* an OAuth token may have 2048 */
+#define PUSH_BODY_BYTES       8192  /* providers take 4096; a webhook a little more */
+#define PUSH_ANSWER_BYTES     4096  /* what is kept of an answer: error texts are short */
+#define PUSH_ANSWER_BYTES_MAX 65536 /* an answer that goes on beyond is cut off */
+#define PUSH_PAYLOAD_BYTES    3800  /* JSON of one wake-up, within every provider's limit of 4096 */
+#define PUSH_REASON_LEN       80
+#define PUSH_PUBLIC_KEY_LEN   65
+#define PUSH_AUTH_LEN         16
 
 /* What a wake-up tells about the messages: nothing, from whom, or the text as well (never of what is sealed). */
 enum push_content { PUSH_CONTENT_WAKE, PUSH_CONTENT_SENDER, PUSH_CONTENT_FULL };
@@ -76,25 +77,28 @@ enum push_outcome {
     PUSH_RETRY,   /* later: not before after_ms */
     PUSH_RENEW,   /* our credential was too old: at once with a new one */
     PUSH_GONE,    /* the token is no more: unregister, if it was registered before gone_before_ms (0: whenever) */
-    PUSH_REFUSED, /* not this token as we send it: no more of these until it is registered again or an operator resumes */
+    PUSH_REFUSED, /* not this token as we send it: no more of these until it is registered again or an operator resumes
+                   */
     PUSH_FAILED,  /* this wake-up cannot be sent; the token may be fine */
     PUSH_STOPPED, /* our key, topic or address is wrong: nothing will go until the configuration is mended */
 };
 struct push_verdict {
     enum push_outcome outcome;
-    int64_t after_ms;       /* RETRY: -1 not said */
-    bool pauses;            /* RETRY: holds for everything that goes the same way, not only for this device */
-    bool is_key_refusal;    /* REFUSED: somebody whose word counts only for this device says that our key is wrong */
+    int64_t after_ms;    /* RETRY: -1 not said */
+    bool pauses;         /* RETRY: holds for everything that goes the same way, not only for this device */
+    bool is_key_refusal; /* REFUSED: somebody whose word counts only for this device says that our key is wrong */
     int64_t gone_before_ms;
     char reason[PUSH_REASON_LEN]; /* a word for logs and lists; printable */
 };
 /* Fills in a verdict; `reason` is cut and cleaned. */
 void push_verdict_set(struct push_verdict *verdict, enum push_outcome outcome, struct slice reason);
-/* What every provider's answers have in common: no answer, 5xx, and anything that a provider's own table does not know. */
+/* What every provider's answers have in common: no answer, 5xx, and anything that a provider's own table does not know.
+ */
 void push_verdict_common(const struct push_response *response, struct push_verdict *ret_verdict);
 const char *push_outcome_name(enum push_outcome outcome);
 
-/* The part of the service's configuration that is about push (config.c has the keys). Texts that are not set are empty. */
+/* The part of the service's configuration that is about push (config.c has the keys). Texts that are not set are empty.
+ */
 struct push_options {
     int64_t content; /* enum push_content */
     int64_t grace_ms, ttl_s, timeout_ms, parallel;
@@ -119,7 +123,8 @@ struct push_provider_type {
     enum status (*open)(const struct push_options *options, struct push_provider **ret_provider,
                         char error[PUSH_ERROR_LEN]);
     void (*close)(struct push_provider *provider); /* NULL is allowed */
-    /* Opened again it is what it was: its credential stays, as providers do not like a new one each time. NULL: never. */
+    /* Opened again it is what it was: its credential stays, as providers do not like a new one each time. NULL: never.
+     */
     bool (*is_same)(const struct push_provider *a, const struct push_provider *b);
     /* What devices need to know to register, as base64url; NULL: nothing. Borrowed. */
     const char *(*public_key)(const struct push_provider *provider);

@@ -12,16 +12,16 @@
 #include "jobs.h"
 #include "transport.h"
 
-#define NOTES_THREADS_MAX 64     /* shards */
-#define WAITING_MAX 200000       /* conversations and devices in their grace; above: everything is looked at instead */
-#define BATCH 500                /* of one statement */
-#define SWEEP_BATCH 200
-#define SWEEP_AFTER_START_MS 10000 /* until then devices have come back that had only lost the service */
-#define SWEEP_EVERY_MS 3600000     /* and what was missed by mischance is found within the hour */
-#define COUNT_EVERY_MS 10000
-#define PRUNE_EVERY_MS 60000
-#define RETRY_MS 500
-#define IDLE_MS 1000
+#define NOTES_THREADS_MAX    64     /* shards */
+#define WAITING_MAX          200000 /* conversations and devices in their grace; above: everything is looked at instead */
+#define BATCH                500    /* of one statement */
+#define SWEEP_BATCH          200
+#define SWEEP_AFTER_START_MS 10000   /* until then devices have come back that had only lost the service */
+#define SWEEP_EVERY_MS       3600000 /* and what was missed by mischance is found within the hour */
+#define COUNT_EVERY_MS       10000
+#define PRUNE_EVERY_MS       60000
+#define RETRY_MS             500
+#define IDLE_MS              1000
 
 /* A conversation or a device in its grace. In the order of noting, which is that of falling due. */
 struct waiting {
@@ -76,7 +76,8 @@ static void wake(struct pusher *pusher)
 }
 
 /* Under the lock. Without room everything is looked at instead. */
-static void put_ids(struct pusher *pusher, int64_t **ids, size_t *len, size_t *size, const int64_t more[], size_t more_len)
+static void put_ids(struct pusher *pusher, int64_t **ids, size_t *len, size_t *size, const int64_t more[],
+                    size_t more_len)
 {
     if (*len + more_len > WAITING_MAX) {
         pusher->is_everything = true;
@@ -100,7 +101,8 @@ void push_notes_hand_over_all(struct push_notes *notes)
 {
     struct pusher *pusher = notes->pusher;
     (void)pthread_mutex_lock(&pusher->lock);
-    put_ids(pusher, &pusher->conversation_ids, &pusher->conversations_len, &pusher->conversations_size, notes->ids, notes->len);
+    put_ids(pusher, &pusher->conversation_ids, &pusher->conversations_len, &pusher->conversations_size, notes->ids,
+            notes->len);
     pusher->is_everything |= notes->is_overflown;
     wake(pusher);
     (void)pthread_mutex_unlock(&pusher->lock);
@@ -206,9 +208,8 @@ static bool evaluate_due(struct pusher *pusher, int64_t now_ms)
 {
     int64_t conversation_ids[BATCH], device_ids[BATCH];
     size_t conversations_len = 0, devices_len = 0;
-    struct waiting *waiting, *next;
-    HASH_ITER(hh, pusher->waiting, waiting, next)
-    {
+    struct waiting *waiting = pusher->waiting;
+    for (; waiting != NULL; waiting = waiting->hh.next) {
         if (waiting->due_ms > now_ms || conversations_len == BATCH || devices_len == BATCH)
             break;
         if (waiting->key.is_device)
@@ -223,8 +224,7 @@ static bool evaluate_due(struct pusher *pusher, int64_t now_ms)
         pusher->not_before_ms = now_ms + RETRY_MS;
         return false;
     }
-    for (; len > 0; len--) { /* the same ones: nothing was added since */
-        waiting = pusher->waiting;
+    for (; len > 0 && (waiting = pusher->waiting) != NULL; len--) { /* the same ones: they are the oldest */
         bool is_again = waiting->is_again;
         HASH_DEL(pusher->waiting, waiting);
         if (is_again)
@@ -379,7 +379,8 @@ enum status pusher_new(const struct pusher_setup *setup, struct pusher **ret_pus
         return status;
     }
     if (setup->options->allow_private_addresses)
-        log_warning("push", "private-addresses-allowed", LOG_TEXT("note", "devices may name addresses in this network"));
+        log_warning("push", "private-addresses-allowed",
+                    LOG_TEXT("note", "devices may name addresses in this network"));
     *ret_pusher = pusher;
     return STATUS_OK;
 }
@@ -413,16 +414,21 @@ bool pusher_stop(struct pusher *pusher, int64_t deadline_ms)
     return has_ended && !pusher->is_started;
 }
 
+static void waiting_forget(struct pusher *pusher)
+{
+    struct waiting *first = pusher->waiting;
+    HASH_CLEAR(hh, pusher->waiting);
+    for (struct waiting *next; first != NULL; first = next) {
+        next = first->hh.next;
+        free(first);
+    }
+}
+
 void pusher_free(struct pusher *pusher)
 {
     if (pusher == NULL)
         return;
-    struct waiting *waiting, *next;
-    HASH_ITER(hh, pusher->waiting, waiting, next)
-    {
-        HASH_DEL(pusher->waiting, waiting);
-        free(waiting);
-    }
+    waiting_forget(pusher);
     for (size_t i = 0; i < pusher->workers_len; i++)
         worker_free(pusher->workers[i]);
     for (size_t i = 0; i < pusher->notes_len; i++)

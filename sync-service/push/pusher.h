@@ -7,8 +7,8 @@
  *   clerk   --devices that went away---------->  (thread)                                                  |
  *                                                 workers, one per provider  <--for update skip locked----'
  *
- * Nothing here is waited for by anybody: the watcher and each worker have a thread and a connection of their own. What the
- * watcher is told lives in memory; a service that starts looks at all registered devices once.
+ * Nothing here is waited for by anybody: the watcher and each worker have a thread and a connection of their own. What
+ * the watcher is told lives in memory; a service that starts looks at all registered devices once.
  */
 #include "notes.h"
 #include "worker.h"

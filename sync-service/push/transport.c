@@ -11,11 +11,11 @@
 #include "../log.h"
 #include "address.h"
 
-#define CONNECT_MS_MAX 5000
-#define CONNECTION_AGE_S 3600L /* providers want connections to live */
+#define CONNECT_MS_MAX       5000
+#define CONNECTION_AGE_S     3600L /* providers want connections to live */
 #define CONNECTIONS_PER_HOST 16L
-#define CONNECTIONS 64L
-#define FAILURE_LEN 96
+#define CONNECTIONS          64L
+#define FAILURE_LEN          96
 
 struct transfer {
     struct transfer *next, **self;
@@ -36,7 +36,8 @@ struct transport {
     CURLM *multi;
     struct transfer *first;
     int under_way;
-    int64_t failed_at_ms; /* a request was not answered: connections that are older may be of no use, without knowing it */
+    int64_t
+        failed_at_ms; /* a request was not answered: connections that are older may be of no use, without knowing it */
 };
 
 bool transport_init(void)
@@ -79,8 +80,10 @@ static void transfer_end(struct transport *transport, struct transfer *transfer)
 
 void transport_end(struct transport *transport)
 {
-    while (transport->first != NULL)
-        transfer_end(transport, transport->first);
+    for (struct transfer *transfer = transport->first, *next; transfer != NULL; transfer = next) {
+        next = transfer->next;
+        transfer_end(transport, transfer);
+    }
 }
 
 void transport_free(struct transport *transport)
@@ -129,7 +132,8 @@ static int set_socket(void *ctx, curl_socket_t socket, curlsocktype purpose)
     const struct transport *transport = ctx;
     (void)purpose;
     unsigned timeout_ms = (unsigned)transport->options.timeout_ms;
-    /* a peer that is gone is noticed within a request's time, also on a connection kept for hours; else TCP's own time */
+    /* a peer that is gone is noticed within a request's time, also on a connection kept for hours; else TCP's own time
+     */
     (void)setsockopt(socket, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout_ms, sizeof timeout_ms);
     return CURL_SOCKOPT_OK;
 }
@@ -214,7 +218,8 @@ enum status transport_send(struct transport *transport, const struct push_reques
     transfer->body_len = request->body_len;
     transfer->easy = curl_easy_init();
     if (transfer->easy == NULL || !set_headers(transfer, request) ||
-        !set_request(transfer->easy, transport, transfer, request) || !set_safety(transfer->easy, transport, transfer) ||
+        !set_request(transfer->easy, transport, transfer, request) ||
+        !set_safety(transfer->easy, transport, transfer) ||
         curl_multi_add_handle(transport->multi, transfer->easy) != CURLM_OK) {
         transfer_end(transport, transfer);
         return STATUS_NO_MEMORY;

@@ -1,12 +1,12 @@
 #ifndef GNATTER_PUSH_TRANSPORT_H
 #define GNATTER_PUSH_TRANSPORT_H
 /*
- * HTTP requests of one worker, many at a time, over long-lived connections (HTTP/2 where the other side has it). Nothing
- * here waits but transport_wait. A transport belongs to one thread; transport_wake may be called from any.
+ * HTTP requests of one worker, many at a time, over long-lived connections (HTTP/2 where the other side has it).
+ * Nothing here waits but transport_wait. A transport belongs to one thread; transport_wake may be called from any.
  *
- * With `is_guarded` (addresses named by devices) it connects to public addresses only, whatever the name resolves to, over
- * https only; it never follows a redirect, uses no proxy, and ends an answer that is too long or takes too long. Guarded
- * and other requests never share a transport: a connection opened for one could serve the other.
+ * With `is_guarded` (addresses named by devices) it connects to public addresses only, whatever the name resolves to,
+ * over https only; it never follows a redirect, uses no proxy, and ends an answer that is too long or takes too long.
+ * Guarded and other requests never share a transport: a connection opened for one could serve the other.
  */
 #include "provider.h"
 

@@ -10,7 +10,7 @@
 #include "payload.h"
 
 #define SECRET_LEN_MIN 16
-#define WEBHOOK_BYTES 8192
+#define WEBHOOK_BYTES  8192
 
 struct push_provider {
     const struct push_options *options;
@@ -90,8 +90,7 @@ static enum status webhook_request(struct push_provider *webhook, const struct p
     enum status status = push_request_begin(request, slice_of(webhook->options->webhook_url), "%s", "");
     if (status == STATUS_OK)
         status = payload_print(body_make(wake), WEBHOOK_BYTES, request);
-    const struct slice parts[] = {
-        slice_of(timestamp), SLICE("."), {(const char *)request->body, request->body_len}};
+    const struct slice parts[] = {slice_of(timestamp), SLICE("."), {(const char *)request->body, request->body_len}};
     if (status == STATUS_OK)
         status = crypto_hmac_hex((struct slice){webhook->secret, webhook->secret_len}, parts, 3, mac);
     if (status == STATUS_OK)
@@ -106,7 +105,7 @@ static enum status webhook_request(struct push_provider *webhook, const struct p
 }
 
 static void webhook_verdict(struct push_provider *webhook, const struct push_response *response, int64_t now_ms,
-                           struct push_verdict *ret_verdict)
+                            struct push_verdict *ret_verdict)
 {
     (void)webhook, (void)now_ms;
     push_verdict_common(response, ret_verdict);

@@ -1,7 +1,7 @@
 /*
- * Web Push and UnifiedPush: the device names an endpoint (RFC 8030), for which the wake-up is encrypted (RFC 8291, 8188)
- * and which knows us by our key (VAPID, RFC 8292). What an endpoint answers counts for its own registration only: anybody
- * may run one.
+ * Web Push and UnifiedPush: the device names an endpoint (RFC 8030), for which the wake-up is encrypted (RFC 8291,
+ * 8188) and which knows us by our key (VAPID, RFC 8292). What an endpoint answers counts for its own registration only:
+ * anybody may run one.
  */
 #include <inttypes.h>
 #include <sodium.h>
@@ -11,13 +11,13 @@
 #include "crypto.h"
 #include "payload.h"
 
-#define VAPID_S (12 * 3600)                 /* at most 24 h */
-#define VAPID_RENEW_MS (6 * 3600 * 1000LL)
-#define ORIGINS 64                          /* whose tokens are kept; push services are few */
-#define JWT_BYTES 1024
-#define SUBJECT_LEN 256
-#define PLAIN_BYTES 3993                    /* RFC 8291, 4: a push service takes 4096 bytes */
-#define PAD_TO 128                          /* so that the length tells little */
+#define VAPID_S         (12 * 3600) /* at most 24 h */
+#define VAPID_RENEW_MS  (6 * 3600 * 1000LL)
+#define ORIGINS         64 /* whose tokens are kept; push services are few */
+#define JWT_BYTES       1024
+#define SUBJECT_LEN     256
+#define PLAIN_BYTES     3993 /* RFC 8291, 4: a push service takes 4096 bytes */
+#define PAD_TO          128  /* so that the length tells little */
 #define PUBLIC_TEXT_LEN 87
 
 struct vapid {
@@ -148,8 +148,8 @@ static enum status headers_put(const struct push_provider *webpush, const struct
     char topic[PUSH_COLLAPSE_LEN + 1];
     int64_t ttl_s = (wake->expires_ms - now_ms) / 1000;
     push_collapse_id(wake->device_id, topic);
-    enum status status = push_request_header(request, "authorization", "vapid t=%s, k=%s", vapid->jwt,
-                                             webpush->public_key);
+    enum status status =
+        push_request_header(request, "authorization", "vapid t=%s, k=%s", vapid->jwt, webpush->public_key);
     if (status == STATUS_OK)
         status = push_request_header(request, "content-type", "application/octet-stream");
     if (status == STATUS_OK)
@@ -180,7 +180,7 @@ static enum status webpush_request(struct push_provider *webpush, const struct p
 }
 
 static void webpush_verdict(struct push_provider *webpush, const struct push_response *response, int64_t now_ms,
-                           struct push_verdict *ret_verdict)
+                            struct push_verdict *ret_verdict)
 {
     (void)webpush, (void)now_ms;
     push_verdict_common(response, ret_verdict);

@@ -12,13 +12,13 @@
 #include "lane.h"
 #include "transport.h"
 
-#define POLL_MS 1000 /* other services make jobs too, and what is to be tried again gets due */
-#define STOPPED_MS (15 * 60 * 1000)
-#define LANE_UNDER_WAY_MAX 8 /* of one origin among many */
-#define LEASE_MORE_MS 30000
+#define POLL_MS              1000 /* other services make jobs too, and what is to be tried again gets due */
+#define STOPPED_MS           (15 * 60 * 1000)
+#define LANE_UNDER_WAY_MAX   8 /* of one origin among many */
+#define LEASE_MORE_MS        30000
 #define KEY_REFUSED_ATTEMPTS 4
-#define KEY_REFUSED_MS 60000
-#define CREDENTIAL_WAIT_MS 2000
+#define KEY_REFUSED_MS       60000
+#define CREDENTIAL_WAIT_MS   2000
 
 /* A claimed job, from its claim until what became of it is written. */
 struct slot {
@@ -86,7 +86,8 @@ static void provider_open(struct worker *worker, int64_t now_ms)
         return;
     }
     lanes_resume(&worker->lanes);
-    if (worker->provider != NULL && !worker->is_stopped && type->is_same != NULL && type->is_same(worker->provider, fresh)) {
+    if (worker->provider != NULL && !worker->is_stopped && type->is_same != NULL &&
+        type->is_same(worker->provider, fresh)) {
         type->close(fresh);
         return;
     }
@@ -100,11 +101,10 @@ static void provider_open(struct worker *worker, int64_t now_ms)
 static void tell(struct worker *worker)
 {
     const struct push_provider_type *type = worker->options.type;
-    const char *key =
-        worker->provider != NULL && type->public_key != NULL ? type->public_key(worker->provider) : NULL;
+    const char *key = worker->provider != NULL && type->public_key != NULL ? type->public_key(worker->provider) : NULL;
     if (!worker->is_told)
-        worker->is_told = jobs_tell(&worker->database, type, key, worker->is_stopped, worker->reason, worker->name) ==
-                          STATUS_OK;
+        worker->is_told =
+            jobs_tell(&worker->database, type, key, worker->is_stopped, worker->reason, worker->name) == STATUS_OK;
 }
 
 /* ---- what became of a job ---- */
@@ -251,9 +251,9 @@ static void slot_send(struct slot *slot, const struct push_wake *wake, int64_t n
     struct push_request *request = malloc(sizeof *request);
     struct push_verdict verdict;
     push_verdict_set(&verdict, PUSH_RETRY, SLICE("no-memory"));
-    enum status status = request == NULL ? STATUS_NO_MEMORY
-                                         : worker->options.type->request(worker->provider, wake, clock_unix_ms(),
-                                                                         request, &verdict);
+    enum status status =
+        request == NULL ? STATUS_NO_MEMORY
+                        : worker->options.type->request(worker->provider, wake, clock_unix_ms(), request, &verdict);
     if (status == STATUS_OK) {
         status = transport_send(worker->transport, request, on_answer, slot);
         if (status == STATUS_OK)
@@ -277,8 +277,14 @@ static void job_take(struct worker *worker, const struct push_wake *wake, int64_
     while (slot->state != SLOT_FREE) /* no more was claimed than there is room for */
         slot++;
     worker->used++;
-    *slot = (struct slot){SLOT_SENT, worker, lane_of(worker, wake, now_ms), wake->device_id, wake->user_id, now_ms,
-                          wake->attempt, {.job_id = wake->job_id, .registration_id = wake->registration_id}};
+    *slot = (struct slot){SLOT_SENT,
+                          worker,
+                          lane_of(worker, wake, now_ms),
+                          wake->device_id,
+                          wake->user_id,
+                          now_ms,
+                          wake->attempt,
+                          {.job_id = wake->job_id, .registration_id = wake->registration_id}};
     if (lane_is_open(worker, slot->lane, now_ms)) {
         slot_send(slot, wake, now_ms);
         return;
@@ -298,7 +304,8 @@ static bool may_claim(const struct worker *worker, int64_t now_ms)
     if (worker->is_stopped && (now_ms < worker->probe_at_ms || worker->used > 0))
         return false;
     /* a provider of ours has one lane */
-    return worker->options.type->is_foreign || worker->lanes.len == 0 || lane_is_open(worker, &worker->lanes.lanes[0], now_ms);
+    return worker->options.type->is_foreign || worker->lanes.len == 0 ||
+           lane_is_open(worker, &worker->lanes.lanes[0], now_ms);
 }
 
 static void claim(struct worker *worker, int64_t now_ms)

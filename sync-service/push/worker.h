@@ -1,11 +1,11 @@
 #ifndef GNATTER_PUSH_WORKER_H
 #define GNATTER_PUSH_WORKER_H
 /*
- * One provider's worker: a thread with its own connection to the database and its own transport, so that a provider that
- * hangs holds up nothing but its own wake-ups. It claims jobs, sends them, and writes what became of each.
+ * One provider's worker: a thread with its own connection to the database and its own transport, so that a provider
+ * that hangs holds up nothing but its own wake-ups. It claims jobs, sends them, and writes what became of each.
  *
- * Several workers, also of several services, share the jobs: a job is claimed by one, for a lease; what a worker that died
- * had claimed is claimed again. A wake-up may so be sent twice; the collapse id makes one notification of it.
+ * Several workers, also of several services, share the jobs: a job is claimed by one, for a lease; what a worker that
+ * died had claimed is claimed again. A wake-up may so be sent twice; the collapse id makes one notification of it.
  */
 #include <stdatomic.h>
 #include "provider.h"

@@ -1,4 +1,3 @@
-import itertools
 import secrets
 import sys
 from pathlib import Path
@@ -12,7 +11,7 @@ from lib.fixtures import pytest_runtest_makereport  # noqa: E402,F401
 from lib.node import wait_until  # noqa: E402
 from stage import PushNode, configure  # noqa: E402
 
-_numbers = itertools.count(1)
+_pools = {}  # of each node: users with a device "phone", made in one go
 
 
 def started(name, **config):
@@ -52,9 +51,13 @@ class Stage:
 
     def device(self, user=None, name="phone", connect=True):
         if user is None:
-            user = f"u{next(_numbers)}"
-            self.node.ctl("user", "add", user)
-        device = Device(self.node, f"{user}:{name}", self.node.token(user, name))
+            pool = _pools.setdefault(self.node, [])
+            if not pool:
+                pool += self.node.bulk(400, f"pool{len(_pools)}x", "phone")
+            client_id, _, token = pool.pop()
+        else:
+            client_id, token = f"{user}:{name}", self.node.token(user, name)
+        device = Device(self.node, client_id, token)
         self.devices.append(device)
         return device.connect() if connect else device
 
@@ -64,6 +67,8 @@ class Stage:
             fields.setdefault("token", secrets.token_hex(32))
         elif provider == "fcm":
             fields.setdefault("token", secrets.token_urlsafe(40))
+        elif provider == "webhook":
+            fields.setdefault("token", device.client_id)
         elif provider in ("webpush", "unifiedpush") and "endpoint" not in fields:
             subscription = self.providers.subscription()
             fields.update({key: subscription[key] for key in ("endpoint", "p256dh", "auth")})
@@ -89,6 +94,23 @@ class Stage:
         token = self.register(device, provider, **fields)
         self.away(device)
         return device, token, self.device()
+
+
+    def answered(self, provider, answers, **fields):
+        """A device for each of these answers; all are woken at once, and answered so. [(device, token, answer)]"""
+        cast = []
+        for answer in answers:
+            device = self.device()
+            cast.append((device, self.register(device, provider, **fields), answer))
+            device.stop()
+        for device, _, _ in cast:
+            self.wait_gone(device)
+        self.providers.answer(provider if provider != "unifiedpush" else "webpush",
+                              *({"match": token, **answer} for _, token, answer in cast))
+        friend = self.device()
+        for device, _, _ in cast:
+            friend.send(device.address)
+        return cast
 
 
 @pytest.fixture

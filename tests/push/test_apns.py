@@ -86,35 +86,34 @@ RETRIED = [apns_error(400, "IdleTimeout"), apns_error(429, "TooManyRequests"), a
            apns_error(503, "ServiceUnavailable"), apns_error(503, "Shutdown"), {"status": 502, "body": "<html>"}]
 
 
-@pytest.mark.parametrize("answer", RETRIED, ids=lambda a: f"{a['status']}-{a['body']['reason'] if isinstance(a['body'], dict) else 'html'}")
-def test_retried(stage, answer):
-    device, token, friend = stage.sleeper("apns")
-    stage.providers.answer("apns", match=token, **answer)
-    friend.say(device.address)
-    first = stage.providers.wait("apns", token)[0]
-    assert stage.node.wait_job(device.client_id, "queued")[1] == "1"
-    second = stage.providers.wait("apns", token, 2, timeout=20)[1]
-    assert second["at"] - first["at"] > 800, "backs off"
-    stage.node.wait_job(device.client_id, "sent")
-    assert stage.node.registered(device.client_id)
+def test_retried(stage):
+    cast = stage.answered("apns", RETRIED)
+    for device, token, answer in cast:
+        first, second = stage.providers.wait("apns", token, 2, timeout=30)[:2]
+        assert second["at"] - first["at"] > 800, ("backs off", answer)
+        assert stage.node.wait_job(device.client_id, "sent"), answer
+        assert stage.node.registered(device.client_id)
 
 
 REFUSED = [apns_error(400, "BadDeviceToken"), apns_error(400, "DeviceTokenNotForTopic"), apns_error(400, "MissingDeviceToken")]
 
 
-@pytest.mark.parametrize("answer", REFUSED, ids=lambda a: a["body"]["reason"])
-def test_refused_is_kept_and_not_tried_again_until_resumed(stage, answer):
-    device, token, friend = stage.sleeper("apns")
-    stage.providers.answer("apns", match=token, **answer)
-    friend.say(device.address)
-    assert stage.node.wait_job(device.client_id, "refused")[2] == answer["body"]["reason"]
-    assert stage.node.registered(device.client_id)["refused"] == answer["body"]["reason"]
-    stage.device().say(device.address)
+def test_refused_is_kept_and_not_tried_again_until_resumed(stage):
+    cast = stage.answered("apns", REFUSED)
+    for device, token, answer in cast:
+        reason = answer["body"]["reason"]
+        assert stage.node.wait_job(device.client_id, "refused")[2] == reason
+        assert stage.node.registered(device.client_id)["refused"] == reason
+    friend = stage.device()
+    for device, _, _ in cast:
+        friend.say(device.address)
     time.sleep(1.5)
-    assert len(stage.providers.requests("apns", token)) == 1
+    assert [len(stage.providers.requests("apns", token)) for _, token, _ in cast] == [1] * len(cast)
     stage.node.ctl("push", "resume", "apns")
-    stage.device().say(device.address)
-    stage.providers.wait("apns", token, 2)
+    for device, _, _ in cast:
+        friend.say(device.address)
+    for _, token, _ in cast:
+        stage.providers.wait("apns", token, 2)
 
 
 FAILED = [apns_error(400, reason) for reason in
@@ -122,38 +121,25 @@ FAILED = [apns_error(400, reason) for reason in
 FAILED += [apns_error(413, "PayloadTooLarge"), apns_error(400, "SomethingNew")]
 
 
-@pytest.mark.parametrize("answer", FAILED, ids=lambda a: a["body"]["reason"])
-def test_failed_is_given_up_and_the_next_message_tries_again(stage, answer):
-    device, token, friend = stage.sleeper("apns")
-    stage.providers.answer("apns", match=token, **answer)
-    friend.say(device.address)
-    assert stage.node.wait_ended(device.client_id, "failed") == answer["body"]["reason"]
-    friend.say(device.address)
-    stage.providers.wait("apns", token, 2)
-    stage.node.wait_job(device.client_id, "sent")
+def test_failed_is_given_up_and_the_next_message_tries_again(stage):
+    cast = stage.answered("apns", FAILED)
+    friend = stage.device()
+    for device, token, answer in cast:
+        assert stage.node.wait_ended(device.client_id, "failed") == answer["body"]["reason"]
+        friend.say(device.address)
+    for device, token, _ in cast:
+        stage.providers.wait("apns", token, 2)
+        stage.node.wait_job(device.client_id, "sent")
 
 
-@pytest.mark.parametrize("reason", ["Unregistered", "ExpiredToken"])
-def test_gone_since_after_the_registration(stage, reason):
-    device, token, friend = stage.sleeper("apns")
-    stage.providers.answer("apns", match=token, **apns_error(410, reason, timestamp=int(time.time() * 1000) + 1000))
-    friend.say(device.address)
-    assert stage.node.wait_job(device.client_id, "gone")[2] == reason
-    assert stage.node.registered(device.client_id) is None
-
-
-def test_gone_since_before_the_registration(stage):
-    device, token, friend = stage.sleeper("apns")
-    stage.providers.answer("apns", match=token, **apns_error(410, "Unregistered", timestamp=int(time.time() * 1000) - 3600000))
-    friend.say(device.address)
-    stage.node.wait_job(device.client_id, "gone")
-    assert stage.node.registered(device.client_id), "it was registered again since"
-
-
-def resumed(stage):
-    stage.providers.reset()
-    stage.node.ctl("push", "resume", "apns")
-    wait_until(lambda: stage.node.push_status("apns")["state"] == "up", 15, "apns goes on", 0.2)
+def test_gone_since_after_the_registration_or_before(stage):
+    """Before: it was registered again since, and stays."""
+    later, earlier = int(time.time() * 1000) + 60000, int(time.time() * 1000) - 3600000
+    answers = [apns_error(410, "Unregistered", timestamp=later), apns_error(410, "ExpiredToken", timestamp=later),
+               apns_error(410, "Unregistered", timestamp=earlier)]
+    for device, _, answer in stage.answered("apns", answers):
+        assert stage.node.wait_ended(device.client_id, "gone") == answer["body"]["reason"]
+        assert bool(stage.node.registered(device.client_id)) == (answer["body"]["timestamp"] == earlier)
 
 
 STOPPED = [apns_error(403, reason) for reason in
@@ -163,30 +149,30 @@ STOPPED += [apns_error(400, "BadTopic"), apns_error(400, "MissingTopic"), apns_e
             apns_error(404, "BadPath"), apns_error(405, "MethodNotAllowed")]
 
 
-@pytest.mark.parametrize("answer", STOPPED, ids=lambda a: a["body"]["reason"])
-def test_a_wrong_configuration_stops_the_provider_and_burns_no_token(stage, answer):
+def test_a_wrong_configuration_stops_the_provider_and_burns_no_token(stage):
     """ExpiredProviderToken as well, of a token that we have just made: our clock is wrong."""
-    stage.providers.control("/forget-provider-tokens", {})
-    stage.node.ctl("push", "resume", "apns")  # a fresh provider token
-    device, token, friend = stage.sleeper("apns")
+    device, token, _ = stage.sleeper("apns")
     other, other_token, _ = stage.sleeper("apns")
-    stage.providers.answer("apns", match=token, **answer)
-    friend.say(device.address)
-    stage.node.wait_job(device.client_id, "held")
-    wait_until(lambda: stage.node.push_status("apns")["state"] == "stopped", 5, "apns is stopped", 0.1)
-    assert stage.node.push_status("apns")["reason"] == answer["body"]["reason"]
-    text = stage.node.ctl("status").stdout
-    assert f"apns stopped: {answer['body']['reason']}" in text
-    assert f"error push provider-stopped provider=apns why={answer['body']['reason']}" in (stage.node.dir / "log/syncd.log").read_text()
-    friend.say(other.address)
-    time.sleep(1.5)
-    assert stage.providers.requests("apns", other_token) == []
-    assert stage.node.registered(device.client_id) and stage.node.registered(other.client_id)
-    stage.providers.control("/forget-provider-tokens", {})
-    resumed(stage)
-    stage.providers.wait("apns", token)
+    log = stage.node.dir / "log/syncd.log"
+    for count, answer in enumerate(STOPPED, 1):
+        reason = answer["body"]["reason"]
+        stage.providers.control("/forget-provider-tokens", {})
+        stage.providers.answer("apns", match=token, **answer)
+        stage.device().say(device.address)
+        wait_until(lambda: stage.node.push_status("apns").get("reason") == reason, 10, f"stopped for {reason}", 0.1)
+        assert stage.node.job(device.client_id)[0] == "held"
+        assert f"error push provider-stopped provider=apns why={reason}" in log.read_text()
+        if count == 1:
+            assert f"apns stopped: {reason}" in stage.node.ctl("status").stdout
+            stage.device().say(other.address)
+            time.sleep(1.5)
+            assert stage.providers.requests("apns", other_token) == []
+        assert stage.node.registered(device.client_id)["refused"] is None
+        stage.providers.control("/forget-provider-tokens", {})
+        stage.node.ctl("push", "resume", "apns")
+        assert stage.node.wait_job(device.client_id, "sent")[1] == "0", "being held was no attempt"
     stage.providers.wait("apns", other_token)
-    assert stage.node.wait_job(device.client_id, "sent")[1] == "0", "being held was no attempt"
+    assert stage.node.push_status("apns")["state"] == "up"
 
 
 def test_too_many_provider_token_updates_keeps_the_token_and_waits(stage):

@@ -44,8 +44,8 @@ def test_a_provider_that_never_answers_delays_no_message(stage):
         time.sleep(0.1)
     during.sort()
     median, tail = len(during) // 2, len(during) * 95 // 100
-    assert during[median] < 3 * before[len(before) // 2] + 10, (before[50], during[median])
-    assert during[tail] < 3 * before[95] + 50, (before[95], during[tail])
+    assert during[median] < 3 * before[len(before) // 2] + 20, (before[50], during[median])
+    assert during[tail] < 3 * before[95] + 200, (before[95], during[tail])  # a timeout of a provider is 3,000
     group_seqs = [item.seq for item in bob.items(f"g/{group}", since)]
     assert group_seqs == list(range(group_seqs[0], group_seqs[0] + len(group_seqs)))
     stage.providers.reset()

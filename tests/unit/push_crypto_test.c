@@ -1,6 +1,8 @@
 /*
  * What push needs of cryptography, addresses and lanes; RFC 8291 appendix A.
- * link: sync-service/push/crypto.c sync-service/push/address.c sync-service/push/lane.c sync-service/push/provider.c sync-service/push/payload.c sync-service/push/apns.c sync-service/push/fcm.c sync-service/push/webpush.c sync-service/push/webhook.c
+ * link: sync-service/push/crypto.c sync-service/push/address.c sync-service/push/lane.c
+ * link: sync-service/push/provider.c sync-service/push/payload.c sync-service/push/apns.c
+ * link: sync-service/push/fcm.c sync-service/push/webpush.c sync-service/push/webhook.c
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -31,7 +33,8 @@ static const char sender_pem[] = "-----BEGIN PRIVATE KEY-----\n"
 #define SALT          "DGv6ra1nlYgDCS1FRnbzlw"
 #define PLAIN         "When I grow up, I want to be a watermelon"
 #define SEALED                                                                                                         \
-    "DGv6ra1nlYgDCS1FRnbzlwAAEABBBP4z9KsN6nGRTbVYI_c7VJSPQTBtkgcy27mlmlMoZIIgDll6e3vCYLocInmYWAmS6TlzAC8wEqKK6PBru3jl7A" \
+    "DGv6ra1nlYgDCS1FRnbzlwAAEABBBP4z9KsN6nGRTbVYI_"                                                                   \
+    "c7VJSPQTBtkgcy27mlmlMoZIIgDll6e3vCYLocInmYWAmS6TlzAC8wEqKK6PBru3jl7A"                                             \
     "_yl95bQpu6cVPTpK4Mqgkf1CXztLVBSt2Ks3oZwbuwXPXLWyouBWLVWGNWQexSgSxsj_Qulcy4a-fN"
 
 static void bytes_of(const char *text, unsigned char *bytes, size_t len)
@@ -82,9 +85,11 @@ static void keys_refused(void **state)
          "MIGkAgEBBDDMVWMSWP0FctXVb8CHyMAM+TvpQMlul7H54xyrnHRcBEE4w1CuvY55\n"
          "lIwT1MdeV8igBwYFK4EEACKhZANiAASs+YowH6zS0hWm0zsmSzeq1qaKHHtrDeOw\n"
          "Tejx3O5Cey4RcdBWeaF2TwhVmPfZcH0hGXPhx78snVSR5cm5a9EndV5x4Jbuqo2l\n"
-         "xp0TEpOufhOYwNJw2xZhnHxccX0asTY=\n-----END EC PRIVATE KEY-----\n", "another curve (P-384)"},
+         "xp0TEpOufhOYwNJw2xZhnHxccX0asTY=\n-----END EC PRIVATE KEY-----\n",
+         "another curve (P-384)"},
         {"-----BEGIN ENCRYPTED PRIVATE KEY-----\n"
-         "MIHjME4GCSqGSIb3DQEFDTBBMCkGCSqGSIb3DQEFDDAcBAh\n-----END ENCRYPTED PRIVATE KEY-----\n", "a passphrase"},
+         "MIHjME4GCSqGSIb3DQEFDTBBMCkGCSqGSIb3DQEFDDAcBAh\n-----END ENCRYPTED PRIVATE KEY-----\n",
+         "a passphrase"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct crypto_key *key = NULL;
@@ -122,21 +127,51 @@ static void addresses(void **state)
         const char *text;
         bool is_public;
     } cases[] = {
-        {"93.184.216.34", true},        {"8.8.8.8", true},           {"172.15.255.255", true},
-        {"172.32.0.0", true},           {"100.63.255.255", true},    {"100.128.0.0", true},
-        {"169.253.0.1", true},          {"223.255.255.255", true},   {"0.0.0.0", false},
-        {"10.1.2.3", false},            {"100.64.0.1", false},       {"127.0.0.1", false},
-        {"127.255.255.254", false},     {"169.254.169.254", false},  {"172.16.0.1", false},
-        {"172.31.255.255", false},      {"192.0.0.8", false},        {"192.0.2.1", false},
-        {"192.168.0.1", false},         {"198.18.0.1", false},       {"198.19.255.255", false},
-        {"198.51.100.1", false},        {"203.0.113.1", false},      {"224.0.0.1", false},
-        {"240.0.0.1", false},           {"255.255.255.255", false},  {"2606:2800:220:1::1", true},
-        {"2a00:1450:4001:81b::200e", true}, {"64:ff9b::8.8.8.8", true}, {"2002:0808:0808::1", true},
-        {"::", false},                  {"::1", false},              {"::ffff:127.0.0.1", false},
-        {"::ffff:8.8.8.8", false},      {"64:ff9b::10.0.0.1", false}, {"64:ff9b:1::8.8.8.8", false},
-        {"2002:7f00:0001::1", false},   {"2001::1", false},          {"2001:db8::1", false},
-        {"3fff::1", false},             {"fc00::1", false},          {"fd12:3456::1", false},
-        {"fe80::1", false},             {"fec0::1", false},          {"ff02::1", false},
+        {"93.184.216.34", true},
+        {"8.8.8.8", true},
+        {"172.15.255.255", true},
+        {"172.32.0.0", true},
+        {"100.63.255.255", true},
+        {"100.128.0.0", true},
+        {"169.253.0.1", true},
+        {"223.255.255.255", true},
+        {"0.0.0.0", false},
+        {"10.1.2.3", false},
+        {"100.64.0.1", false},
+        {"127.0.0.1", false},
+        {"127.255.255.254", false},
+        {"169.254.169.254", false},
+        {"172.16.0.1", false},
+        {"172.31.255.255", false},
+        {"192.0.0.8", false},
+        {"192.0.2.1", false},
+        {"192.168.0.1", false},
+        {"198.18.0.1", false},
+        {"198.19.255.255", false},
+        {"198.51.100.1", false},
+        {"203.0.113.1", false},
+        {"224.0.0.1", false},
+        {"240.0.0.1", false},
+        {"255.255.255.255", false},
+        {"2606:2800:220:1::1", true},
+        {"2a00:1450:4001:81b::200e", true},
+        {"64:ff9b::8.8.8.8", true},
+        {"2002:0808:0808::1", true},
+        {"::", false},
+        {"::1", false},
+        {"::ffff:127.0.0.1", false},
+        {"::ffff:8.8.8.8", false},
+        {"64:ff9b::10.0.0.1", false},
+        {"64:ff9b:1::8.8.8.8", false},
+        {"2002:7f00:0001::1", false},
+        {"2001::1", false},
+        {"2001:db8::1", false},
+        {"3fff::1", false},
+        {"fc00::1", false},
+        {"fd12:3456::1", false},
+        {"fe80::1", false},
+        {"fec0::1", false},
+        {"ff02::1", false},
         {"100::1", false},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -234,7 +269,7 @@ static void text_is_cut(void **state)
     char text[2 * PAYLOAD_TEXT_BYTES];
     struct push_wake wake = {.text = {text, sizeof text}};
     memset(text, 'x', sizeof text);
-    memcpy(text + PAYLOAD_TEXT_BYTES - 2, "\xe2\x82\xac", 3); /* a euro sign across the limit */
+    memcpy(text + PAYLOAD_TEXT_BYTES - 2, (const char[]){'\xe2', '\x82', '\xac'}, 3); /* a euro sign across the limit */
     char *cut = payload_text(&wake);
     assert_int_equal(strlen(cut), PAYLOAD_TEXT_BYTES - 2);
     free(cut);
