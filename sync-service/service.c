@@ -137,6 +137,7 @@ static enum status helpers_make(struct service *service)
         .database = config->database,
         .name = config->name,
         .workers = (uint32_t)config->rpc_workers,
+        .edit_within_s = config->edit_within_s,
         .links = service->links,
         .links_len = service->links_len,
         .shards = service->shards,
