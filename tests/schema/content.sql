@@ -81,6 +81,29 @@ select is(pg_temp.ask('alice:phone', 'history', '{"conversation":"u/bob","before
 select is(pg_temp.ask('bob:phone', 'conversations', '{}') #> '{result,conversations,0,reactions}', '{"👍":1}', 'of the last message');
 select is_empty('select * from gnatter.verify()', 'all is well');
 
+-- ---- flags ----
+create function pg_temp.flags(who text, place int default 0) returns jsonb language sql
+as $$ select jsonb_object_agg(k, v) from jsonb_each(pg_temp.ask(who, 'conversations', '{}') #> array['result', 'conversations', place::text]) as e (k, v)
+       where k in ('pinned', 'archived', 'muted') $$;
+select is(pg_temp.flags('alice:phone'), null, 'none');
+select is(pg_temp.code('alice:phone', 'conversation.pin', '{"conversation":"u/bob"}'), '{"pinned": true}', 'pinned');
+select is(pg_temp.code('alice:phone', 'conversation.archive', '{"conversation":"u/bob","archived":true}'), '{"archived": true}', 'archived');
+select is(pg_temp.code('alice:phone', 'conversation.mute', '{"conversation":"u/bob"}'), '{"muted": true}', 'muted');
+select is(pg_temp.flags('alice:laptop'), '{"pinned":true,"archived":true,"muted":true}', 'on all her devices');
+select is(pg_temp.flags('bob:phone'), null, 'and on nobody else''s');
+select is(pg_temp.code('alice:phone', 'conversation.pin', '{"conversation":"u/bob","pinned":false}'), '{"pinned": false}', 'no more');
+select is(pg_temp.flags('alice:laptop'), '{"archived":true,"muted":true}', 'the others stay');
+select bag_eq($$ select t from gnatter.device_flags(array[pg_temp.d('alice:laptop'), pg_temp.d('bob:phone')]) t $$,
+    array['alice:laptop u/bob {"muted": true, "pinned": false, "archived": true}'], 'told to a device that was away');
+update gnatter.device set live_until = clock_timestamp();
+select is_empty($$ select gnatter.device_flags(array[pg_temp.d('alice:laptop')]) $$, 'once');
+select is(pg_temp.code('alice:phone', 'conversation.mute', '{"conversation":"u/bob","until":4102444800000}'), '{"muted": true, "until": 4102444800000}', 'until');
+select is((select t from gnatter.device_flags(array[pg_temp.d('alice:laptop')]) t),
+    'alice:laptop u/bob {"muted": true, "until": 4102444800000, "pinned": false, "archived": true}', 'with its end');
+select is(pg_temp.code('carol:phone', 'conversation.pin', params), code, params)
+  from (values ('{"conversation":"u/dave"}', 'bad-request'), ('{"conversation":"u/zoe"}', 'no-such-user'), ('{}', 'bad-request'),
+               ('{"conversation":"g/kitchen","pinned":1}', 'bad-request'), ('{"conversation":"g/none"}', 'no-such-group')) as v (params, code);
+
 -- ---- purge ----
 select pg_temp.acked(d, 'd/alice/bob', 3) from unnest('{alice:phone,alice:laptop,bob:phone}'::text[]) d \g /dev/null
 select is(gnatter.purge(delivered_to_all => true, conversation => 'd/alice/bob'), 3::bigint, 'purged');

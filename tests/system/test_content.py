@@ -137,6 +137,55 @@ def test_who_may_react(cast):
     assert bob.rpc_code("message.react", conversation=group, seq=2, reaction="x") == "bad-request", "gone"
 
 
+# ---- flags ----
+def flags(device, conversation):
+    return {key: value for key, value in listed(device, conversation).items() if key in ("pinned", "archived", "muted")}
+
+
+def test_flags_are_synced_over_the_own_devices(cast):
+    alice, bob = cast.users(2)
+    phone, laptop, peer = alice.device("phone"), alice.device("laptop"), bob.device()
+    group = cast.group(alice, bob)
+    phone.wait_for("event", conversation=group)
+    assert flags(phone, group) == {}
+    assert phone.rpc("conversation.pin", conversation=group) == {"pinned": True}
+    told = laptop.wait_for("flags", conversation=group)
+    assert told.topic == f"inbox/{alice.name}/flags/{group}"
+    assert body(told) == {"pinned": True, "archived": False, "muted": False}
+    assert laptop.rpc("conversation.archive", conversation=group) == {"archived": True}
+    assert body(phone.wait_for("flags")) == {"pinned": True, "archived": True, "muted": False}
+    since = laptop.here()
+    phone.rpc("conversation.mute", conversation=group, until=4102444800000)
+    assert body(laptop.wait_for("flags", since=since)) == {
+        "pinned": True, "archived": True, "muted": True, "until": 4102444800000}
+    assert flags(laptop, group) == {"pinned": True, "archived": True, "muted": True}
+    phone.rpc("conversation.pin", conversation=group, pinned=False)
+    assert flags(laptop, group) == {"archived": True, "muted": True}
+    assert flags(peer, group) == {} and not peer.all_of("flags"), "nobody else's business"
+    assert len(phone.all_of("flags")) == 1, "who set it has the answer"
+
+
+def test_flags_of_a_direct_conversation_while_away(cast):
+    alice, bob = cast.users(2)
+    phone, laptop = alice.device("phone"), alice.device("laptop")
+    phone.say(bob.address)
+    laptop.stop()
+    phone.rpc("conversation.pin", conversation=bob.address)
+    laptop.connect()
+    assert body(laptop.wait_for("flags", conversation=bob.address)) == {
+        "pinned": True, "archived": False, "muted": False}
+
+
+def test_flags_refusals(cast):
+    alice, bob = cast(2)
+    group = cast.group(bob)
+    for method in ("conversation.pin", "conversation.archive"):
+        assert alice.rpc_code(method, conversation=group) == "not-member"
+        assert alice.rpc_code(method, conversation="g/none") == "no-such-group"
+        assert alice.rpc_code(method, conversation=bob.address) == "bad-request", "nothing was said there"
+        assert alice.rpc_code(method) == "bad-request"
+
+
 def test_the_stored_state_is_sound(cast, node):
     """All that this file has left behind."""
     assert node.ctl("verify").returncode == 0
