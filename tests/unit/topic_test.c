@@ -9,8 +9,9 @@
 #define LEN(array) (sizeof(array) / sizeof((array)[0]))
 
 static const char *const topic_kinds[] = {"chat", "ack", "read", "ack-list", "read-list", "typing", "sync", "rpc"};
-static const char *const inbox_kinds[] = {"chat",   "event", "sent", "delivered",    "read",          "receipts",
-                                          "typing", "error", "rpc",  "history-chat", "history-event", "synced"};
+static const char *const inbox_kinds[] = {"chat",          "event",  "sent",  "delivered", "read",
+                                          "receipts",      "typing", "error", "rpc",       "history-chat",
+                                          "history-event", "synced", "flags"};
 
 static bool is_of_form(struct slice form, struct slice text)
 {
