@@ -13,6 +13,7 @@ WERROR ?=
 ifneq ($(SAN),)
 BUILD := $(BUILD)/san
 SAN_FLAGS := -fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-recover=all
+CFLAGS ?= -O1 -g
 else
 HARDEN := -D_FORTIFY_SOURCE=2
 endif
@@ -79,11 +80,11 @@ $(BUILD)/lib/gnatter_plugin.so: $(call obj,$(PLUGIN_SRC)) $(PROTOCOL_LIB)
 
 $(BUILD)/bin/gnatter-syncd: $(call obj,$(SERVICE_SRC)) $(PROTOCOL_LIB)
 	@mkdir -p $(@D)
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ -lpaho-mqtt3as -lpq -lsodium -lcjson -linih -lcurl -lcrypto -lmicrohttpd
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ -lpaho-mqtt3as -lpq -lsodium -lcjson -lcurl -lcrypto -lmicrohttpd
 
 $(BUILD)/bin/gnatterctl: $(call obj,$(CTL_SRC)) $(BUILD)/obj/schema.o $(PROTOCOL_LIB)
 	@mkdir -p $(@D)
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ -lpq -lsodium -lcjson -linih
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ -lpq -lsodium -lcjson
 
 $(BUILD)/bin/gnatter-load: $(call obj,$(LOAD_SRC)) $(PROTOCOL_LIB)
 	@mkdir -p $(@D)
@@ -132,7 +133,7 @@ install: all
 # A unit test names the further sources it needs in a line "link: a.c b.c".
 $(BUILD)/tests/%_test: $(BUILD)/obj/tests/unit/%_test.o $(call obj,$(CORE_SRC)) $(PROTOCOL_LIB) $$(call extra,$$*)
 	@mkdir -p $(@D)
-	$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) $(PROTOCOL_LIB) -lcmocka -lsodium -lcjson -linih -lpq -lcrypto -lm
+	$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) $(PROTOCOL_LIB) -lcmocka -lsodium -lcjson -lpq -lcrypto -lm
 extra = $(call obj,$(shell sed -n 's|^.*link: *\([^*]*\).*|\1|p' tests/unit/$(1)_test.c))
 $(BUILD)/tests/sim: $(call obj,$(SIM_SRC)) $(call obj,$(CORE_SRC)) $(PROTOCOL_LIB)
 	@mkdir -p $(@D)

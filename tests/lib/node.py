@@ -97,7 +97,18 @@ class Node:
 
     # ---- life ----
     def up(self, *args, timeout=90):
+        """A new node has two shards, however few processors there are: what goes wrong between shards shows then."""
+        if not (self.dir / "gnatter.conf").exists():
+            self.ctl("init", "--mqtt-port", self.port, "--ws-port", self.ws_port)
+            self.configure(shards=2)
         return self.ctl("up", "--mqtt-port", self.port, "--ws-port", self.ws_port, *args, timeout=timeout)
+
+    def configure(self, **keys):
+        """Adds keys to the section of the service, the last one of the file; read at the next start."""
+        conf = self.dir / "gnatter.conf"
+        text = conf.read_text()
+        assert text.rindex("\n[") == text.index("\n[service]")
+        conf.write_text(text + "".join(f"{key} = {value}\n" for key, value in keys.items()))
 
     def down(self, check=True, timeout=60):
         return self.ctl("down", check=check, timeout=timeout)
