@@ -9,7 +9,8 @@
 struct clerk;
 struct pusher;
 struct clerk_options {
-    const char *database, *name; /* borrowed for the clerk's life */
+    struct primary *primary; /* borrowed for the clerk's life */
+    const char *name;
     /* by the clerk's thread; they only leave a note */
     void *ctx;
     void (*on_presence)(void *ctx, session_ref session, struct slice user, bool is_visible, int64_t seen_s);

@@ -18,6 +18,7 @@
 #define NODE_PGPASS             "keys/pgpass"         /* the administrator's password */
 #define NODE_SERVICE_PGPASS     "keys/service.pgpass" /* the service's */
 #define NODE_SYNCD_SOCKET       "run/syncd.sock"
+#define NODE_PRIMARY            "run/primary" /* the service's: the newest primary it has seen */
 
 /* [node]; text is never NULL. */
 struct node_conf {

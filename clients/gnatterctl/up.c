@@ -83,7 +83,9 @@ static enum result wait_up(const struct node *node, int report_fd, int64_t until
         node_state_done(&state);
         if (!state.why && !state.parts.supervisor.pid)
             state.why = "its supervisor has not begun"; /* what runs may be what the last one left */
-        if (!state.why)
+        if (state.is_standing_by)
+            note("%s", state.why);
+        if (!state.why || state.is_standing_by)
             return DONE;
         struct pollfd waiting = {.fd = report_fd, .events = POLLIN};
         if (poll(&waiting, 1, LOOK_MS) == 1) {
