@@ -88,14 +88,18 @@ static uint32_t next_number(struct sessions *sessions)
 struct session *sessions_add(struct sessions *sessions, const struct rates *rates, const struct session_start *start,
                              int64_t now_ms, uint32_t clock_ms)
 {
-    size_t size = strlen(start->client_id) + 1;
-    struct session *session = calloc(1, sizeof *session + size);
+    size_t size = strlen(start->client_id) + 1,
+           broker_size = start->broker_id != NULL ? strlen(start->broker_id) + 1 : 0;
+    struct session *session = calloc(1, sizeof *session + size + broker_size);
     struct user *user = user_of(sessions, rates, slice_of(start->claims->user), clock_ms);
     if (session == NULL || user == NULL) {
         free(session); /* a user without sessions goes with the next sweep */
         return NULL;
     }
     memcpy(session->client_id, start->client_id, size);
+    if (broker_size > 0)
+        memcpy(session->client_id + size, start->broker_id, broker_size);
+    session->is_bench = broker_size > 0;
     session->client = start->client;
     session->user = user;
     session->next_of_user = user->sessions;
@@ -113,6 +117,11 @@ struct session *sessions_add(struct sessions *sessions, const struct rates *rate
     HASH_ADD(by_client, sessions->by_client, client, sizeof session->client, session);
     HASH_ADD(by_number, sessions->by_number, number, sizeof session->number, session);
     return session;
+}
+
+const char *session_broker_id(const struct session *session)
+{
+    return session->is_bench ? session->client_id + strlen(session->client_id) + 1 : session->client_id;
 }
 
 struct session *sessions_of_client(const struct sessions *sessions, const void *client)

@@ -40,8 +40,11 @@ struct session {
     bool is_clean;    /* CONNECT asked for a fresh session */
     bool is_resuming; /* not yet known whether the broker resumed one */
     bool is_listed;   /* uplink.h */
+    bool is_bench;    /* bench.h: behind client_id stands the id that the broker knows it by */
     char client_id[];
 };
+/* What the broker calls this connection. */
+const char *session_broker_id(const struct session *session);
 
 struct sessions {
     struct session *by_client, *by_number; /* by_number: current ones, in the order of connecting */
@@ -52,6 +55,7 @@ struct sessions {
 struct session_start {
     const void *client;
     const char *client_id;
+    const char *broker_id; /* NULL: the same */
     const struct token_claims *claims;
     uint8_t mqtt_version;
     bool is_clean;

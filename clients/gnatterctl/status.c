@@ -1,4 +1,5 @@
 /* status: each part, and what the service says of itself. */
+#include "bench.h"
 #include "output.h"
 #include "state.h"
 #include "text.h"
@@ -31,6 +32,7 @@ static void print_json(const struct node *node, struct node_state *state)
 {
     cJSON *object = cJSON_CreateObject(), *parts = cJSON_AddArrayToObject(object, "parts");
     (void)cJSON_AddBoolToObject(object, "ok", !state->why);
+    (void)cJSON_AddBoolToObject(object, "bench_mode", bench_is_on(node));
     if (state->why)
         (void)cJSON_AddStringToObject(object, "why", state->why);
     for (int id = 0; id < PARTS; id++)
@@ -61,7 +63,8 @@ static void print_push(const cJSON *push)
     const cJSON *provider;
     if (!push)
         return;
-    printf("push        %.0f devices, %.0f wake-ups waiting\n", number_of(push, "registrations"), number_of(push, "waiting"));
+    printf("push        %.0f devices, %.0f wake-ups waiting\n", number_of(push, "registrations"),
+           number_of(push, "waiting"));
     cJSON_ArrayForEach(provider, cJSON_GetObjectItem(push, "providers"))
     {
         const char *name = cJSON_GetStringValue(cJSON_GetObjectItem(provider, "provider"));
@@ -96,6 +99,8 @@ static void print_text(const struct node *node, const struct node_state *state)
         else
             printf("%-11s %-5s (not of this node)\n", part_rows[id].name, state->database_answers ? "up" : "down");
     print_process("supervisor", state->parts.supervisor);
+    if (bench_is_on(node))
+        printf("BENCH MODE IS ON: one password opens the node to load generators (gnatterctl bench-mode off)\n");
     print_service(state->service);
 }
 
