@@ -70,6 +70,8 @@ to gnatter_service;
 grant execute on function
     gnatter.create_user(text),
     gnatter.create_users(text[], text),
+    gnatter.create_bench(text, int),
+    gnatter.remove_bench(text),
     gnatter.remove_user(text),
     gnatter.revoke_user(text),
     gnatter.add_device(text, text, text),
