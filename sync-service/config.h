@@ -30,6 +30,7 @@ struct config {
     int64_t presence_reciprocal;
     int64_t blocked_answer; /* 0: sent; 1: error */
     int64_t stop_after_ms;
+    int64_t edit_within_s;
     struct push_options push;
 };
 

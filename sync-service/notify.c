@@ -33,12 +33,12 @@ static struct slice word(struct slice *rest)
     return word;
 }
 
-/* "c <conversation>", "r <user or client id> <valid after, s>", "d <client id>", "p <user>", "w <client id>",
- * "u <user id>" */
+/* "c <conversation>", "r <user or client id> <valid after, s>", "d <client id>", "f <client id> <conversation> <JSON>",
+ * "p <user>", "w <client id>", "u <user id>" */
 static void heard(struct notify *notify, const char *payload)
 {
     const struct notify_options *options = &notify->options;
-    struct slice rest = slice_of(payload), kind = word(&rest), name = word(&rest);
+    struct slice rest = slice_of(payload), kind = word(&rest), told = rest, name = word(&rest);
     if (slice_equal(kind, SLICE("c")) && name.len > 0 && rest.len == 0)
         options->on_changed(options->ctx, name);
     else if (slice_equal(kind, SLICE("r")) && name.len > 0 && rest.len > 0)
@@ -51,6 +51,8 @@ static void heard(struct notify *notify, const char *payload)
         options->on_watcher(options->ctx, name);
     else if (slice_equal(kind, SLICE("u")) && name.len > 0 && rest.len == 0)
         options->on_reads(options->ctx, strtoll(name.at, NULL, 10));
+    else if (slice_equal(kind, SLICE("f")) && name.len > 0 && rest.len > 0)
+        options->on_flags(options->ctx, told);
     else
         log_warning("notify", "not-understood", LOG_TEXT("payload", payload));
 }

@@ -49,6 +49,11 @@ static void reads_changed(void *ctx, int64_t user_id)
         (void)shard_post(service->shards[i], &event); /* refused: it stops */
 }
 
+static void flags_changed(void *ctx, struct slice told)
+{
+    hub_flags(((struct service *)ctx)->hub, told);
+}
+
 /* Before the shards have read anything there is nothing that could be out of date. */
 static void notifications_missed(void *ctx)
 {
@@ -156,6 +161,7 @@ static enum status helpers_make(struct service *service)
         .database = config->database,
         .name = config->name,
         .workers = (uint32_t)config->rpc_workers,
+        .edit_within_s = config->edit_within_s,
         .links = service->links,
         .links_len = service->links_len,
         .shards = service->shards,
@@ -168,6 +174,7 @@ static enum status helpers_make(struct service *service)
         .is_reciprocal = config->presence_reciprocal != 0,
         .on_presence = hub_presence,
         .on_revocations = hub_revocations,
+        .on_flags = hub_flags,
         .pusher = service->pusher,
     };
     const struct notify_options notify = {
@@ -180,6 +187,7 @@ static enum status helpers_make(struct service *service)
         .on_presence = presence_changed,
         .on_watcher = watcher_changed,
         .on_reads = reads_changed,
+        .on_flags = flags_changed,
         .on_missed = notifications_missed,
     };
     enum status status = rpc_new(&rpc, &service->rpc);

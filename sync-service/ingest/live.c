@@ -1,4 +1,5 @@
 /* Who is there: connections come, become live, go. */
+#include <string.h>
 #include "../answer.h"
 #include "../log.h"
 #include "hub_state.h"
@@ -151,6 +152,27 @@ void live_removed(struct hub *hub, struct slice client_id)
     struct shard_event event = {.kind = SHARD_REMOVED, .device = identity->device};
     hub_post_all(hub, &event);
     identities_remove(&hub->identities, identity); /* freed with its last session, or now */
+}
+
+/* ---- flags ---- */
+static struct slice word(struct slice *rest)
+{
+    const char *blank = memchr(rest->at, ' ', rest->len);
+    size_t len = blank == NULL ? rest->len : (size_t)(blank - rest->at);
+    struct slice word = {rest->at, len};
+    rest->at += len + (blank != NULL);
+    rest->len -= len + (blank != NULL);
+    return word;
+}
+
+void live_flags(struct hub *hub, struct slice told)
+{
+    struct slice rest = told, client_id = word(&rest), conversation = word(&rest);
+    struct identity *identity = identities_find(&hub->identities, client_id);
+    for (struct session *session = identity == NULL ? NULL : identity->sessions; session != NULL;
+         session = session->same_next)
+        if (session->is_ready)
+            answer_flags(&hub->courier, session->ref, conversation, rest);
 }
 
 /* ---- presence ---- */
