@@ -45,6 +45,8 @@ const struct command commands[] = {
     {"push unregister", "USER DEVICE", 2, 2, "", command_push_unregister, "wake a device no more"},
     {"push resume", "[PROVIDER]", 0, 1, "", command_push_resume,
      "after a key or topic is mended: providers that stopped go on, and what they refused is tried again"},
+    {"timer", "CONVERSATION TIME", 2, 2, "", command_timer,
+     "let messages disappear that long after they were sent, from now on: 30s to 365d, or off"},
     {"purge", "", 0, 0, "conversation older-than delivered", command_purge, "erase old messages for ever (retention)"},
     {"verify", "", 0, 0, "", command_verify, "check the stored state against the design's invariants"},
     {"psql", "[ARG ...]", 0, -1, "", command_psql, "psql on the node's database"},

@@ -78,6 +78,7 @@ enum result command_push_list(struct args *args);
 enum result command_push_register(struct args *args);
 enum result command_push_unregister(struct args *args);
 enum result command_push_resume(struct args *args);
+enum result command_timer(struct args *args);
 enum result command_purge(struct args *args);
 enum result command_psql(struct args *args);
 enum result command_verify(struct args *args);
