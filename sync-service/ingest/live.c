@@ -93,8 +93,29 @@ void live_ready(struct hub *hub, struct session *session)
     hub_post_all(hub, &event);
 }
 
+void live_subscribed(struct hub *hub, struct session *session)
+{
+    if (hub->links[session_link(session->ref)].has_backlog)
+        session->waits = true;
+    else
+        live_ready(hub, session);
+}
+
+void live_backlog_taken(struct hub *hub, uint32_t link)
+{
+    struct session *session, *next;
+    hub->links[link].has_backlog = false;
+    HASH_ITER (hh, hub->sessions.by_ref, session, next) {
+        if (session_link(session->ref) != link || !session->waits)
+            continue;
+        session->waits = false;
+        live_ready(hub, session);
+    }
+}
+
 void live_unready(struct hub *hub, struct session *session)
 {
+    session->waits = false;
     if (!session->is_ready)
         return;
     const struct core_device *device = &session->identity->device;
