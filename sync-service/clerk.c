@@ -7,6 +7,7 @@
 #include <string.h>
 #include "clock.h"
 #include "database.h"
+#include "ingest/presence.h"
 #include "log.h"
 #include "mailbox.h"
 #include "metrics.h"
@@ -128,16 +129,20 @@ static enum status do_presence(struct clerk *clerk, PGresult **ret_result)
     pg_texts(&clerk->database.params);
     for (size_t i = 0; i < clerk->batch_len; i++)
         pg_put_bytes(&clerk->database.params, (struct slice){clerk->batch[i].user, clerk->batch[i].user_len});
-    enum status status =
-        database_ask(&clerk->database, "select ord, visible, last_seen_s from gnatter.presence_state($1, $2)",
-                     DATABASE_BINARY, ret_result);
+    pg_boolean(&clerk->database.params, clerk->options.is_reciprocal);
+    enum status status = database_ask(
+        &clerk->database,
+        "select ord, online_is_shown, last_seen_is_shown, last_seen_s from gnatter.presence_state($1, $2, $3)",
+        DATABASE_BINARY, ret_result);
     if (status != STATUS_OK)
         return status;
     for (int row = 0; row < PQntuples(*ret_result); row++) {
         const struct job *job = &clerk->batch[pg_read_int(PQgetvalue(*ret_result, row, 0)) - 1];
-        int64_t seen_s = PQgetisnull(*ret_result, row, 2) ? 0 : pg_read_bigint(PQgetvalue(*ret_result, row, 2));
-        clerk->options.on_presence(clerk->options.ctx, job->session, (struct slice){job->user, job->user_len},
-                                   PQgetvalue(*ret_result, row, 1)[0] != 0, seen_s);
+        int64_t seen_s = PQgetisnull(*ret_result, row, 3) ? 0 : pg_read_bigint(PQgetvalue(*ret_result, row, 3));
+        uint32_t shown = (PQgetvalue(*ret_result, row, 1)[0] != 0 ? PRESENCE_SHOWS_ONLINE : 0) |
+                         (PQgetvalue(*ret_result, row, 2)[0] != 0 ? PRESENCE_SHOWS_LAST_SEEN : 0);
+        clerk->options.on_presence(clerk->options.ctx, job->session, (struct slice){job->user, job->user_len}, shown,
+                                   seen_s);
     }
     return STATUS_OK;
 }

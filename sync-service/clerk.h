@@ -10,9 +10,10 @@ struct clerk;
 struct pusher;
 struct clerk_options {
     const char *database, *name; /* borrowed for the clerk's life */
+    bool is_reciprocal; /* who hides her presence does not see others' */
     /* by the clerk's thread; they only leave a note */
     void *ctx;
-    void (*on_presence)(void *ctx, session_ref session, struct slice user, bool is_visible, int64_t seen_s);
+    void (*on_presence)(void *ctx, session_ref session, struct slice user, uint32_t shown, int64_t seen_s); /* presence.h */
     /* lines "<name> <valid after, Unix seconds>\n" */
     void (*on_revocations)(void *ctx, struct slice lines);
     /* "<client id> <conversation> <JSON>": how a device's user keeps a conversation, changed while it was away */

@@ -13,12 +13,14 @@
 
 const char *const query_statements[QUERY_KINDS] = {
     [QUERY_LOAD] = "select ord, state, conversation_id, last_seq, first_seq, membership_version, is_group, is_deleted"
-                   " from gnatter.conversation_load($1, $2)",
-    [QUERY_MEMBERS] = "select conversation_id, user_id, user_name, joined_seqs, left_seqs, delivered_seq, read_seq"
+                   " from gnatter.conversation_load($1, $2, $3)",
+    [QUERY_MEMBERS] = "select conversation_id, user_id, user_name, joined_seqs, left_seqs, delivered_seq, read_seq,"
+                      " block_from_seqs, block_to_seqs, shares_reads, is_asked"
                       " from gnatter.conversation_members($1)",
     [QUERY_CURSORS] = "select conversation_id, user_id, device_id, acked_seq from gnatter.conversation_cursors($1)",
     [QUERY_APPEND] = "select base_seqs, times_ms from gnatter.append($1, $2, $3, $4, $5, $6, $7)",
-    [QUERY_APPEND_CAREFUL] = "select ord, state, seq, time_ms from gnatter.append_careful($1, $2, $3, $4, $5)",
+    [QUERY_APPEND_CAREFUL] = "select ord, state, seq, time_ms, membership_version"
+                             " from gnatter.append_careful($1, $2, $3, $4, $5, $6)",
     [QUERY_PAGE] = "select ord, seq, time_ms, kind, sender_user_id, sender_device_id, sender_user, sender_device,"
                    " message_id, event_type, payload, is_last from gnatter.log_page($1, $2, $3, $4)",
     [QUERY_SENDERS] = "select ord, user_id from gnatter.log_senders($1, $2, $3) order by ord",

@@ -47,6 +47,7 @@ enum shard_event_kind {
     SHARD_REWIND,  /* token, device, conversation, seq */
     SHARD_CHANGED, /* conversation */
     SHARD_REMOVED, /* device */
+    SHARD_USER_CHANGED, /* device.user_id */
     SHARD_BARRIER, /* barrier, number: reached when every mark that moved before is in the database */
     SHARD_RESYNC,  /* notifications were missed */
     SHARD_STOP,

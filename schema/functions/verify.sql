@@ -8,6 +8,7 @@ begin
     return query select 'members', v.* from gnatter.verify_members() v;
     return query select 'events', v.* from gnatter.verify_events() v;
     return query select 'content', v.* from gnatter.verify_content() v;
+    return query select 'blocks', v.* from gnatter.verify_blocks() v;
 end
 $$;
 comment on function gnatter.verify() is
