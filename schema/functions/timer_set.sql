@@ -3,19 +3,16 @@ language plpgsql volatile
 set search_path = pg_catalog, gnatter, pg_temp
 as $$
 declare
+    event text := gnatter.timer_event(seconds);
     running gnatter.conversation_timer;
     event_seq bigint;
 begin
-    if seconds <> 0 and seconds not between 30 and 31536000 then
-        raise exception 'a timer has from 30 to 31536000 seconds, or 0' using errcode = 'GN006';
-    end if;
     select t.* into running from gnatter.conversation_timer t
      where t.conversation_id = timer_set.conversation_id and t.to_seq is null;
     if coalesce(running.timer_s, 0) = seconds then
         return running.from_seq; -- so it is already
     end if;
-    event_seq := gnatter.event_append(timer_set.conversation_id, actor_id, 'timer-changed',
-                                      format('{"seconds":%s}', seconds), false);
+    event_seq := gnatter.event_append(timer_set.conversation_id, actor_id, 'timer-changed', event, false);
     -- what was said under the earlier one keeps its time
     update gnatter.conversation_timer t set to_seq = event_seq
      where t.conversation_id = timer_set.conversation_id and t.to_seq is null;

@@ -171,10 +171,34 @@ select is((select count(*) from gnatter.conversation_timer), 0::bigint, 'nothing
 select is_empty('select * from gnatter.verify()', 'all is well');
 select throws_ok($$ select gnatter.set_timer('g/brief', 30) $$, 'GN003', null, 'of a group that is gone');
 
+-- ---- somebody who is blocked ----
+select pg_temp.say('carol:phone', 'd/carol/dave', 'c1', 'nice'), pg_temp.say('dave:phone', 'd/carol/dave', 'c2', 'yes'),
+       gnatter.block_user('dave', 'carol'), pg_temp.say('carol:phone', 'd/carol/dave', 'c3', 'nasty') \g /dev/null
+select is(pg_temp.code('carol:phone', 'message.edit', '{"conversation":"u/dave","seq":1,"payload":"nasty"}'), '{"seq": 4}',
+    'edits');
+select is(pg_temp.body('d/carol/dave', 1), 'nice', 'what he has got stays');
+select is(pg_temp.react('carol:phone', 'u/dave', 2, 'nasty'), '{"seq": 5}', 'reacts');
+select is(pg_temp.code('carol:phone', 'message.reactions', '{"conversation":"u/dave","seq":2}')::jsonb -> 'counts', '{"nasty":1}',
+    'sees it');
+select is(pg_temp.code('dave:phone', 'message.reactions', '{"conversation":"u/carol","seq":2}')::jsonb - 'seq', '{"counts":{},"users":[]}',
+    'he does not');
+select is(pg_temp.ask('dave:phone', 'history', '{"conversation":"u/carol"}') -> 'result' ?| '{edited,reactions}', false, 'nor here');
+select is(pg_temp.timer('carol:phone', 'u/dave', 60), '{"seq": 6}', 'sets a timer');
+select is((select count(*) from gnatter.conversation_timer), 0::bigint, 'nothing of his disappears');
+select is(pg_temp.react('dave:phone', 'u/carol', 3, 'x'), 'bad-request', 'what was withheld is not there for him');
+select is_empty('select * from gnatter.verify()', 'all is well');
+select is(pg_temp.code('carol:phone', 'message.delete', '{"conversation":"u/dave","seq":1}'), '{"seq": 7}', 'deletes it');
+select is((pg_temp.said('d/carol/dave', 4))[1], '4 message-edited {"seq":1}', 'with all its edits');
+select gnatter.unblock_user('dave', 'carol') \g /dev/null
+select is(pg_temp.timer('carol:phone', 'u/dave', 60), '{"seq": 8}', 'later it counts');
+select is_empty('select * from gnatter.verify()', 'all is well');
+delete from gnatter.conversation_timer;
+
 -- ---- purge ----
 select pg_temp.acked(d, 'd/alice/bob', 3) from unnest('{alice:phone,alice:laptop,bob:phone}'::text[]) d \g /dev/null
 select is(gnatter.purge(delivered_to_all => true, conversation => 'd/alice/bob'), 3::bigint, 'purged');
-select is((select count(*) from gnatter.message_reaction) + (select count(*) from gnatter.message_edit), 0::bigint, 'with all that');
+select is((select count(*) from gnatter.message_reaction r where r.conversation_id = pg_temp.c('d/alice/bob') and r.seq <= 3)
+        + (select count(*) from gnatter.message_edit), 0::bigint, 'with all that');
 select is_empty('select * from gnatter.verify()', 'all is well');
 select * from finish();
 rollback;
