@@ -84,6 +84,7 @@ enum result command_push_resume(struct args *args);
 enum result command_bench_on(struct args *args);
 enum result command_bench_off(struct args *args);
 enum result command_bench_status(struct args *args);
+enum result command_timer(struct args *args);
 enum result command_block_add(struct args *args);
 enum result command_block_remove(struct args *args);
 enum result command_block_list(struct args *args);
