@@ -20,6 +20,7 @@ set_tcp_nodelay true
 persistence false
 max_inflight_messages 0
 max_queued_messages 0
+max_packet_size 20000000
 sys_interval 1
 log_type all
 log_dest file {dir}/mosquitto.log
