@@ -202,13 +202,14 @@ def test_will(cast):
     watcher.nothing_more(1)
 
 
-def test_overlapping_subscriptions(cast):
+def test_overlapping_subscriptions(cast, version):
     a = cast("a")
     a.subscribe(f"{cast.name}/#", 2)
     a.subscribe(f"{cast.name}/+", 1)
     a.publish(f"{cast.name}/x", b"once or twice", 2)
-    assert sorted(qos for _, _, qos, _ in a.wait(2)) == [1, 2]
-    a.nothing_more(2)
+    expected = [1] if version == V3 else [1, 2]  # once to a 3.1.1 client, unless allow_duplicate_messages
+    assert sorted(qos for _, _, qos, _ in a.wait(len(expected))) == expected
+    a.nothing_more(len(expected))
 
 
 def test_keepalive(both, wire):

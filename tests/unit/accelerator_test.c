@@ -144,7 +144,6 @@ static void short_reads_come_from_one(void **state)
     expect_read("\xc0");
     put("\x30\x01z", 3); /* meanwhile: not read before what is in memory is gone */
     assert_int_equal(client->in->end - client->in->begin, 5);
-                "");
     assert_int_equal(incoming_read(client, &(char){0}, 1), 1); /* the length of 0 */
     expect_read("\x30\x02xy");
     assert_null(client->in);
@@ -163,7 +162,6 @@ static void input_in_memory_is_reported(void **state)
     put("\xc0\x00\xc0\x00\xc0\x00\xc0", 7);
     assert_int_equal(turn(events), 1); /* by the kernel */
     expect_read("\xc0");
-                "");
     assert_int_equal(incoming_read(client, &(char){0}, 1), 1);
     assert_int_equal(incoming_packets(client, 16), 2);
     assert_int_equal(turn(events), 2); /* one each; the kernel knows of nothing */
