@@ -20,11 +20,18 @@ enum status database_init(struct database *database, const char *conninfo, const
     return STATUS_NO_MEMORY;
 }
 
+enum status database_set_up(struct database *database, const char *sql)
+{
+    database->setup = strdup(sql);
+    return database->setup == NULL ? STATUS_NO_MEMORY : STATUS_OK;
+}
+
 void database_done(struct database *database)
 {
     PQfinish(database->conn);
     free(database->conninfo);
     free(database->name);
+    free(database->setup);
     pg_params_free(&database->params);
     memset(database, 0, sizeof *database);
 }
@@ -38,6 +45,16 @@ void database_drop(struct database *database)
         database->pause_ms = PAUSE_MAX_MS;
     database->retry_at_ms =
         clock_monotonic_ms() + database->pause_ms / 2 + randombytes_uniform(database->pause_ms / 2 + 1);
+}
+
+static bool is_set_up(struct database *database)
+{
+    if (database->setup == NULL)
+        return true;
+    PGresult *result = PQexec(database->conn, database->setup);
+    bool is_done = PQresultStatus(result) == PGRES_COMMAND_OK;
+    PQclear(result);
+    return is_done;
 }
 
 bool database_connect(struct database *database)
@@ -57,7 +74,7 @@ bool database_connect(struct database *database)
                                     NULL};
     const char *const values[] = {database->conninfo, database->name, "UTF8", "5", "15000", "10", "5", "3", NULL};
     database->conn = PQconnectdbParams(keywords, values, 1);
-    if (database->conn == NULL || PQstatus(database->conn) != CONNECTION_OK) {
+    if (database->conn == NULL || PQstatus(database->conn) != CONNECTION_OK || !is_set_up(database)) {
         log_debug("database", "no-connection", LOG_TEXT("for", database->name),
                   LOG_TEXT("why", database->conn == NULL ? "no memory" : PQerrorMessage(database->conn)));
         database_drop(database);

@@ -9,6 +9,7 @@
 
 struct database {
     char *conninfo, *name;
+    char *setup; /* SQL for each new connection; NULL: none */
     PGconn *conn;
     int64_t retry_at_ms;
     uint32_t pause_ms;
@@ -16,6 +17,8 @@ struct database {
 };
 /* `name`: of the application. Does not connect yet. */
 MUST_CHECK enum status database_init(struct database *database, const char *conninfo, const char *name);
+/* What each connection begins with. Before the first question; keeps a copy. */
+MUST_CHECK enum status database_set_up(struct database *database, const char *sql);
 void database_done(struct database *database);
 
 /* Connects when it is time to; false: not connected. */

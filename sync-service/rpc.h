@@ -13,6 +13,7 @@ struct shard;
 struct rpc_options {
     const char *database, *name; /* borrowed for the life of it, as all below */
     uint32_t workers;
+    int64_t edit_within_s;
     struct broker_link *const *links;
     size_t links_len;
     struct shard *const *shards;

@@ -70,12 +70,13 @@ class Node:
         self.dir = self.home / "node"
         self.port, self.ws_port = free_ports(2)
         self.host = "127.0.0.1"
+        self.env = {}  # more than this process has, for gnatterctl and all that it starts
 
     # ---- commands ----
     def ctl(self, *args, check=True, timeout=60, stdin=None):
         done = subprocess.run([str(CTL), "--dir", str(self.dir), *map(str, args)], timeout=timeout, text=True,
                               input=stdin, stdin=None if stdin is not None else subprocess.DEVNULL,
-                              stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+                              env={**os.environ, **self.env}, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         if check and done.returncode != 0:
             raise AssertionError(f"gnatterctl {' '.join(map(str, args))}: exit {done.returncode}\n"
                                  f"{done.stdout}{done.stderr}")
