@@ -1,7 +1,8 @@
 #include "ctl.h"
 #include <stddef.h>
 
-#define INIT "database mqtt-port ws-port listen plain-exposed tls-cert tls-key tls-listen mqtts-port wss-port"
+#define INIT                                                                                                           \
+    "database mqtt-port ws-port listen plain-exposed tls-cert tls-key tls-listen mqtts-port wss-port accelerator"
 
 const struct command commands[] = {
     {"init", "", 0, 0, INIT, command_init, "make a node in DIR"},

@@ -19,7 +19,7 @@ struct args {
     bool json, help;
     int64_t mqtt_port, ws_port, mqtts_port, wss_port;
     const char *database, *listen, *tls_cert, *tls_key, *tls_listen;
-    const char *limits;
+    const char *limits, *accelerator;
     bool foreground, plain_exposed;
     bool if_missing, once;
     const char *ack;
