@@ -1,5 +1,7 @@
 #include "supervise.h"
+#include "bench.h"
 #include "broker.h"
+#include "file.h"
 #include "migrate.h"
 #include "output.h"
 #include "postgres.h"
@@ -268,6 +270,8 @@ static void on_signals(struct supervisor *s)
         } else if (info.ssi_signo == SIGHUP) {
             bool changed;
             say("info", "reload");
+            if (file_exists(s->node->dir_fd, NODE_BROKER_BENCH))
+                say("warning", "bench-mode-on until=\"gnatterctl bench-mode off\"");
             if (broker_files_copy(s->node, &changed) != DONE)
                 say("error", "files-not-copied what=\"the broker keeps its certificates\"");
             for (int id = 0; id < PARTS; id++)
@@ -404,6 +408,8 @@ enum result supervise(struct supervision *supervision)
     say("info", "begin dir=%s", s.node->dir);
     if (!supervision->limits)
         say("warning", "rate-limits-off until=\"the next up without --limits off\"");
+    if (bench_is_on(s.node))
+        say("warning", "bench-mode-on until=\"gnatterctl bench-mode off\"");
     take_over(&s);
     if (part_is_ours(s.node, PART_POSTGRES) && !s.life[PART_POSTGRES].process.pid)
         start(&s, PART_POSTGRES);

@@ -73,8 +73,8 @@ def test_stopped_service(node, flock):
     flock.wait_sent(300)
     node.signal("syncd", signal.SIGSTOP)
     try:
-        before = sum(len(sheep.pubacked) for sheep in flock.sheep)
-        flock.wait(lambda: sum(len(sheep.pubacked) for sheep in flock.sheep) > before + 20, 20, "PUBACKs go on")
+        before = flock.pubacked_count()
+        flock.wait(lambda: flock.pubacked_count() > before + 20, 20, "PUBACKs go on")
     finally:
         node.signal("syncd", signal.SIGCONT)
     survived(flock)
