@@ -147,7 +147,7 @@ struct session *sessions_add(struct sessions *sessions, const struct rates *rate
                              int64_t now_ms, uint32_t clock_ms)
 {
     size_t size = strlen(start->client_id) + 1;
-    struct session *session = calloc(1, sizeof *session + size);
+    struct session *session = calloc(1, SIZE_WITH(struct session, client_id, size));
     struct user *user = user_of(sessions, rates, slice_of(start->claims->user), clock_ms);
     if (session == NULL || user == NULL || make_place(sessions) != STATUS_OK)
         goto failed;

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <uthash.h>
 #include <utlist.h>
 
 struct watched {
@@ -83,7 +84,7 @@ static void watch_free(struct presence *presence, struct watch *watch)
 
 static void ask(struct presence *presence, const struct watch *watch)
 {
-    presence->port.ask(presence->port.ctx, watch->session->ref, watch->session->identity->device.user_id,
+    presence->port.ask(presence->port.ctx, watch->session->ref, watch->session->identity->user_id,
                        name_of(watch->watched));
 }
 
