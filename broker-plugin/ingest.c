@@ -231,6 +231,13 @@ static enum verdict take_any(struct gateway *gateway, const struct publish *publ
 }
 
 /* ---- the two questions of the broker ---- */
+static bool may_publish_bench(struct gateway *gateway, const struct session *session, struct slice topic,
+                              bool is_retained)
+{
+    char text[LIMIT_TOPIC_LEN + 1];
+    return !is_retained && bench_topic(&gateway->bench, slice_of(session->user->name), topic, false, text, sizeof text);
+}
+
 enum verdict gateway_may_publish(struct gateway *gateway, const void *client, struct slice topic, bool is_retained,
                                  struct moment now)
 {
@@ -242,7 +249,8 @@ enum verdict gateway_may_publish(struct gateway *gateway, const void *client, st
     struct session *session = sessions_of_client(&gateway->sessions, client);
     if (session == NULL || !session->is_current)
         return VERDICT_DENY; /* also a will: its connection is gone by then */
-    if (authorize_publish(topic, is_retained, &parsed) == STATUS_OK)
+    if (session->is_bench ? may_publish_bench(gateway, session, topic, is_retained)
+                          : authorize_publish(topic, is_retained, &parsed) == STATUS_OK)
         return VERDICT_OK;
     tell_generally(gateway, session, topic, is_retained ? &RETAINED : &DENIED, now);
     return VERDICT_DENY;
@@ -255,9 +263,13 @@ enum verdict gateway_publish(struct gateway *gateway, const void *client, struct
                                              0};
     static const struct refusal TOO_LARGE = {"too-large", "the payload is too large", 0};
     uint32_t lines;
+    char text[LIMIT_TOPIC_LEN + 1];
     struct session *session = sessions_of_client(&gateway->sessions, client);
     if (session == NULL || !session->is_current)
         return VERDICT_DENY;
+    if (session->is_bench)
+        topic = (struct slice){
+            text, bench_topic(&gateway->bench, slice_of(session->user->name), topic, true, text, sizeof text)};
     if (session->gone_reason != GONE_CLOSED) /* closing: what still arrives must not get past what was refused */
         return VERDICT_CLOSE;
     struct publish publish = {

@@ -146,11 +146,15 @@ static uint32_t seconds(int64_t at_s)
 struct session *sessions_add(struct sessions *sessions, const struct rates *rates, const struct session_start *start,
                              int64_t now_ms, uint32_t clock_ms)
 {
-    size_t size = strlen(start->client_id) + 1;
-    struct session *session = calloc(1, SIZE_WITH(struct session, client_id, size));
+    size_t size = strlen(start->client_id) + 1,
+           broker_size = start->broker_id != NULL ? strlen(start->broker_id) + 1 : 0;
+    struct session *session = calloc(1, SIZE_WITH(struct session, client_id, size + broker_size));
     struct user *user = user_of(sessions, rates, slice_of(start->claims->user), clock_ms);
     if (session == NULL || user == NULL || make_place(sessions) != STATUS_OK)
         goto failed;
+    if (broker_size > 0)
+        memcpy(session->client_id + size, start->broker_id, broker_size);
+    session->is_bench = broker_size > 0;
     session->client = start->client;
     if (table_add(&sessions->by_client, &session->by_client, client_hash) != STATUS_OK)
         goto failed;
@@ -173,6 +177,11 @@ struct session *sessions_add(struct sessions *sessions, const struct rates *rate
 failed:
     free(session); /* a user without sessions goes with the next sweep */
     return NULL;
+}
+
+const char *session_broker_id(const struct session *session)
+{
+    return session->is_bench ? session->client_id + strlen(session->client_id) + 1 : session->client_id;
 }
 
 struct session *sessions_of_client(const struct sessions *sessions, const void *client)

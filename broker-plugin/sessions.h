@@ -41,8 +41,11 @@ struct session {
     bool is_clean : 1;    /* CONNECT asked for a fresh session */
     bool is_resuming : 1; /* not yet known whether the broker resumed one */
     bool is_listed : 1;   /* uplink.h */
+    bool is_bench : 1;    /* bench.h: behind client_id stands the id that the broker knows it by */
     char client_id[];
 };
+/* What the broker calls this connection. */
+const char *session_broker_id(const struct session *session);
 
 struct sessions {
     struct table by_client, users;
@@ -56,6 +59,7 @@ struct sessions {
 struct session_start {
     const void *client;
     const char *client_id;
+    const char *broker_id; /* NULL: the same */
     const struct token_claims *claims;
     uint8_t mqtt_version;
     bool is_clean;

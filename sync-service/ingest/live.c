@@ -1,4 +1,5 @@
 /* Who is there: connections come, become live, go. */
+#include <string.h>
 #include "../answer.h"
 #include "../log.h"
 #include "hub_state.h"
@@ -86,7 +87,7 @@ void live_ready(struct hub *hub, struct session *session)
         session->is_ready = true;
         hub->sessions.ready++;
         clerk_device_live(hub->options.clerk, device->device_id);
-        presence_came(&hub->presence, device->user);
+        presence_came(&hub->presence, device->user, hub->now_ms);
     }
     struct shard_event event = {
         .kind = SHARD_READY, .session = session->ref, .number = session->ready_number, .device = *device};
@@ -156,7 +157,37 @@ void live_removed(struct hub *hub, struct slice client_id)
     identities_remove(&hub->identities, identity); /* freed with its last session, or now */
 }
 
+/* ---- flags ---- */
+static struct slice word(struct slice *rest)
+{
+    const char *blank = memchr(rest->at, ' ', rest->len);
+    size_t len = blank == NULL ? rest->len : (size_t)(blank - rest->at);
+    struct slice word = {rest->at, len};
+    rest->at += len + (blank != NULL);
+    rest->len -= len + (blank != NULL);
+    return word;
+}
+
+void live_flags(struct hub *hub, struct slice told)
+{
+    struct slice rest = told, client_id = word(&rest), conversation = word(&rest);
+    struct identity *identity = identities_find(&hub->identities, client_id);
+    for (struct session *session = identity == NULL ? NULL : identity->sessions; session != NULL;
+         session = session->same_next)
+        if (session->is_ready)
+            answer_flags(&hub->courier, session->ref, conversation, rest);
+}
+
 /* ---- presence ---- */
+void live_watcher_changed(struct hub *hub, struct slice client_id)
+{
+    const struct identity *identity = identities_find(&hub->identities, client_id);
+    if (identity == NULL)
+        return;
+    for (const struct session *session = identity->sessions; session != NULL; session = session->same_next)
+        presence_ask_session(&hub->presence, session);
+}
+
 static void presence_ask(void *ctx, session_ref session, int64_t watcher_user_id, struct slice user)
 {
     struct hub *hub = ctx;

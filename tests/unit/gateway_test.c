@@ -1,6 +1,6 @@
 /* The whole plugin but Mosquitto: a list stands for the broker.
  * link: broker-plugin/gateway.c broker-plugin/ingest.c broker-plugin/link.c broker-plugin/admit.c
- * link: broker-plugin/authorize.c broker-plugin/bucket.c broker-plugin/deliver.c broker-plugin/journal.c
+ * link: broker-plugin/authorize.c broker-plugin/bench.c broker-plugin/bucket.c broker-plugin/deliver.c broker-plugin/journal.c
  * link: broker-plugin/locked_file.c broker-plugin/options.c broker-plugin/overload.c broker-plugin/rates.c
  * link: broker-plugin/remembered.c broker-plugin/revoked.c broker-plugin/sessions.c
  * link: broker-plugin/subscriptions.c broker-plugin/uplink.c
