@@ -66,10 +66,10 @@ class Arena:
 
     # ---- before ----
     def open(self):
-        self.machine, self.network = Machine(self.node), self.node.network
+        self.machine = Machine(self.node)
         self.node.up()
         self.populate()
-        self.nemesis = Nemesis(self.node, self.machine, self.network, self.seed)
+        self.nemesis = Nemesis(self.node, self.machine, self.node.network, self.seed)
 
     def populate(self):
         node, rng = self.node, random.Random(f"people {self.seed}")
