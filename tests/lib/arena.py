@@ -106,7 +106,7 @@ class Arena:
         """What does not hold; an empty list is a success."""
         self.open()
         self.herd.start()
-        self.herd.wait_live()
+        self.herd.wait(lambda: all(sheep.connects for sheep in self.herd.sheep), 60, "every device has been live")
         observer = Observer(self)
         try:
             self.nemesis.run(self.steps, self.look)
