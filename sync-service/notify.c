@@ -50,14 +50,14 @@ static void heard(struct notify *notify, const char *payload)
         options->on_revoked(options->ctx, name, strtoll(rest.at, NULL, 10));
     else if (slice_equal(kind, SLICE("d")) && name.len > 0 && rest.len == 0)
         options->on_removed(options->ctx, name);
-    else if (slice_equal(kind, SLICE("f")) && name.len > 0 && rest.len > 0)
-        options->on_flags(options->ctx, told);
     else if (slice_equal(kind, SLICE("p")) && name.len > 0 && rest.len == 0)
         options->on_presence(options->ctx, name);
     else if (slice_equal(kind, SLICE("w")) && name.len > 0 && rest.len == 0)
         options->on_watcher(options->ctx, name);
     else if (slice_equal(kind, SLICE("u")) && name.len > 0 && rest.len == 0)
         options->on_reads(options->ctx, strtoll(name.at, NULL, 10));
+    else if (slice_equal(kind, SLICE("f")) && name.len > 0 && rest.len > 0)
+        options->on_flags(options->ctx, told);
     else
         log_warning("notify", "not-understood", LOG_TEXT("payload", payload));
 }

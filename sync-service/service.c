@@ -28,11 +28,6 @@ static void device_removed(void *ctx, struct slice client_id)
     hub_device_removed(((struct service *)ctx)->hub, client_id);
 }
 
-static void flags_changed(void *ctx, struct slice told)
-{
-    hub_flags(((struct service *)ctx)->hub, told);
-}
-
 static void presence_changed(void *ctx, struct slice user)
 {
     hub_presence_changed(((struct service *)ctx)->hub, user);
@@ -49,6 +44,11 @@ static void reads_changed(void *ctx, int64_t user_id)
     struct shard_event event = {.kind = SHARD_USER_CHANGED, .device = {.user_id = user_id}};
     for (size_t i = 0; i < service->shards_len; i++)
         (void)shard_post(service->shards[i], &event); /* refused: it stops */
+}
+
+static void flags_changed(void *ctx, struct slice told)
+{
+    hub_flags(((struct service *)ctx)->hub, told);
 }
 
 /* Before the shards have read anything there is nothing that could be out of date. */
@@ -181,10 +181,10 @@ static enum status helpers_make(struct service *service)
         .on_changed = conversation_changed,
         .on_revoked = tokens_revoked,
         .on_removed = device_removed,
-        .on_flags = flags_changed,
         .on_presence = presence_changed,
         .on_watcher = watcher_changed,
         .on_reads = reads_changed,
+        .on_flags = flags_changed,
         .on_missed = notifications_missed,
     };
     enum status status = rpc_new(&rpc, &service->rpc);

@@ -41,9 +41,9 @@ begin
                'delivered_seq', coalesce(k.delivered_seq, 0), 'read_seq', coalesce(k.read_seq, 0),
                'unread', gnatter.unread_count(n.conversation_id, rpc_conversations.user_id, coalesce(k.read_seq, 0)),
                'role', n.role, 'left', n.has_left)
-               || gnatter.conversation_notes(n.conversation_id, rpc_conversations.user_id, n.last_seq)
                || case when n.is_blocked then '{"blocked": true}'::jsonb else '{}' end
-               || case when n.is_request then '{"request": true}'::jsonb else '{}' end as line
+               || case when n.is_request then '{"request": true}'::jsonb else '{}' end
+               || gnatter.conversation_notes(n.conversation_id, rpc_conversations.user_id, n.last_seq) as line
           from newest n
           left join gnatter.mark k on k.conversation_id = n.conversation_id and k.user_id = rpc_conversations.user_id
     ), counted as (
@@ -60,6 +60,6 @@ end
 $$;
 comment on function gnatter.rpc_conversations(bigint, bigint, jsonb) is
     'conversations: the 1,000 with the newest items, newest first; of one that she has left, the last item she may see. '
-    'At most 240 KiB of them. blocked and request only where they are true';
+    'At most 240 KiB of them; blocked and request only where they are true';
 insert into gnatter.rpc_method (name, function_name, is_mutating) values ('conversations', 'rpc_conversations', false)
 on conflict (name) do update set function_name = excluded.function_name, is_mutating = excluded.is_mutating;

@@ -9,7 +9,7 @@ drop view if exists gnatter.users;
 alter domain gnatter.event_type drop constraint event_type_known;
 alter domain gnatter.event_type add constraint event_type_known check (value in ('created', 'member-added',
     'member-removed', 'member-left', 'role-changed', 'renamed', 'message-deleted', 'deleted', 'request',
-    'request-accepted'));
+    'request-accepted', 'withheld', 'message-edited', 'message-reacted', 'timer-changed', 'messages-expired')) not valid;
 
 create table gnatter.block (
     conversation_id bigint not null,
