@@ -5,8 +5,10 @@ The simulation takes fresh seeds each time and goes through a million schedules 
 the first failure, with what repeats it.
 """
 import argparse
+import os
 import random
 import re
+import resource
 import subprocess
 import sys
 import threading
@@ -18,6 +20,7 @@ LOGS = TOP / "build" / "soak"
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 SCHEDULES = 1_000_000
 CHUNK = 20_000
+CROWD = 20_000  # connections at once to a broker with the accelerator, or as many as we may have descriptors
 
 
 def duration(text):
@@ -64,6 +67,16 @@ class Soak:
             self.say(f"kill tests: round {self.rounds}, {self.tests} passed")
             log.unlink()
 
+    def crowd(self):
+        hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        count = min(CROWD, hard - 100)
+        done = subprocess.run([sys.executable, "-B", "-m", "pytest", "-q", "-p", "no:cacheprovider",
+                               "tests/accelerator/test_many.py"], cwd=TOP, capture_output=True, text=True, check=False,
+                              env={**os.environ, "ACCELERATOR_CONNECTIONS": str(count)})
+        if done.returncode != 0:
+            return self.fail(f"{count} connections to an accelerated broker:\n{done.stdout}")
+        self.say(f"{count} connections to an accelerated broker")
+
 
 def main():
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -75,6 +88,7 @@ def main():
     soak.say(f"seed {given.seed}; at least {SCHEDULES} schedules")
     simulation = threading.Thread(target=soak.simulate)
     simulation.start()
+    soak.crowd()
     soak.kill()
     simulation.join()
     soak.say(f"{soak.schedules} schedules, {soak.rounds} rounds of kill tests, {soak.tests} tests passed")
