@@ -16,7 +16,7 @@ begin
                      and q.user_id = conversation_notes.user_id and q.muted_until > now()),
         'timer', (select t.timer_s from gnatter.conversation_timer t
                    where t.conversation_id = conversation_notes.conversation_id and t.to_seq is null),
-        'reactions', (select gnatter.reaction_counts(conversation_notes.conversation_id, m.seq, 8)
+        'reactions', (select gnatter.reaction_counts(conversation_notes.conversation_id, m.seq, conversation_notes.user_id, 8)
                         from (select i.seq, i.event_type from gnatter.message i
                                where i.conversation_id = conversation_notes.conversation_id
                                  and i.seq <= conversation_notes.last_seq

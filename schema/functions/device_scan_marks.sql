@@ -48,7 +48,7 @@ begin
          where c.is_large and c.has_own
     )
     select c.device_id, c.name::text, u.name::text,
-           case when k.user_id = c.user_id then 0 else k.delivered_seq end, k.read_seq,
+           s.delivered_seq, s.read_seq,
            false, null::bigint, null::bigint, null::bigint
       from conversation c
       cross join lateral (
@@ -56,15 +56,32 @@ begin
            where k.conversation_id = c.conversation_id and k.changed_at > c.live_until
              -- of a large group only the user's own
              and (k.user_id = c.user_id or not c.is_large) offset 0) k
-      cross join lateral (select u.name from gnatter.user_account u where u.user_id = k.user_id offset 0) u
-     where (k.user_id = c.user_id and k.read_seq > 0)
-        or (k.user_id <> c.user_id and not c.is_large and c.has_own)
+      cross join lateral (
+          select u.name, u.shares_reads from gnatter.user_account u where u.user_id = k.user_id offset 0) u
+      -- what others are told of a mark
+      cross join lateral (
+          select c.name like 'd/%' as is_direct,
+                 exists (select from gnatter.block b where b.conversation_id = c.conversation_id) as has_blocks) w
+      cross join lateral (
+          select case when k.user_id = c.user_id then 0
+                      when w.has_blocks then gnatter.mark_shown(c.conversation_id, k.user_id, k.delivered_seq)
+                      else k.delivered_seq end as delivered_seq,
+                 case when k.user_id = c.user_id then k.read_seq
+                      when not u.shares_reads then 0
+                      when w.is_direct and not (select v.shares_reads from gnatter.user_account v where v.user_id = c.user_id)
+                      then 0
+                      when w.has_blocks then gnatter.mark_shown(c.conversation_id, k.user_id, k.read_seq)
+                      else k.read_seq end as read_seq) s
+     where (k.user_id = c.user_id or not w.is_direct or not gnatter.conversation_is_quiet(c.conversation_id))
+       and ( (k.user_id = c.user_id and k.read_seq > 0)
+        or (k.user_id <> c.user_id and not c.is_large and c.has_own))
     union all
     select c.device_id, c.name::text, null, null, null, true, c.own_seq, n.delivered, n.read
       from large c
       cross join lateral (
           select count(*) filter (where k.delivered_seq >= c.own_seq) as delivered,
-                 count(*) filter (where k.read_seq >= c.own_seq) as read
+                 count(*) filter (where k.read_seq >= c.own_seq and not exists (
+                     select from gnatter.user_account u where u.user_id = k.user_id and not u.shares_reads)) as read
             from gnatter.mark k
            where k.conversation_id = c.conversation_id and k.user_id <> c.user_id) n
      where c.own_seq is not null
@@ -74,4 +91,4 @@ $$;
 comment on function gnatter.device_scan_marks(bigint[], int, int) is
     'the marks that changed since these devices were live, in conversations of a shard that their user has messages '
     'in, and the user''s own read mark (delivered_seq 0); in groups above 32 members one row of counts for the '
-    'user''s newest message';
+    'user''s newest message. Nothing that others do not share: see mark_shown, conversation_is_quiet, shares_reads';

@@ -3,7 +3,7 @@
 #include <string.h>
 #include <syslog.h>
 
-#include "state.h"
+#include "restraint.h"
 
 #define LOAD_NAMES       256 /* per question */
 #define EVICT_CANDIDATES 64  /* looked at per turn */
@@ -138,24 +138,34 @@ void core_on_changed(struct core *core, int64_t now_ms, struct slice conversatio
         (void)conversation_want(core, conversation_name);
 }
 
+void core_on_user_changed(struct core *core, int64_t now_ms, int64_t user_id)
+{
+    (void)now_ms;
+    const struct user *user = user_find(core, user_id);
+    struct member *member;
+    if (user)
+        DL_FOREACH2 (user->members, member, user_next)
+            conversation_reload(core, member->conversation);
+}
+
 void conversations_load(struct core *core)
 {
     while (core->to_load && core->loads_len < LOADS_MAX) {
         struct slice names[LOAD_NAMES];
-        bool creates[LOAD_NAMES];
+        int64_t senders[LOAD_NAMES];
         size_t len = 0;
         while (core->to_load && len < LOAD_NAMES && core->loads_len < LOADS_MAX) {
             struct conversation *conversation = core->to_load;
             conversation->asked_creates = conversation->creates;
             conversation->load_again = false;
             names[len] = conversation_name_of(conversation);
-            creates[len++] = conversation->creates;
+            senders[len++] = conversation->creates && conversation->pending ? conversation->pending->user_id : 0;
             core->loads_len++;
             conversation_move(core, conversation,
                               conversation->state == CONVERSATION_STALE ? CONVERSATION_RELOADING
                                                                         : CONVERSATION_LOADING);
         }
-        core->port.load(core->port.ctx, names, creates, len);
+        core->port.load(core->port.ctx, names, senders, len);
     }
 }
 
@@ -218,6 +228,7 @@ static void take(struct core *core, struct conversation *conversation, const str
     conversation->is_group = loaded->is_group;
     conversation->is_deleted = loaded->is_deleted;
     members_merge(core, conversation, loaded);
+    restraint_take(core, conversation, loaded);
     subs_add(core, conversation);
     subs_take_cursors(core, conversation, loaded);
 }
@@ -272,6 +283,7 @@ void core_on_loaded(struct core *core, int64_t now_ms, const struct core_convers
 void conversation_unload(struct core *core, struct conversation *conversation)
 {
     receipts_forget(core, conversation);
+    restraint_free(conversation);
     struct sub *sub, *next;
     DL_FOREACH_SAFE2 (conversation->subs, sub, next, conversation_next)
         sub_free(core, sub);

@@ -121,6 +121,7 @@ void core_free(struct core *core)
     marks_free(core);
     for (size_t i = 0; i < 2; i++)
         free(core->gathered[i].refs);
+    free(core->withheld.refs);
     free(core->items);
     free(core->groups);
     free(core->picked);

@@ -10,6 +10,7 @@
  *   sub           a live device in a conversation: what was pushed, what it has       sub.c, push.c, feed.c
  *   message       a publish that waits for its seq                                    append.c
  *   mark          an acknowledgement that is not in the database yet                  mark.c, flush.c
+ *   restraint     what is kept back in a direct conversation: blocks, requests        restraint.c
  *
  * A state is an enum and the list one is on: one function moves a thing from state to state (conversation_move,
  * session_move, sub_move). Memory that is not there is the end of the process: it holds nothing that the broker's journal
@@ -83,6 +84,7 @@ struct member {
     struct core_interval *intervals; /* ascending */
     uint32_t intervals_len;
     bool is_moved; /* its marks moved and were not told yet: on conversation->moved */
+    bool hides_reads;
     struct member *moved_next;
     int64_t delivered_seq, read_seq;
     int64_t told_delivered_seq, told_read_seq;
@@ -195,6 +197,7 @@ struct conversation {
     struct senders_wanted *senders_wanted; /* the first is being asked for */
     int64_t count_after_seq, count_to_seq; /* counts are to be told to the senders of these; to 0: none */
     int64_t receipts_due_ms;               /* counts are not told before */
+    struct restraint *restraint; /* NULL: nothing is kept back, as nearly everywhere; restraint.c */
     int64_t hole_seq;        /* a page lacked this seq; when it does so again after a reload, the log is damaged */
     LINKS(conversation, lru);
     LINKS(conversation, work);
@@ -284,7 +287,7 @@ struct core {
     uint32_t waiting_marks;
     struct waiting_mark *rewinds;
     /* scratch */
-    struct gathered gathered[2];
+    struct gathered gathered[2], withheld; /* by view; to those who get `withheld` in its place */
     char tail[LIMIT_INBOX_TOPIC_LEN + 1];
     struct core_append_item *items; /* these three: append_items_max */
     struct core_append_group *groups;

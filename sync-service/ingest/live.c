@@ -86,7 +86,7 @@ void live_ready(struct hub *hub, struct session *session)
         session->is_ready = true;
         hub->sessions.ready++;
         clerk_device_live(hub->options.clerk, device->device_id);
-        presence_came(&hub->presence, device->user);
+        presence_came(&hub->presence, device->user, hub->now_ms);
     }
     struct shard_event event = {
         .kind = SHARD_READY, .session = session->ref, .number = session->ready_number, .device = *device};
@@ -176,6 +176,15 @@ void live_flags(struct hub *hub, struct slice told)
 }
 
 /* ---- presence ---- */
+void live_watcher_changed(struct hub *hub, struct slice client_id)
+{
+    const struct identity *identity = identities_find(&hub->identities, client_id);
+    if (identity == NULL)
+        return;
+    for (const struct session *session = identity->sessions; session != NULL; session = session->same_next)
+        presence_ask_session(&hub->presence, session);
+}
+
 static void presence_ask(void *ctx, session_ref session, int64_t watcher_user_id, struct slice user)
 {
     struct hub *hub = ctx;

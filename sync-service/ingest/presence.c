@@ -5,10 +5,14 @@
 #include <string.h>
 #include <utlist.h>
 
+#define RETURNS_WITHIN_MS 60000
+#define SEEN_TO_S         60 /* last seen is no finer than that */
+
 struct watched {
     UT_hash_handle hh;
     uint32_t devices; /* live */
     bool is_leaving;  /* on the list */
+    uint8_t returns;  /* soon after having been told offline, in a row */
     int64_t told_at_ms, seen_s;
     struct watch *watches;
     struct watched *prev, *next;
@@ -93,6 +97,26 @@ static void ask_all(struct presence *presence, const struct watched *watched)
         ask(presence, watch);
 }
 
+void presence_changed(struct presence *presence, struct slice user)
+{
+    const struct watched *watched = find(presence, user);
+    if (watched != NULL)
+        ask_all(presence, watched);
+}
+
+void presence_ask_session(struct presence *presence, const struct session *session)
+{
+    for (const struct watch *watch = session->watches; watch != NULL; watch = watch->session_next)
+        ask(presence, watch);
+}
+
+void presence_ask_everybody(struct presence *presence)
+{
+    struct watched *watched, *next;
+    HASH_ITER (hh, presence->by_name, watched, next)
+        ask_all(presence, watched);
+}
+
 void presence_watch(struct presence *presence, struct session *session, struct slice user)
 {
     struct watched *watched = get(presence, user);
@@ -129,16 +153,27 @@ void presence_forget_session(struct presence *presence, struct session *session)
 
 static void stop_leaving(struct presence *presence, struct watched *watched)
 {
-    DL_DELETE(presence->leaving, watched);
+    DL_DELETE(presence->leaving[watched->returns], watched);
     watched->is_leaving = false;
 }
 
-void presence_came(struct presence *presence, struct slice user)
+/* told_at_ms: when she was told offline last; 0: not since she is known here. */
+static void note_return(struct watched *watched, int64_t now_ms)
+{
+    if (watched->told_at_ms == 0 || now_ms - watched->told_at_ms > RETURNS_WITHIN_MS)
+        watched->returns = 0;
+    else if (watched->returns < PRESENCE_RETURNS_MAX)
+        watched->returns++;
+}
+
+void presence_came(struct presence *presence, struct slice user, int64_t now_ms)
 {
     struct watched *watched = get(presence, user);
     if (watched == NULL)
         return;
     bool was_there = watched->devices++ > 0 || watched->is_leaving;
+    if (!was_there)
+        note_return(watched, now_ms);
     if (watched->is_leaving)
         stop_leaving(presence, watched);
     if (!was_there)
@@ -153,12 +188,22 @@ void presence_went(struct presence *presence, struct slice user, int64_t now_ms,
     watched->seen_s = unix_s;
     if (--watched->devices > 0)
         return;
-    watched->told_at_ms = now_ms + presence->offline_after_ms;
+    watched->told_at_ms = now_ms + ((int64_t)presence->offline_after_ms << watched->returns);
     watched->is_leaving = true;
-    DL_APPEND(presence->leaving, watched);
+    DL_APPEND(presence->leaving[watched->returns], watched);
 }
 
-void presence_answer(struct presence *presence, struct session *session, struct slice user, bool is_visible,
+static enum presence_told what_to_tell(bool is_there, uint32_t shown)
+{
+    if (is_there && shown & PRESENCE_SHOWS_ONLINE)
+        return PRESENCE_ONLINE;
+    /* who shows only when she was last seen is offline while she is there */
+    return shown & (is_there ? PRESENCE_SHOWS_LAST_SEEN : PRESENCE_SHOWS_ONLINE | PRESENCE_SHOWS_LAST_SEEN)
+               ? PRESENCE_OFFLINE
+               : PRESENCE_HIDDEN;
+}
+
+void presence_answer(struct presence *presence, struct session *session, struct slice user, uint32_t shown,
                      int64_t seen_s)
 {
     struct watched *watched = find(presence, user);
@@ -166,9 +211,10 @@ void presence_answer(struct presence *presence, struct session *session, struct 
     if (watch == NULL)
         return;
     bool is_there = watched->devices > 0 || watched->is_leaving;
-    enum presence_told told = !is_visible ? PRESENCE_HIDDEN : is_there ? PRESENCE_ONLINE : PRESENCE_OFFLINE;
+    enum presence_told told = what_to_tell(is_there, shown);
     if (seen_s < watched->seen_s)
         seen_s = watched->seen_s; /* the database hears of it later */
+    seen_s = shown & PRESENCE_SHOWS_LAST_SEEN ? seen_s - seen_s % SEEN_TO_S : 0;
     if (told == watch->told && (told != PRESENCE_OFFLINE || seen_s == watch->told_seen_s))
         return;
     told_set(presence, watch, told);
@@ -192,15 +238,19 @@ static void ask_hidden(struct presence *presence, int64_t now_ms)
 
 int64_t presence_turn(struct presence *presence, int64_t now_ms)
 {
-    while (presence->leaving != NULL && presence->leaving->told_at_ms <= now_ms) {
-        struct watched *watched = presence->leaving;
-        stop_leaving(presence, watched);
-        ask_all(presence, watched);
-        put(presence, watched);
-    }
     ask_hidden(presence, now_ms);
     int64_t due_ms = presence->hidden == NULL ? INT64_MAX : presence->hidden_at_ms;
-    return presence->leaving == NULL || due_ms < presence->leaving->told_at_ms ? due_ms : presence->leaving->told_at_ms;
+    for (size_t i = 0; i <= PRESENCE_RETURNS_MAX; i++) {
+        struct watched *watched;
+        while ((watched = presence->leaving[i]) != NULL && watched->told_at_ms <= now_ms) {
+            stop_leaving(presence, watched);
+            ask_all(presence, watched);
+            put(presence, watched);
+        }
+        if (watched != NULL && watched->told_at_ms < due_ms)
+            due_ms = watched->told_at_ms;
+    }
+    return due_ms;
 }
 
 /* Watches go with their sessions, before. */
@@ -211,5 +261,5 @@ void presence_done(struct presence *presence)
         HASH_DEL(presence->by_name, watched); /* NOLINT(clang-analyzer-*): it does not see that the list moves on */
         free(watched);
     }
-    presence->leaving = NULL;
+    memset(presence->leaving, 0, sizeof presence->leaving);
 }

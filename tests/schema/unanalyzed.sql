@@ -53,7 +53,7 @@ insert into hot values
     ('log_senders', 'select gnatter.log_senders(ids, ones, twos)'),
     ('marks_flush', 'select gnatter.marks_flush(devices, ids, array_fill(3::bigint, ''{100}''), users, ids, array_fill(3::bigint, ''{100}''), twos)'),
     ('cursors_set', 'select gnatter.cursors_set(devices, ids, ones)'),
-    ('presence_state', 'select gnatter.presence_state(users[1:3], ''{u1,u2,u3}'')'),
+    ('presence_state', 'select gnatter.presence_state(users[1:3], ''{u1,u2,u3}'', true)'),
     ('history_items', 'select gnatter.history_items(pg_temp.u(''u1''), ''u/u2'', null, null, 10)'),
     ('rpc conversations', 'select gnatter.rpc(one, ''r1'', ''conversations'', ''{}'')'),
     ('rpc history', 'select gnatter.rpc(pg_temp.d(''u1:p''), ''r2'', ''history'', ''{"conversation":"u/u2"}'')'),
