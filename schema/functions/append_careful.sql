@@ -39,6 +39,15 @@ begin
             return next;
             continue;
         end if;
+        if exists (select from gnatter.inbox_full x
+                     join gnatter.member m on m.conversation_id = item.conversation_id and m.user_id = x.user_id
+                     join gnatter.conversation c on c.conversation_id = m.conversation_id and c.kind = 'direct'
+                    where x.user_id <> item.user_id)
+        then
+            state := 'full';
+            return next;
+            continue;
+        end if;
         if exists (select from gnatter.request r
                     where r.conversation_id = item.conversation_id and r.user_id = item.user_id) then
             -- who answers has accepted
@@ -66,5 +75,5 @@ end
 $$;
 comment on function gnatter.append_careful(bigint[], bigint[], bigint[], text[], bytea[], boolean) is
     'appends messages one by one, in order, deciding membership and duplicates here: new (with the membership version it '
-    'was decided with), duplicate (with the seq and time it has), not-member or, if asked to refuse these, blocked. For '
-    'what append refused.';
+    'was decided with), duplicate (with the seq and time it has), not-member, full (the inbox of the other one '
+    'of a direct conversation) or, if asked to refuse these, blocked. For what append refused.';
