@@ -193,7 +193,8 @@ void core_free(struct core *core); /* NULL is allowed */
 /* The device is subscribed to its inbox on this connection (again: replay again). Every shard hears of every session.
  * `ready_number` comes back in caught_up, once; where another core_on_ready came before that, only the newest does. */
 void core_on_ready(struct core *core, int64_t now_ms, session_ref session, uint64_t ready_number, const struct core_device *device);
-void core_on_gone(struct core *core, int64_t now_ms, session_ref session);
+/* Of a session that the device does not have any more: nothing. */
+void core_on_gone(struct core *core, int64_t now_ms, session_ref session, int64_t device_id);
 /* The answer (`sent` or an error) goes to the session the device then has, if it has one. */
 void core_on_chat(struct core *core, int64_t now_ms, struct core_token token, const struct core_device *device,
                   struct slice conversation_name, struct slice message_id, struct slice payload);

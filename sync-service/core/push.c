@@ -139,7 +139,7 @@ void deliver_user(struct core *core, const struct conversation *conversation, co
     struct gathered *gathered = &core->gathered[0];
     const struct session *session;
     gathered->len = 0;
-    DL_FOREACH2 (user->sessions, session, user_next) {
+    LL_FOREACH2 (user->sessions, session, user_next) {
         if (session->device_id == but_device_id)
             continue;
         gathered_add(gathered, session->ref);

@@ -395,7 +395,7 @@ static bool happen_to_device(struct stage *stage, const char *verb, char **at)
     if (!strcmp(verb, "ready"))
         core_on_ready(core, stage->now_ms, session, ++stage->ready_number, &device);
     else if (!strcmp(verb, "gone"))
-        core_on_gone(core, stage->now_ms, session);
+        core_on_gone(core, stage->now_ms, session, device.device_id);
     else if (!strcmp(verb, "removed"))
         core_on_device_removed(core, stage->now_ms, device.device_id);
     else if (!strcmp(verb, "typing"))
