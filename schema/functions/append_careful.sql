@@ -10,6 +10,7 @@ as $$
 #variable_conflict use_column
 declare
     now_ms bigint := gnatter.now_ms();
+    has_full boolean := exists (select from gnatter.inbox_full);
     item record;
 begin
     perform from gnatter.conversation c where c.conversation_id = any (conversation_ids)
@@ -39,10 +40,12 @@ begin
             return next;
             continue;
         end if;
-        if exists (select from gnatter.inbox_full x
-                     join gnatter.member m on m.conversation_id = item.conversation_id and m.user_id = x.user_id
-                     join gnatter.conversation c on c.conversation_id = m.conversation_id and c.kind = 'direct'
-                    where x.user_id <> item.user_id)
+        if has_full and exists (
+            select from gnatter.conversation c
+             cross join lateral (
+                 select m.user_id from gnatter.member m where m.conversation_id = c.conversation_id offset 0) m
+             cross join lateral (select from gnatter.inbox_full x where x.user_id = m.user_id offset 0) x
+             where c.conversation_id = item.conversation_id and c.kind = 'direct' and m.user_id <> item.user_id)
         then
             state := 'full';
             return next;

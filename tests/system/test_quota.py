@@ -4,17 +4,25 @@ import json
 import pytest
 
 from lib.cast import Cast, Pool
-from lib.fixtures import started
-from lib.node import wait_until
+from lib.node import Node, wait_until
+
+
+class Strict(Node):
+    def up(self, *args, **options):
+        if not (self.dir / "gnatter.conf").exists():
+            self.ctl("init", "--mqtt-port", self.port, "--ws-port", self.ws_port)
+            self.configure(shards=2, inbox_items_max=5, inbox_bytes_max=2000, edit_within_s=0)
+        return super().up(*args, **options)
 
 
 @pytest.fixture(scope="module")
 def strict():
-    for node in started("strict"):
-        node.configure(inbox_items_max=5, inbox_bytes_max=2000, edit_within_s=0)
-        node.ctl("down")
+    node = Strict("strict")
+    try:
         node.up()
         yield Cast(node, Pool(node, 10, "quinn"))
+    finally:
+        node.close(keep_logs=getattr(node, "failed", False))
 
 
 def full(node):
