@@ -193,6 +193,7 @@ static void tell_loaded(struct message_log *log, const struct query *load, const
                 .blocks_len = blocks_read(members, m, room->blocks + block_at),
                 .hides_reads = !boolean_of(members, m, 9),
                 .is_asked = boolean_of(members, m, 10),
+                .is_full = boolean_of(members, m, 11),
             };
             interval_at += member->intervals_len;
             block_at += member->blocks_len;
@@ -279,6 +280,8 @@ static enum status careful_read(const struct query *query, struct core_append_an
             answer.state = CORE_APPEND_DUPLICATE;
         else if (slice_equal(state, SLICE("blocked")))
             answer.state = CORE_APPEND_BLOCKED;
+        else if (slice_equal(state, SLICE("full")))
+            answer.state = CORE_APPEND_FULL;
         if (ord_of(result, row) >= query->items_len)
             return STATUS_INTERNAL;
         answers[ord_of(result, row)] = answer;
