@@ -20,6 +20,7 @@ begin
     end if;
     event_seq := gnatter.event_append(seen.conversation_id, user_id, 'message-edited',
         format('{"seq":%s,%s}', asked, fresh.member), false);
+    perform gnatter.block_follow(seen.conversation_id, user_id, asked, event_seq, true);
     perform gnatter.edit_scrub(seen.conversation_id, array[asked]);
     update gnatter.message m set payload = fresh.bytes
      where m.conversation_id = seen.conversation_id and m.seq = asked;
