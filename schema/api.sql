@@ -41,6 +41,8 @@ grant execute on function
     gnatter.log_page(bigint[], bigint[], int[], int[]),
     gnatter.log_senders(bigint[], bigint[], bigint[]),
     gnatter.marks_flush(bigint[], bigint[], bigint[], bigint[], bigint[], bigint[], bigint[]),
+    gnatter.server(),
+    gnatter.service_claim(),
     -- devices that come and go
     gnatter.device_scan(bigint[], int, int),
     gnatter.device_scan_marks(bigint[], int, int),
@@ -68,6 +70,8 @@ to gnatter_service;
 grant execute on function
     gnatter.create_user(text),
     gnatter.create_users(text[], text),
+    gnatter.create_bench(text, int),
+    gnatter.remove_bench(text),
     gnatter.remove_user(text),
     gnatter.revoke_user(text),
     gnatter.add_device(text, text, text),

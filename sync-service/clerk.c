@@ -216,7 +216,7 @@ enum status clerk_new(const struct clerk_options *options, struct clerk **ret_cl
     clerk->options = *options;
     enum status status = mailbox_init(&clerk->mailbox, RUNTIME_CLERK_MAILBOX_BYTES);
     if (status == STATUS_OK)
-        status = database_init(&clerk->database, options->database, options->name);
+        status = database_init(&clerk->database, options->primary, options->name);
     if (status != STATUS_OK) {
         clerk_free(clerk);
         return status;

@@ -9,7 +9,8 @@
 struct clerk;
 struct pusher;
 struct clerk_options {
-    const char *database, *name; /* borrowed for the clerk's life */
+    struct primary *primary; /* borrowed for the clerk's life */
+    const char *name;
     bool is_reciprocal; /* who hides her presence does not see others' */
     /* by the clerk's thread; they only leave a note */
     void *ctx;

@@ -25,7 +25,9 @@ struct key { /* NOLINT(clang-analyzer-optin.performance.Padding): the order of r
 #define AT(field) offsetof(struct config, field)
 static const struct key keys[] = {
     {"database", KIND_SECRET_TEXT, AT(database), "", "conninfo", 0, 0, false,
-     "PostgreSQL: key=value list or URI; required"},
+     "PostgreSQL: key=value list or URI; required. Of several hosts the one that takes writes is followed"},
+    {"primary_file", KIND_PATH, AT(primary_file), "run/primary", "file", 0, 0, false,
+     "remembers the newest primary, so that one that was replaced is never used again; empty: nothing does"},
     {"links", KIND_TEXT, AT(links), "mqtt://127.0.0.1:1883", "list", 0, 0, false,
      "brokers, separated by commas: mqtt://host:port, mqtts://host:port"},
     {"link_secret_file", KIND_PATH, AT(link_secret_file), "keys/link.secret", "file", 0, 0, false,

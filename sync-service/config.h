@@ -11,6 +11,7 @@
 
 struct config {
     char *database;
+    char *primary_file;
     char *links;
     char *link_secret_file;
     char *link_ca_file;

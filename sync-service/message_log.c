@@ -7,9 +7,8 @@
 #include "log.h"
 #include "metrics.h"
 
-#define PAUSE_MIN_MS    50
-#define PAUSE_MAX_MS    2000
-#define CONNECT_WAIT_MS 10000
+#define PAUSE_MIN_MS 50
+#define PAUSE_MAX_MS 2000
 
 const char *const query_statements[QUERY_KINDS] = {
     [QUERY_LOAD] = "select ord, state, conversation_id, last_seq, first_seq, membership_version, is_group, is_deleted"
@@ -30,6 +29,7 @@ const char *const query_statements[QUERY_KINDS] = {
                          " from gnatter.device_scan_marks($1, $2, $3)",
     [QUERY_MARKS] = "select gnatter.marks_flush($1, $2, $3, $4, $5, $6, $7)",
     [QUERY_CURSORS_SET] = "select gnatter.cursors_set($1, $2, $3)",
+    [QUERY_SERVER] = PRIMARY_QUESTION,
 };
 
 struct message_log *message_log_new(const struct message_log_options *options)
@@ -39,9 +39,8 @@ struct message_log *message_log_new(const struct message_log_options *options)
         return NULL;
     log->options = *options;
     log->last = &log->first;
-    log->database = strdup(options->database);
     log->name = strdup(options->name);
-    if (log->database == NULL || log->name == NULL) {
+    if (log->name == NULL) {
         message_log_free(log);
         return NULL;
     }
@@ -102,7 +101,6 @@ void message_log_free(struct message_log *log)
     free(log->pages);
     free(log->senders);
     free(log->answers);
-    free(log->database);
     free(log->name);
     free(log);
 }
@@ -158,10 +156,13 @@ static void take_down(struct message_log *log)
     log->conn = NULL;
     log->is_failed = log->wants_flush = false;
     log->state = LOG_DOWN;
-    log->pause_ms = was_up ? PAUSE_MIN_MS : log->pause_ms * 2;
-    if (log->pause_ms > PAUSE_MAX_MS)
-        log->pause_ms = PAUSE_MAX_MS;
-    log->retry_at_ms = log->now_ms + log->pause_ms / 2 + randombytes_uniform(log->pause_ms / 2 + 1);
+    log->retry_at_ms = log->now_ms;
+    if (primary_failed(log->options.primary, &log->at)) {
+        log->pause_ms = was_up ? PAUSE_MIN_MS : log->pause_ms * 2;
+        if (log->pause_ms > PAUSE_MAX_MS)
+            log->pause_ms = PAUSE_MAX_MS;
+        log->retry_at_ms += log->pause_ms / 2 + randombytes_uniform(log->pause_ms / 2 + 1);
+    }
     if (was_up) {
         metrics_add(&metrics.database_losses, 1);
         core_on_database_lost(log->core, log->now_ms);
@@ -178,15 +179,14 @@ void message_log_start_over(struct message_log *log, int64_t now_ms)
 
 static void start_connecting(struct message_log *log)
 {
-    const char *const keywords[] = {"dbname",           "application_name", "client_encoding",     "keepalives_idle",
-                                    "tcp_user_timeout", "keepalives_count", "keepalives_interval", NULL};
-    const char *const values[] = {log->database, log->name, "UTF8", "10", "15000", "3", "5", NULL};
+    struct primary_params params;
+    primary_begin(log->options.primary, &log->at, log->name, &params);
     if (log->pause_ms == 0)
         log->pause_ms = PAUSE_MIN_MS;
-    log->conn = PQconnectStartParams(keywords, values, 1);
+    log->conn = PQconnectStartParams(params.keywords, params.values, 1);
     log->state = LOG_CONNECTING;
     log->polling = PGRES_POLLING_WRITING;
-    log->give_up_at_ms = log->now_ms + CONNECT_WAIT_MS;
+    log->give_up_at_ms = log->now_ms + primary_wait_ms(log->options.primary);
     if (log->conn == NULL || PQstatus(log->conn) == CONNECTION_BAD)
         message_log_fail(log, log->conn == NULL ? "no memory" : PQerrorMessage(log->conn));
 }
@@ -202,6 +202,22 @@ static void prepare(struct message_log *log)
     }
 }
 
+/*
+ * Who cancels a commit that waits for its standby makes it answer as if all were well, with a warning: it might not
+ * have been replicated. Asked again, item by item, what is there is found, and answered when the standby has it.
+ */
+static void hear_notice(void *ctx, const PGresult *notice)
+{
+    struct message_log *log = ctx;
+    const char *severity = PQresultErrorField(notice, PG_DIAG_SEVERITY_NONLOCALIZED);
+    const char *message = PQresultErrorField(notice, PG_DIAG_MESSAGE_PRIMARY);
+    if (severity == NULL || strcmp(severity, "WARNING") != 0 || message == NULL)
+        return;
+    log_warning("database", "said", LOG_INT("shard", log->options.shard), LOG_TEXT("message", message));
+    if (log->state == LOG_UP)
+        message_log_fail(log, message);
+}
+
 static void connect_on(struct message_log *log)
 {
     struct pollfd ready = {PQsocket(log->conn), log->polling == PGRES_POLLING_WRITING ? POLLOUT : POLLIN, 0};
@@ -215,6 +231,7 @@ static void connect_on(struct message_log *log)
             message_log_fail(log, "cannot pipeline");
             return;
         }
+        (void)PQsetNoticeReceiver(log->conn, hear_notice, log);
         log->state = LOG_PREPARING;
         prepare(log);
     }
@@ -236,7 +253,7 @@ struct query *query_new(struct message_log *log, enum query_kind kind, size_t le
 
 void query_send(struct message_log *log, struct query *query)
 {
-    static const char *const names[] = {"q0", "q1", "q2", "q3", "q4", "q5", "q6", "q7", "q8", "q9", "q10"};
+    static const char *const names[] = {"q0", "q1", "q2", "q3", "q4", "q5", "q6", "q7", "q8", "q9", "q10", "q11"};
     static const int binary[PG_PARAMS_MAX] = {1, 1, 1, 1, 1, 1, 1, 1};
     _Static_assert(sizeof names / sizeof names[0] == QUERY_KINDS, "a name for each statement");
     *log->last = query; /* also when it cannot be sent: then it is forgotten with the rest */
@@ -274,6 +291,25 @@ static void prepared(struct message_log *log, const struct query *query)
     }
     if (query->tag + 1 < QUERY_KINDS)
         return;
+    struct query *question = query_new(log, QUERY_SERVER, 0, 0);
+    if (question == NULL)
+        return;
+    pg_params_begin(&log->params);
+    query_send(log, question);
+}
+
+static void introduced(struct message_log *log, const struct query *query)
+{
+    const PGresult *result = query->result;
+    if (PQresultStatus(result) != PGRES_TUPLES_OK || PQntuples(result) != 1) {
+        message_log_fail(log, PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY));
+        return;
+    }
+    if (!primary_check(log->options.primary, &log->at, pg_read_bigint(PQgetvalue(result, 0, 0)),
+                       pg_read_bigint(PQgetvalue(result, 0, 1)))) {
+        message_log_fail(log, "another server was promoted in its place");
+        return;
+    }
     log->state = LOG_UP;
     log->pause_ms = log->tries = 0;
     log_notice("database", "up", LOG_INT("shard", log->options.shard));
@@ -292,6 +328,8 @@ static void complete(struct message_log *log)
         message_log_fail(log, "an answer without a result");
     else if (query->kind == QUERY_PREPARE)
         prepared(log, query);
+    else if (query->kind == QUERY_SERVER)
+        introduced(log, query);
     else
         message_log_answer(log, query);
     if (gathered != NULL && !is_gathering(log->first, gathered))
@@ -326,6 +364,8 @@ static void read_answers(struct message_log *log)
 void message_log_step(struct message_log *log, int64_t now_ms)
 {
     log->now_ms = now_ms;
+    if (log->state != LOG_DOWN && !primary_is_current(log->options.primary, &log->at))
+        message_log_fail(log, "another server is the primary now");
     if (log->state == LOG_DOWN && now_ms >= log->retry_at_ms)
         start_connecting(log);
     else if (log->state == LOG_CONNECTING && !log->is_failed)

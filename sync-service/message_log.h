@@ -11,12 +11,13 @@
  */
 #include "core/core.h"
 #include "histogram.h"
+#include "primary.h"
 
 struct message_log;
 
 struct message_log_options {
-    const char *database; /* conninfo or URI */
-    const char *name;     /* of the application, for pg_stat_activity */
+    struct primary *primary; /* borrowed */
+    const char *name;        /* of the application, for pg_stat_activity */
     uint32_t shard, shards;
     /* These were committed (some of their items at least, after a careful append), and it took so long; borrowed. */
     void (*on_appended)(void *ctx, const struct core_append_group groups[], size_t len, uint64_t took_us);

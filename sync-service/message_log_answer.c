@@ -423,6 +423,7 @@ void message_log_answer(struct message_log *log, struct query *query)
         core_on_flushed(log->core, log->now_ms, query->tag, status);
         break;
     case QUERY_CURSORS_SET: /* its marks follow */
+    case QUERY_SERVER:      /* asked and answered before anything else */
     case QUERY_PREPARE:
         break;
     }

@@ -343,7 +343,7 @@ enum status rpc_new(const struct rpc_options *options, struct rpc **ret_rpc)
         barrier_init(&worker->barrier);
         status = mailbox_init(&worker->mailbox, RUNTIME_RPC_MAILBOX_BYTES);
         if (status == STATUS_OK)
-            status = database_init(&worker->database, options->database, options->name);
+            status = database_init(&worker->database, options->primary, options->name);
         if (status == STATUS_OK)
             status = worker_set_up(worker);
         if (status == STATUS_OK)

@@ -352,8 +352,8 @@ enum status shard_new(const struct shard_options *options, struct shard **ret_sh
     (void)pthread_mutex_init(&shard->state_lock, NULL);
     const struct core_port port = {shard,     port_deliver, port_done, port_caught_up, port_load, port_append,
                                    port_page, port_senders, port_scan, port_flush,     port_log};
-    const struct message_log_options log = {options->database, options->name, options->index,
-                                            options->shards,   note_appended, shard};
+    const struct message_log_options log = {options->primary, options->name, options->index,
+                                            options->shards,  note_appended, shard};
     enum status status = mailbox_init(&shard->mailbox, RUNTIME_SHARD_MAILBOX_BYTES);
     if (status == STATUS_OK)
         status = courier_init(&shard->courier, options->links, options->links_len);

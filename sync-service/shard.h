@@ -17,7 +17,8 @@ struct shard;
 
 struct shard_options {
     uint32_t index, shards;
-    const char *database, *name; /* borrowed for the shard's life, as all below */
+    struct primary *primary; /* borrowed for the shard's life, as all below */
+    const char *name;
     struct core_options core;
     struct broker_link *const *links;
     size_t links_len;
@@ -69,7 +70,7 @@ bool shard_post(struct shard *shard, const struct shard_event *event);
 /* ---- what it is like, from any thread ---- */
 struct shard_state {
     bool is_database_up;
-    int64_t turned_at_ms; /* steady: when it last was seen to move */
+    int64_t turned_at_ms;     /* steady: when it last was seen to move */
     int64_t database_wait_ms; /* how long the oldest question waits for its answer */
     struct core_stats stats;
     size_t waiting_bytes;

@@ -129,6 +129,7 @@ enum result broker_conf_write(const struct node *node, bool limits, bool *ret_ch
                        "plugin_opt_journal_file broker/journal.ring\n"
                        "plugin_opt_journal_bytes %lld\n"
                        "plugin_opt_revocations_file broker/revoked.tab\n"
+                       "plugin_opt_bench_file " NODE_BROKER_BENCH "\n"
                        "plugin_opt_max_message_bytes %lld\n"
                        "plugin_opt_messages_per_second %lld\n"
                        "plugin_opt_messages_burst %lld\n"
@@ -185,21 +186,44 @@ enum result broker_ports_check(const struct node *node, pid_t except)
     return result;
 }
 
+/* The code that the broker answers this CONNECT with; -1: it does not answer. */
+static int connack_of(const struct node *node, const unsigned char *packet, size_t packet_len, int timeout_ms)
+{
+    unsigned char answer[4];
+    int fd = port_connect(address_to_reach(node->conf.listen), (int)node->conf.mqtt_port, timeout_ms);
+    if (fd < 0)
+        return -1;
+    struct pollfd waiting = {.fd = fd, .events = POLLIN};
+    bool ok = send(fd, packet, packet_len, MSG_NOSIGNAL) == (ssize_t)packet_len && poll(&waiting, 1, timeout_ms) == 1 &&
+              recv(fd, answer, sizeof(answer), 0) == (ssize_t)sizeof(answer) && answer[0] == 0x20;
+    (void)close(fd); /* nothing more to say */
+    return ok ? answer[3] : -1;
+}
+
 /*
  * A CONNECT that MQTT 3.1.1 has the broker refuse (no client id and no clean session: return code 2) before the plugin
  * hears of it: proof that its loop turns, without a login or a line in the log.
  */
 bool broker_answers(const struct node *node, int timeout_ms)
 {
-    static const unsigned char connect_packet[] = {0x10, 12, 0, 4, 'M', 'Q', 'T', 'T', 4, 0, 0, 60, 0, 0};
-    unsigned char answer[4];
-    int fd = port_connect(address_to_reach(node->conf.listen), (int)node->conf.mqtt_port, timeout_ms);
-    if (fd < 0)
-        return false;
-    struct pollfd waiting = {.fd = fd, .events = POLLIN};
-    bool ok = send(fd, connect_packet, sizeof(connect_packet), MSG_NOSIGNAL) == (ssize_t)sizeof(connect_packet) &&
-              poll(&waiting, 1, timeout_ms) == 1 && recv(fd, answer, sizeof(answer), 0) == (ssize_t)sizeof(answer) &&
-              answer[0] == 0x20;
-    (void)close(fd); /* nothing more to say */
-    return ok;
+    static const unsigned char packet[] = {0x10, 12, 0, 4, 'M', 'Q', 'T', 'T', 4, 0, 0, 60, 0, 0};
+    return connack_of(node, packet, sizeof(packet), timeout_ms) >= 0;
+}
+
+int broker_login(const struct node *node, const char *client_id, const char *user, const char *password, int timeout_ms)
+{
+    unsigned char packet[2 + 127] = {0x10, 0, 0, 4, 'M', 'Q', 'T', 'T', 4, 0xc2, 0, 60};
+    const char *const texts[] = {client_id, user, password};
+    size_t len = 12;
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        size_t text_len = strlen(texts[i]);
+        if (text_len > 127 || len + 2 + text_len > sizeof(packet))
+            return -1; /* of a length of one byte, and no more is needed */
+        packet[len++] = 0;
+        packet[len++] = (unsigned char)text_len;
+        memcpy(packet + len, texts[i], text_len);
+        len += text_len;
+    }
+    packet[1] = (unsigned char)(len - 2);
+    return connack_of(node, packet, len, timeout_ms);
 }

@@ -14,6 +14,9 @@ bool broker_start(const struct node *node, int log_fd, struct process *ret_proce
 MUST_CHECK enum result broker_ports_check(const struct node *node, pid_t except);
 /* Does it answer MQTT? Waits at most that long. */
 bool broker_answers(const struct node *node, int timeout_ms);
+/* The code of CONNACK for these credentials (texts of at most 127 bytes in all); -1: no answer. */
+int broker_login(const struct node *node, const char *client_id, const char *user, const char *password,
+                 int timeout_ms);
 /* Mosquitto and the plugin, NULL when they are not there: said what to do. */
 const char *broker_program(void);
 const char *broker_plugin(void);

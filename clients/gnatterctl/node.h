@@ -18,6 +18,9 @@
 #define NODE_PGPASS             "keys/pgpass"         /* the administrator's password */
 #define NODE_SERVICE_PGPASS     "keys/service.pgpass" /* the service's */
 #define NODE_SYNCD_SOCKET       "run/syncd.sock"
+#define NODE_PRIMARY            "run/primary" /* the service's: the newest primary it has seen */
+#define NODE_BENCH              "keys/bench"   /* what bench mode is, while it is on */
+#define NODE_BROKER_BENCH       "broker/bench" /* the broker's copy */
 
 /* [node]; text is never NULL. */
 struct node_conf {
@@ -30,6 +33,7 @@ struct node_conf {
     int64_t max_message_bytes, journal_bytes, messages_per_second, messages_burst;
     char *database;        /* libpq conninfo of the administrator, without password */
     int64_t postgres_port; /* of the private cluster; 0: --database */
+    char *bench_mode;      /* on or off */
     char *service_user;    /* the database role the service logs in as */
 };
 struct node {

@@ -1,4 +1,5 @@
 /* status: each part, and what the service says of itself. */
+#include "bench.h"
 #include "output.h"
 #include "state.h"
 #include "text.h"
@@ -31,6 +32,7 @@ static void print_json(const struct node *node, struct node_state *state)
 {
     cJSON *object = cJSON_CreateObject(), *parts = cJSON_AddArrayToObject(object, "parts");
     (void)cJSON_AddBoolToObject(object, "ok", !state->why);
+    (void)cJSON_AddBoolToObject(object, "bench_mode", bench_is_on(node));
     if (state->why)
         (void)cJSON_AddStringToObject(object, "why", state->why);
     for (int id = 0; id < PARTS; id++)
@@ -97,6 +99,8 @@ static void print_text(const struct node *node, const struct node_state *state)
         else
             printf("%-11s %-5s (not of this node)\n", part_rows[id].name, state->database_answers ? "up" : "down");
     print_process("supervisor", state->parts.supervisor);
+    if (bench_is_on(node))
+        printf("BENCH MODE IS ON: one password opens the node to load generators (gnatterctl bench-mode off)\n");
     print_service(state->service);
 }
 

@@ -1,4 +1,5 @@
 /* up, down, reload: a node's life as its operator sees it. */
+#include "bench.h"
 #include "broker.h"
 #include "file.h"
 #include "init.h"
@@ -70,6 +71,8 @@ static void print_up(const struct args *args, const struct node *node, bool was_
     (void)fflush(stdout); /* checked at the end */
     if (!limits)
         note("RATE LIMITS ARE OFF until the next up without --limits off");
+    if (bench_is_on(node))
+        note("BENCH MODE IS ON: one password opens the node to load generators (gnatterctl bench-mode off)");
 }
 
 /* Until a device could chat, or the supervisor says or shows that this will not be. */
@@ -83,7 +86,9 @@ static enum result wait_up(const struct node *node, int report_fd, int64_t until
         node_state_done(&state);
         if (!state.why && !state.parts.supervisor.pid)
             state.why = "its supervisor has not begun"; /* what runs may be what the last one left */
-        if (!state.why)
+        if (state.is_standing_by)
+            note("%s", state.why);
+        if (!state.why || state.is_standing_by)
             return DONE;
         struct pollfd waiting = {.fd = report_fd, .events = POLLIN};
         if (poll(&waiting, 1, LOOK_MS) == 1) {
@@ -204,6 +209,8 @@ static enum result prepare(const struct args *args, struct node *node, bool is_n
         result = node_save(node, &supervision->replace[PART_SYNCD]);
     if (result == DONE)
         result = broker_files_copy(node, &changed);
+    if (result == DONE)
+        result = bench_apply(node);
     if (result == DONE)
         result = broker_conf_write(node, supervision->limits, &supervision->replace[PART_BROKER]);
     supervision->replace[PART_BROKER] = supervision->replace[PART_BROKER] || changed;

@@ -254,7 +254,7 @@ enum status hub_start(struct hub *hub, const struct hub_options *options)
     presence_init(&hub->presence, &port, options->presence_offline_after_ms);
     enum status status = courier_init(&hub->courier, options->links, options->links_len);
     if (status == STATUS_OK)
-        status = database_init(&hub->database, options->database, options->name);
+        status = database_init(&hub->database, options->primary, options->name);
     if (status != STATUS_OK)
         return status;
     hub->now_ms = clock_monotonic_ms();

@@ -12,7 +12,8 @@
 
 struct hub;
 struct hub_options {
-    const char *database, *name; /* borrowed for the hub's life, as all below */
+    struct primary *primary; /* borrowed for the hub's life, as all below */
+    const char *name;
     uint32_t presence_offline_after_ms;
     struct broker_link *const *links;
     size_t links_len;

@@ -10,6 +10,8 @@ import tempfile
 import time
 from pathlib import Path
 
+import psycopg2
+
 TOP = Path(__file__).resolve().parents[2]
 CTL = Path(os.environ.get("GNATTER_BIN", TOP / "build" / "bin")) / "gnatterctl"
 LOGS = TOP / "build" / "test-logs"
@@ -68,7 +70,7 @@ class Node:
         self.home.chmod(0o755)
         self.dir = self.home / "node"
         self.port, self.ws_port = free_ports(2)
-        self.host = "127.0.0.1"
+        self.host, self.device_port = "127.0.0.1", None  # device_port: of a proxy, where devices go through one
         self.env = {}  # more than this process has, for gnatterctl and all that it starts
 
     # ---- commands ----
@@ -95,6 +97,16 @@ class Node:
     def sql_value(self, statement):
         rows = self.sql(statement)
         return rows[0][0] if rows else None
+
+    def database(self):
+        """A connection to the private PostgreSQL, as its superuser, past whatever is between it and the others."""
+        conf = (self.dir / "gnatter.conf").read_text()
+        password = (self.dir / "keys" / "pgpass").read_text().strip().rsplit(":", 1)[1]
+        connection = psycopg2.connect(host="127.0.0.1", port=re.search(r"^postgres_port = (\d+)$", conf, re.M)[1],
+                                      dbname="gnatter", user="postgres", password=password, connect_timeout=2,
+                                      options="-c statement_timeout=20000")
+        connection.autocommit = True
+        return connection
 
     # ---- life ----
     def up(self, *args, timeout=90):
