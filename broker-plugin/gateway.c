@@ -106,7 +106,6 @@ void gateway_done(struct gateway *gateway)
 static void bench_reload(struct gateway *gateway)
 {
     char why[WHY_BYTES];
-    struct session *session, *next;
     struct bench before = gateway->bench;
     if (bench_load(&gateway->bench, gateway->options.bench_file, why, sizeof why) != STATUS_OK)
         broker_log(BROKER_ERROR, "bench mode is off why=%s", why);
@@ -115,10 +114,12 @@ static void bench_reload(struct gateway *gateway)
         broker_log(BROKER_NOTICE, "bench mode is off");
     bench_done(&before);
     bench_log(gateway);
-    HASH_ITER (by_number, gateway->sessions.by_number, session, next) {
-        if (session->is_bench && !is_same)
+    if (is_same)
+        return;
+    struct session *session;
+    for (uint32_t at = 0; (session = sessions_next(&gateway->sessions, &at)) != NULL;)
+        if (session->is_bench)
             gateway_kick(gateway, session, GONE_REVOKED);
-    }
 }
 
 void gateway_reload(struct gateway *gateway)

@@ -56,6 +56,8 @@ grant execute on function
     -- what devices ask for: the methods are in gnatter.rpc_method, each with its function rpc_...
     gnatter.rpc(bigint, text, text, jsonb),
     gnatter.history_items(bigint, text, bigint, bigint, int),
+    -- the clerk's work
+    gnatter.timer_sweep(int, int),
     -- push notifications
     gnatter.push_evaluate(bigint[], bigint[], int, int),
     gnatter.push_sweep(bigint, int),
@@ -83,6 +85,7 @@ grant execute on function
     gnatter.remove_member(text, text),
     gnatter.set_role(text, text, text),
     gnatter.delete_message(text, bigint),
+    gnatter.set_timer(text, bigint),
     gnatter.block_user(text, text),
     gnatter.unblock_user(text, text),
     gnatter.set_privacy(text, jsonb),

@@ -2,7 +2,7 @@
 #define GNATTER_CLERK_H
 /*
  * Paperwork that nobody waits for, in a thread and a connection of its own: when devices came and went, who may see
- * whose presence, the list of revocations. Takes what has gathered and asks once for all of it.
+ * whose presence, the list of revocations, messages that disappear. Takes what has gathered and asks once for all of it.
  */
 #include "core/core.h"
 

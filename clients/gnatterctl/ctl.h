@@ -19,7 +19,7 @@ struct args {
     bool json, help;
     int64_t mqtt_port, ws_port, mqtts_port, wss_port;
     const char *database, *listen, *tls_cert, *tls_key, *tls_listen;
-    const char *limits;
+    const char *limits, *accelerator;
     bool foreground, plain_exposed;
     bool if_missing, once;
     const char *ack;
@@ -84,6 +84,7 @@ enum result command_push_resume(struct args *args);
 enum result command_bench_on(struct args *args);
 enum result command_bench_off(struct args *args);
 enum result command_bench_status(struct args *args);
+enum result command_timer(struct args *args);
 enum result command_block_add(struct args *args);
 enum result command_privacy_show(struct args *args);
 enum result command_privacy_set(struct args *args);

@@ -161,6 +161,18 @@ def test_verify_and_what_it_finds(up):
     up.ctl("verify")
 
 
+def test_timer(up):
+    up.ctl("user", "add", "tim")
+    up.ctl("group", "create", "brief", "--owner", "tim")
+    assert up.json("timer", "g/brief", "1h") == {"seq": 2}
+    assert "disappear after 7d" in up.ctl("timer", "g/brief", "7d").stdout
+    assert up.sql("select event ->> 'seconds' from gnatter.messages where conversation = 'g/brief' and seq = 3") == ["604800"]
+    assert "stay" in up.ctl("timer", "g/brief", "off").stdout
+    assert up.ctl("timer", "g/brief", "5s", check=False).returncode == 1
+    assert up.ctl("timer", "g/brief", "soon", check=False).returncode == 2
+    assert up.ctl("timer", "g/nowhere", "1h", check=False).returncode == 1
+
+
 def test_purge(up):
     up.ctl("user", "add", "pia")
     up.ctl("group", "create", "old", "--owner", "pia")

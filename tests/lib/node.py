@@ -15,6 +15,7 @@ import psycopg2
 TOP = Path(__file__).resolve().parents[2]
 CTL = Path(os.environ.get("GNATTER_BIN", TOP / "build" / "bin")) / "gnatterctl"
 LOGS = TOP / "build" / "test-logs"
+ACCELERATOR = os.environ.get("GNATTER_ACCELERATOR", "off")  # on: every node has it
 SANITIZER_REPORT = re.compile(r"(Address|Leak|Thread|UndefinedBehavior)Sanitizer|: runtime error: ")
 PARTS = ("postgres", "mosquitto", "syncd", "supervisor")
 
@@ -112,7 +113,7 @@ class Node:
     def up(self, *args, timeout=90):
         """A new node has two shards, however few processors there are: what goes wrong between shards shows then."""
         if not (self.dir / "gnatter.conf").exists():
-            self.ctl("init", "--mqtt-port", self.port, "--ws-port", self.ws_port)
+            self.ctl("init", "--mqtt-port", self.port, "--ws-port", self.ws_port, "--accelerator", ACCELERATOR)
             self.configure(shards=2)
         return self.ctl("up", "--mqtt-port", self.port, "--ws-port", self.ws_port, *args, timeout=timeout)
 

@@ -254,6 +254,7 @@ static void take(struct world *world, int device, const struct packet *packet)
     case INBOX_HISTORY_CHAT:
     case INBOX_HISTORY_EVENT:
     case INBOX_SYNCED:
+    case INBOX_FLAGS:
         break;
     }
 }
