@@ -48,7 +48,7 @@ struct session *session_find(const struct core *core, int64_t device_id)
     return session;
 }
 
-static struct session *session_find_ref(const struct core *core, session_ref ref)
+struct session *session_find_ref(const struct core *core, session_ref ref)
 {
     struct session *session;
     HASH_FIND(hh_ref, core->sessions_by_ref, &ref, sizeof ref, session);

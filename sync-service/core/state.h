@@ -126,6 +126,7 @@ struct sub {
     bool is_assumed; /* taken to hold everything until the scan says otherwise */
     bool is_owed;    /* counted in session->owed */
     bool is_due;     /* on core->due */
+    bool is_open;    /* the device shows it: core_on_open */
 };
 
 struct message {
@@ -308,6 +309,7 @@ struct user *user_find(const struct core *core, int64_t user_id);
 void user_put(struct core *core, struct user *user); /* forgets it when nobody needs it */
 struct slice user_name(const struct user *user);
 struct session *session_find(const struct core *core, int64_t device_id);
+struct session *session_find_ref(const struct core *core, session_ref ref);
 void session_move(struct core *core, struct session *session, enum session_state state);
 void session_work_set(struct core *core, struct session *session, enum session_work work);
 void session_wake(struct core *core, struct session *session); /* feedable, if there is a reason to be */

@@ -154,6 +154,15 @@ select is(pg_temp.begins('frank:phone', 'd/dave/frank', 'f2'), '3', 'frank goes 
 select is((select array_agg(coalesce(event_type, kind) order by seq) from gnatter.history_items(pg_temp.u('dave'), 'u/frank', null, 0, 9)),
           '{request,chat,withheld}', 'in vain');
 select is(pg_temp.begins('erin:phone', 'd/carol/erin', 'e1'), '1', 'who is blocked asks for nothing');
+-- ---- what is on a screen ----
+select is(pg_temp.code('alice:phone', method, params), expected, why)
+  from (values
+    ('conversation.open', '{"conversation":"g/kitchen"}', '{"conversation": "g/kitchen"}', 'a group'),
+    ('conversation.close', '{"conversation":"u/bob"}', '{"conversation": "u/bob"}', 'a direct conversation'),
+    ('conversation.open', '{"conversation":"u/carol"}', '{"conversation": "u/carol"}', 'one in which nothing was said'),
+    ('conversation.open', '{"conversation":"g/none"}', 'no-such-group', 'none'),
+    ('conversation.open', '{"conversation":"g/x"}', 'not-member', 'another''s')) as t (method, params, expected, why);
+
 select is((select count(*) from gnatter.verify()), 0::bigint, 'all of it is as it should be');
 
 select * from finish();
