@@ -145,9 +145,9 @@ $(BUILD)/tests/sim: $(call obj,$(SIM_SRC)) $(call obj,$(CORE_SRC)) $(PROTOCOL_LI
 	@mkdir -p $(@D)
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ -lsodium -lcjson -lm
 
-# A full disk for the fault tests, preloaded; plain also beside sanitizers.
-FULL_DISK := build/tests/full_disk.so
-$(FULL_DISK): tests/fault/full_disk.c
+# A machine in trouble for the fault tests, preloaded; plain also beside sanitizers.
+MACHINE := build/tests/machine.so
+$(MACHINE): tests/fault/machine.c
 	@mkdir -p $(@D)
 	$(CC) -std=gnu11 $(CFLAGS) $(WARN) -fPIC -fvisibility=hidden -shared -o $@ $< -ldl
 
@@ -158,7 +158,7 @@ $(BUILD)/fuzz/%_fuzz: tests/fuzz/%_fuzz.c $(PROTOCOL_SRC) $(wildcard clients/pro
 	    -o $@ $< $(PROTOCOL_SRC) $$(sed -n 's|^.*link: *\([^*]*\).*|\1|p' $<) -lsodium -lcjson
 
 .PHONY: test-programs test clean help
-test-programs: all $(LOAD) $(SIM) $(UNIT) $(FULL_DISK)
+test-programs: all $(LOAD) $(SIM) $(UNIT) $(MACHINE)
 test: install-packages
 	$(MAKE) --no-print-directory -j2 test-programs fuzz-programs
 	$(MAKE) --no-print-directory -j2 SAN=address,undefined WERROR= test-programs
@@ -184,7 +184,7 @@ soak: install-packages
 	@/usr/bin/python3 tests/soak.py --duration $(DURATION) $(if $(SEED),--seed $(SEED))
 
 # ---- reading the code for mistakes ----
-C_FILES := tests/fault/full_disk.c $(PROTOCOL_SRC) $(PLUGIN_SRC) $(ACCELERATOR_SRC) $(SERVICE_SRC) $(CTL_SRC) $(LOAD_SRC) $(SIM_SRC) $(UNIT_SRC) $(FUZZ_SRC)
+C_FILES := tests/fault/machine.c $(PROTOCOL_SRC) $(PLUGIN_SRC) $(ACCELERATOR_SRC) $(SERVICE_SRC) $(CTL_SRC) $(LOAD_SRC) $(SIM_SRC) $(UNIT_SRC) $(FUZZ_SRC)
 SH_FILES := $(wildcard tools/*.sh tests/*.sh tests/*/*.sh .ci/run)
 .PHONY: lint
 lint: install-packages dependencies
