@@ -236,19 +236,25 @@ static void ask_hidden(struct presence *presence, int64_t now_ms)
         ask(presence, watch);
 }
 
+/* Those of one pause; when the next is due, INT64_MAX: none. */
+static int64_t tell_left(struct presence *presence, struct watched **leaving, int64_t now_ms)
+{
+    struct watched *watched;
+    while ((watched = *leaving) != NULL && watched->told_at_ms <= now_ms) { /* NOLINT(clang-analyzer-*): as below */
+        stop_leaving(presence, watched);
+        ask_all(presence, watched);
+        put(presence, watched);
+    }
+    return watched == NULL ? INT64_MAX : watched->told_at_ms; /* NOLINT(clang-analyzer-*): as below */
+}
+
 int64_t presence_turn(struct presence *presence, int64_t now_ms)
 {
     ask_hidden(presence, now_ms);
     int64_t due_ms = presence->hidden == NULL ? INT64_MAX : presence->hidden_at_ms;
     for (size_t i = 0; i <= PRESENCE_RETURNS_MAX; i++) {
-        struct watched *watched;
-        while ((watched = presence->leaving[i]) != NULL && watched->told_at_ms <= now_ms) {
-            stop_leaving(presence, watched);
-            ask_all(presence, watched);
-            put(presence, watched);
-        }
-        if (watched != NULL && watched->told_at_ms < due_ms)
-            due_ms = watched->told_at_ms;
+        int64_t left_ms = tell_left(presence, &presence->leaving[i], now_ms);
+        due_ms = left_ms < due_ms ? left_ms : due_ms;
     }
     return due_ms;
 }
