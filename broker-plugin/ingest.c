@@ -161,7 +161,7 @@ static enum verdict refuse_overloaded(struct gateway *gateway, const struct publ
     const struct journal *journal = &gateway->journal;
     struct refusal refusal = {"overloaded", "the server is overloaded; try again later",
                               overload_retry_ms(&gateway->overload, journal_used(journal), journal->capacity,
-                                                publish->now.unix_ms, publish->session->number)};
+                                                publish->now.clock_ms, publish->session->number)};
     return refuse(gateway, publish, &refusal);
 }
 

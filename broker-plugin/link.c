@@ -144,7 +144,7 @@ static enum status acknowledge(struct gateway *gateway, const struct frame_op *o
         return status;
     uint64_t freed = journal_forget(&gateway->journal, op->ack.position);
     if (freed > 0)
-        overload_freed(&gateway->overload, freed, now.unix_ms);
+        overload_freed(&gateway->overload, freed, now.clock_ms);
     return STATUS_OK;
 }
 

@@ -148,7 +148,7 @@ struct session *sessions_add(struct sessions *sessions, const struct rates *rate
 {
     size_t size = strlen(start->client_id) + 1,
            broker_size = start->broker_id != NULL ? strlen(start->broker_id) + 1 : 0;
-    struct session *session = calloc(1, sizeof *session + size + broker_size);
+    struct session *session = calloc(1, SIZE_WITH(struct session, client_id, size + broker_size));
     struct user *user = user_of(sessions, rates, slice_of(start->claims->user), clock_ms);
     if (session == NULL || user == NULL || make_place(sessions) != STATUS_OK)
         goto failed;

@@ -6,6 +6,7 @@
 #include "clock.h"
 #include "log.h"
 #include "pg_status.h"
+#include "runtime.h"
 
 #define PAUSE_MIN_MS  50
 #define PAUSE_MAX_MS  2000
@@ -74,7 +75,7 @@ bool database_is_current(const struct database *database)
     return primary_is_current(database->primary, &database->at);
 }
 
-/* PQexecParams, but it does not wait for a server that was replaced meanwhile. NULL: no answer. */
+/* PQexecParams, but it does not wait for a server that was replaced meanwhile, nor for ever. NULL: no answer. */
 static PGresult *exec(struct database *database, const char *sql, const struct pg_params *params,
                       enum database_format format)
 {
@@ -83,11 +84,14 @@ static PGresult *exec(struct database *database, const char *sql, const struct p
     PGresult *result = NULL;
     if (PQsendQueryParams(conn, sql, params->params, NULL, params->values, params->lengths, binary, (int)format) != 1)
         return NULL;
+    int64_t heard_at_ms = clock_monotonic_ms();
     for (;;) {
         while (PQisBusy(conn)) {
             struct pollfd fd = {PQsocket(conn), POLLIN, 0};
-            (void)poll(&fd, 1, LOOK_EVERY_MS); /* interrupted: an early look */
-            if (PQconsumeInput(conn) != 1 || !database_is_current(database)) {
+            if (poll(&fd, 1, LOOK_EVERY_MS) > 0) /* interrupted: an early look */
+                heard_at_ms = clock_monotonic_ms();
+            if (PQconsumeInput(conn) != 1 || !database_is_current(database) ||
+                clock_monotonic_ms() - heard_at_ms >= RUNTIME_ANSWER_WAIT_MS) {
                 PQclear(result);
                 return NULL;
             }
@@ -146,6 +150,12 @@ enum status database_ask(struct database *database, const char *sql, enum databa
     if (!database_connect(database))
         return STATUS_UNAVAILABLE;
     PGresult *result = exec(database, sql, &database->params, format);
+    if (result == NULL) {
+        log_warning("database", "no-answer", LOG_TEXT("for", database->name),
+                    LOG_TEXT("why", PQerrorMessage(database->conn)));
+        database_drop(database);
+        return STATUS_UNAVAILABLE;
+    }
     if (PQresultStatus(result) == PGRES_TUPLES_OK || PQresultStatus(result) == PGRES_COMMAND_OK) {
         *ret_result = result;
         return STATUS_OK;

@@ -6,9 +6,11 @@
 #include "clock.h"
 #include "log.h"
 #include "metrics.h"
+#include "runtime.h"
 
 #define PAUSE_MIN_MS 50
 #define PAUSE_MAX_MS 2000
+#define QUIET_MS     1000 /* before that nobody looks whether something comes at all */
 
 const char *const query_statements[QUERY_KINDS] = {
     [QUERY_LOAD] = "select ord, state, conversation_id, last_seq, first_seq, membership_version, is_group, is_deleted"
@@ -319,6 +321,7 @@ static void introduced(struct message_log *log, const struct query *query)
 /* The oldest question has all its answer. */
 static void complete(struct message_log *log)
 {
+    log->heard_us = clock_monotonic_us();
     struct query *query = log->first;
     log->first = query->next;
     if (log->first == NULL)
@@ -337,8 +340,25 @@ static void complete(struct message_log *log)
     query_free(query);
 }
 
+/* Slow is not silent: a long answer may take its time. */
+static void look_for_silence(struct message_log *log)
+{
+    int64_t now_us = clock_monotonic_us();
+    int64_t since_us = log->first == NULL ? now_us : log->first->asked_us;
+    if (since_us < log->heard_us)
+        since_us = log->heard_us;
+    if (now_us - since_us < QUIET_MS * 1000)
+        return;
+    struct pollfd ready = {PQsocket(log->conn), POLLIN, 0};
+    if (poll(&ready, 1, 0) > 0)
+        log->heard_us = now_us;
+    else if (now_us - since_us >= RUNTIME_ANSWER_WAIT_MS * 1000)
+        message_log_fail(log, "no answer");
+}
+
 static void read_answers(struct message_log *log)
 {
+    look_for_silence(log);
     if (PQconsumeInput(log->conn) != 1) {
         message_log_fail(log, PQerrorMessage(log->conn));
         return;

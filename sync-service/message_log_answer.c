@@ -338,12 +338,17 @@ static void paged(struct message_log *log, const struct query *query)
         size_t len = 0;
         bool is_end = true; /* no rows: nothing follows */
         for (; row < rows && ord_of(result, row) == i; row++) {
-            item_read(result, row, &items[len++]);
+            item_read(result, row, &items[len]);
+            if (len > 0 && items[len].seq <= items[len - 1].seq)
+                break; /* out of order, which log_page promises not to be */
+            len++;
             is_end = boolean_of(result, row, 11);
         }
         core_on_page(log->core, log->now_ms, &query->pages[i], items, len, is_end);
     }
     free(items);
+    if (row < rows)
+        message_log_fail(log, "a page of the log is out of order");
 }
 
 static void senders_told(struct message_log *log, const struct query *query)

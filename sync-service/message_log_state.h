@@ -67,6 +67,7 @@ struct message_log {
     struct query *first, **last;
     struct pg_params params;
     int64_t now_ms; /* of this step, for the core */
+    int64_t heard_us; /* when something came last, while a question waited */
     /* gathered during a turn, asked with the flush */
     struct core_page_request *pages;
     size_t pages_len, pages_size;

@@ -241,6 +241,7 @@ static void tell_shard(const struct worker *worker, const struct rpc_request *re
     if (name != NULL && name[0] == 'g') {
         struct shard_event event = {.kind = SHARD_OPEN,
                                     .session = request->session,
+                                    .device = {.device_id = request->device_id},
                                     .conversation = slice_of(name),
                                     .is_on = slice_equal(request->method, SLICE("conversation.open"))};
         size_t shard = conversation_route(event.conversation) % worker->options->shards_len;

@@ -164,7 +164,7 @@ static void event_do(struct shard *shard, const struct shard_event *event)
         core_on_ready(core, now_ms, event->session, event->number, &event->device);
         break;
     case SHARD_GONE:
-        core_on_gone(core, now_ms, event->session);
+        core_on_gone(core, now_ms, event->session, event->device.device_id);
         break;
     case SHARD_CHAT:
         core_on_chat(core, now_ms, event->token, &event->device, event->conversation, event->message_id,
@@ -179,7 +179,7 @@ static void event_do(struct shard *shard, const struct shard_event *event)
         core_on_typing(core, now_ms, &event->device, event->conversation, event->is_on);
         break;
     case SHARD_OPEN:
-        core_on_open(core, now_ms, event->session, event->conversation, event->is_on);
+        core_on_open(core, now_ms, event->session, event->device.device_id, event->conversation, event->is_on);
         break;
     case SHARD_REWIND:
         core_on_rewind(core, now_ms, event->token, &event->device, event->conversation, event->seq);

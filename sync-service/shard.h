@@ -38,20 +38,20 @@ void shard_free(struct shard *shard); /* joined, or never started; NULL is allow
 
 /* ---- what happens, from any thread; in order per thread ---- */
 enum shard_event_kind {
-    SHARD_LINK,         /* sessions told from now on are of this life (`number`) of the link (`session` >> 32) */
-    SHARD_READY,        /* session, device, number */
-    SHARD_GONE,         /* session */
-    SHARD_CHAT,         /* token, device, conversation, message_id, payload */
-    SHARD_ACK,          /* token, device, conversation, seq */
-    SHARD_READ,         /* as ACK */
-    SHARD_TYPING,       /* device, conversation, is_on */
-    SHARD_OPEN,         /* session, conversation, is_on */
-    SHARD_REWIND,       /* token, device, conversation, seq */
-    SHARD_CHANGED,      /* conversation */
-    SHARD_REMOVED,      /* device */
+    SHARD_LINK,    /* sessions told from now on are of this life (`number`) of the link (`session` >> 32) */
+    SHARD_READY,   /* session, device, number */
+    SHARD_GONE,    /* session, device: its id */
+    SHARD_CHAT,    /* token, device, conversation, message_id, payload */
+    SHARD_ACK,     /* token, device, conversation, seq */
+    SHARD_READ,    /* as ACK */
+    SHARD_TYPING,  /* device, conversation, is_on */
+    SHARD_OPEN,    /* session, device: its id, conversation, is_on */
+    SHARD_REWIND,  /* token, device, conversation, seq */
+    SHARD_CHANGED, /* conversation */
+    SHARD_REMOVED, /* device */
     SHARD_USER_CHANGED, /* device.user_id */
-    SHARD_BARRIER,      /* barrier, number: reached when every mark that moved before is in the database */
-    SHARD_RESYNC,       /* notifications were missed */
+    SHARD_BARRIER, /* barrier, number: reached when every mark that moved before is in the database */
+    SHARD_RESYNC,  /* notifications were missed */
     SHARD_STOP,
 };
 struct shard_event {

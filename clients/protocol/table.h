@@ -23,6 +23,10 @@ typedef uint64_t table_hash(const struct table_link *link);
 uint64_t hash_number(uint64_t number);
 uint64_t hash_text(struct slice text);
 
+/* Bytes of a struct that ends in an array of this many bytes, begun in what would be padding. */
+#define SIZE_WITH(type, array, len)                                                                                    \
+    (offsetof(type, array) + (len) > sizeof(type) ? offsetof(type, array) + (len) : sizeof(type))
+
 #define TABLE_ENTRY(link, type, member) ((type *)(void *)((char *)(link)-offsetof(type, member)))
 
 /* The entries among which are those with this hash; follow `next` and compare keys. NULL: none. */

@@ -13,9 +13,10 @@ begin
     -- "offset 0": looked up one by one, whatever the planner believes about tables that were never analyzed
     with conversation as materialized (
         select d.device_id, d.user_id, d.live_until, c.conversation_id, c.name, c.last_seq,
-               (select count(*) from (select from gnatter.member m
+               -- the user's own mark alone, by far the most frequent, needs neither of these
+               x.by_others and (select count(*) from (select from gnatter.member m
                  where m.conversation_id = c.conversation_id and m.left_seq is null limit 33) counted) > 32 as is_large,
-               exists (select from
+               x.by_others and exists (select from
                          -- two halves, as each index of a user's devices has only one of them
                          (select o.device_id from gnatter.device o where o.user_id = d.user_id and o.removed_at is null
                            union all
@@ -30,14 +31,20 @@ begin
               select d.device_id, d.user_id, d.live_until from gnatter.device d
                where d.device_id = i.device_id and d.removed_at is null offset 0) d
           cross join lateral (
-              select v.conversation_id from gnatter.member v
-               where v.user_id = d.user_id and v.left_seq is null offset 0) v
+              -- asked with left_seq, all of the index of open memberships might be read: it begins with the conversation
+              select v.conversation_id, v.left_seq from gnatter.member v where v.user_id = d.user_id offset 0) v
           cross join lateral (
               select c.conversation_id, c.name, c.last_seq from gnatter.conversation c
                where c.conversation_id = v.conversation_id and c.route % shards = shard offset 0) c
           cross join lateral (
-              select from gnatter.mark k
-               where k.conversation_id = c.conversation_id and k.changed_at > d.live_until limit 1) changed
+              select exists (select from gnatter.mark k
+                              where k.conversation_id = c.conversation_id and k.user_id <> d.user_id
+                                and k.changed_at > d.live_until) as by_others,
+                     exists (select from gnatter.mark k
+                              where k.conversation_id = c.conversation_id and k.user_id = d.user_id
+                                and k.changed_at > d.live_until and k.read_seq > 0) as by_user
+              offset 0) x
+         where v.left_seq is null and (x.by_others or x.by_user)
     ), large as (
         -- the newest message of the user, if it is not too far back to count for
         select c.*, (select m.seq from gnatter.message m

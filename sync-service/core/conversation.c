@@ -134,7 +134,7 @@ void core_on_changed(struct core *core, int64_t now_ms, struct slice conversatio
     struct conversation *conversation = conversation_find(core, conversation_name);
     if (conversation)
         conversation_reload(core, conversation);
-    else if (core->sessions && !core->is_away) /* whether a member is live is known after the load */
+    else if (core->sessions.len > 0 && !core->is_away) /* whether a member is live is known after the load */
         (void)conversation_want(core, conversation_name);
 }
 
@@ -187,7 +187,7 @@ static void subs_add(struct core *core, struct conversation *conversation)
     for (uint32_t i = 0; i < conversation->members_len; i++) {
         struct member *member = conversation->members[i];
         struct session *session;
-        DL_FOREACH2 (member->user->sessions, session, user_next)
+        LL_FOREACH2 (member->user->sessions, session, user_next)
             if (!sub_find(member, session))
                 (void)sub_new(session, conversation, member, -1);
     }
@@ -338,7 +338,7 @@ static bool may_forget(const struct sub *sub, bool is_pressing)
         return is_pressing && (sub->session->state == SESSION_NEW || sub->is_assumed);
     case SUB_HUNGRY:
     case SUB_PARKED:
-        return is_pressing && sub->session->outstanding_items > 0;
+        return is_pressing && sub->session->flow->outstanding_items > 0;
     case SUB_FED:
         break;
     }
@@ -361,14 +361,15 @@ static void forget(struct core *core, struct conversation *conversation)
     bool is_missed = false;
     DL_FOREACH_SAFE2 (conversation->subs, sub, next, conversation_next) {
         struct session *session = sub->session;
-        uint32_t items = session->outstanding_items, bytes = session->outstanding_bytes;
+        uint32_t items = session->flow->outstanding_items, bytes = session->flow->outstanding_bytes;
         if (sub->state == SUB_HUNGRY || sub->state == SUB_PARKED || sub->ring_len)
-            session->has_forgotten = is_missed = true;
+            session->flow->has_forgotten = is_missed = true;
         sub_free(core, sub);
-        session->forgotten_items += items - session->outstanding_items;
-        session->forgotten_bytes += bytes - session->outstanding_bytes;
-        session->outstanding_items = items;
-        session->outstanding_bytes = bytes;
+        session->flow->forgotten_items += items - session->flow->outstanding_items;
+        session->flow->forgotten_bytes += bytes - session->flow->outstanding_bytes;
+        session->flow->outstanding_items = items;
+        session->flow->outstanding_bytes = bytes;
+        session_rest(session);
     }
     core->stats.forgotten += is_missed;
     conversation_free(core, conversation);

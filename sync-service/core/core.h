@@ -191,7 +191,8 @@ void core_free(struct core *core); /* NULL is allowed */
 /* The device is subscribed to its inbox on this connection (again: replay again). Every shard hears of every session.
  * `ready_number` comes back in caught_up, once; where another core_on_ready came before that, only the newest does. */
 void core_on_ready(struct core *core, int64_t now_ms, session_ref session, uint64_t ready_number, const struct core_device *device);
-void core_on_gone(struct core *core, int64_t now_ms, session_ref session);
+/* Of a session that the device does not have any more: nothing. */
+void core_on_gone(struct core *core, int64_t now_ms, session_ref session, int64_t device_id);
 /* The answer (`sent` or an error) goes to the session the device then has, if it has one. */
 void core_on_chat(struct core *core, int64_t now_ms, struct core_token token, const struct core_device *device,
                   struct slice conversation_name, struct slice message_id, struct slice payload);
@@ -199,7 +200,8 @@ void core_on_chat(struct core *core, int64_t now_ms, struct core_token token, co
 void core_on_mark(struct core *core, int64_t now_ms, struct core_token token, enum core_mark mark,
                   const struct core_device *device, struct slice conversation_name, int64_t seq);
 /* The device has this conversation on its screen, or no more. Ends with the session. */
-void core_on_open(struct core *core, int64_t now_ms, session_ref session, struct slice conversation_name, bool is_open);
+void core_on_open(struct core *core, int64_t now_ms, session_ref session, int64_t device_id,
+                  struct slice conversation_name, bool is_open);
 /* To the other members' live devices; in groups above receipts_members_max only to those that have it open. */
 void core_on_typing(struct core *core, int64_t now_ms, const struct core_device *device, struct slice conversation_name, bool is_typing);
 /* A line of a `sync`: the cursor of this conversation becomes seq; done is called when that is flushed, once per line.

@@ -139,7 +139,7 @@ void deliver_user(struct core *core, const struct conversation *conversation, co
     struct gathered *gathered = &core->gathered[0];
     const struct session *session;
     gathered->len = 0;
-    DL_FOREACH2 (user->sessions, session, user_next) {
+    LL_FOREACH2 (user->sessions, session, user_next) {
         if (session->device_id == but_device_id)
             continue;
         gathered_add(gathered, session->ref);
@@ -150,11 +150,12 @@ void deliver_user(struct core *core, const struct conversation *conversation, co
     gathered->len = 0;
 }
 
-void core_on_open(struct core *core, int64_t now_ms, session_ref ref, struct slice conversation_name, bool is_open)
+void core_on_open(struct core *core, int64_t now_ms, session_ref ref, int64_t device_id, struct slice conversation_name,
+                  bool is_open)
 {
     (void)now_ms;
-    struct session *session = core->is_away ? NULL : session_find_ref(core, ref);
-    if (!session)
+    struct session *session = core->is_away ? NULL : session_find(core, device_id);
+    if (!session || session->ref != ref)
         return;
     struct conversation *conversation =
         is_open ? conversation_want(core, conversation_name) : conversation_find(core, conversation_name);
@@ -163,8 +164,8 @@ void core_on_open(struct core *core, int64_t now_ms, session_ref ref, struct sli
     if (is_open && !conversation_is_known(conversation))
         sub_wait_for_load(session, conversation);
     struct sub *sub;
-    DL_FOREACH2 (session->subs, sub, session_next)
-        if (sub->conversation == conversation)
+    DL_FOREACH2 (conversation->subs, sub, conversation_next)
+        if (sub->session == session)
             sub->is_open = is_open;
 }
 

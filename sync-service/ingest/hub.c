@@ -221,7 +221,7 @@ static void *hub_run(void *arg)
         hub->unix_ms = clock_unix_ms();
         for (struct letter *letter; (letter = mailbox_next(&hub->mailbox)) != NULL;)
             note_do(hub, (struct note *)(void *)letter);
-        atomic_store(&hub->sessions_len, HASH_COUNT(hub->sessions.by_ref));
+        atomic_store(&hub->sessions_len, hub->sessions.by_ref.len);
         atomic_store(&hub->ready_len, hub->sessions.ready);
     }
     everybody_leaves(hub);

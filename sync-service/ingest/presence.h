@@ -31,9 +31,9 @@ struct presence_port {
 struct presence {
     struct presence_port port;
     uint32_t offline_after_ms;
-    struct watched *by_name;
+    struct table by_name;
     struct watched *leaving[PRESENCE_RETURNS_MAX + 1]; /* away, and not told yet; of each pause: oldest first */
-    struct watch *hidden;    /* told so; asked again from time to time: two who met see each other */
+    struct watch *hidden; /* told so; asked again from time to time: two who met see each other */
     int64_t hidden_at_ms;
 };
 void presence_init(struct presence *presence, const struct presence_port *port, uint32_t offline_after_ms);
@@ -49,7 +49,8 @@ void presence_went(struct presence *presence, struct slice user, int64_t now_ms,
 /* What somebody shows to a watcher. */
 #define PRESENCE_SHOWS_ONLINE    1u
 #define PRESENCE_SHOWS_LAST_SEEN 2u
-/* Tells what has changed for that watcher; `seen_s` 0: never, as far as the database knows. It is told to the minute. */
+/* Tells what has changed for that watcher; `seen_s` 0: never, as far as the database knows. It is told to the minute.
+ */
 void presence_answer(struct presence *presence, struct session *session, struct slice user, uint32_t shown,
                      int64_t seen_s);
 /* Asks again: all who watch this user, all that this session watches, or everything. */

@@ -66,10 +66,10 @@ class Arena:
 
     # ---- before ----
     def open(self):
-        self.machine, self.network = Machine(self.node), self.node.network
+        self.machine = Machine(self.node)
         self.node.up()
         self.populate()
-        self.nemesis = Nemesis(self.node, self.machine, self.network, self.seed)
+        self.nemesis = Nemesis(self.node, self.machine, self.node.network, self.seed)
 
     def populate(self):
         node, rng = self.node, random.Random(f"people {self.seed}")
@@ -106,7 +106,7 @@ class Arena:
         """What does not hold; an empty list is a success."""
         self.open()
         self.herd.start()
-        self.herd.wait_live()
+        self.herd.wait(lambda: all(sheep.connects for sheep in self.herd.sheep), 60, "every device has been live")
         observer = Observer(self)
         try:
             self.nemesis.run(self.steps, self.look)

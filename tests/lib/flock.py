@@ -122,7 +122,8 @@ class Sheep:
             return
         if not self.live:
             if now >= self.connect_at:
-                self.client.socket().close()
+                if self.client.socket():
+                    self.client.socket().close()
                 self.lost(now)
             return
         if now - self.looked_at >= 1.0 and self.client.loop_misc() != mqtt.MQTT_ERR_SUCCESS:  # its keep alive

@@ -4,10 +4,12 @@ The process (this file) takes lines of JSON on its standard input and answers ea
 """
 import asyncio
 import json
+import os
 import socket
 import struct
 import subprocess
 import sys
+from contextlib import suppress
 
 CHUNK = 65536
 LOOK_S = 0.02
@@ -49,7 +51,8 @@ class Connection:
     def reset(self):
         """RST to both sides, not a FIN."""
         for _, writer in self.sides:
-            writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            with suppress(OSError):  # it has just been closed
+                writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             writer.transport.abort()
 
 
@@ -69,8 +72,9 @@ class Proxy:
         except OSError:
             writer.transport.abort()
             return
-        for stream in (writer, far[1]):
-            stream.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        with suppress(OSError):  # one of them has gone away meanwhile
+            for stream in (writer, far[1]):
+                stream.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connection = Connection(self, (reader, writer), far)
         self.connections.add(connection)
         try:
@@ -84,7 +88,7 @@ class Proxy:
             for connection in list(self.connections):
                 connection.reset()
         elif what == "dead":
-            for connection in self.connections:
+            for connection in list(self.connections):
                 connection.is_dead = True
         elif what == "stalled":
             self.is_stalled = bool(value)
@@ -114,6 +118,7 @@ async def serve():
         else:
             answer = await proxies[order["proxy"]].do(order["what"], order.get("value"))
         print(answer, flush=True)
+    os._exit(0)  # the connections end with the process
 
 
 class Network:

@@ -392,11 +392,11 @@ static bool happen_to_device(struct stage *stage, const char *verb, char **at)
     if (!strcmp(verb, "ready"))
         core_on_ready(core, stage->now_ms, session, ++stage->ready_number, &device);
     else if (!strcmp(verb, "gone"))
-        core_on_gone(core, stage->now_ms, session);
+        core_on_gone(core, stage->now_ms, session, device.device_id);
     else if (!strcmp(verb, "removed"))
         core_on_device_removed(core, stage->now_ms, device.device_id);
     else if (!strcmp(verb, "open") || !strcmp(verb, "close"))
-        core_on_open(core, stage->now_ms, session, slice_of(name), verb[0] == 'o');
+        core_on_open(core, stage->now_ms, session, device.device_id, slice_of(name), verb[0] == 'o');
     else if (!strcmp(verb, "typing"))
         core_on_typing(core, stage->now_ms, &device, slice_of(name), true);
     else if (!strcmp(verb, "chat"))
