@@ -91,6 +91,8 @@ grant execute on function
     gnatter.set_timer(text, bigint),
     gnatter.block_user(text, text),
     gnatter.unblock_user(text, text),
+    gnatter.set_privacy(text, jsonb),
+    gnatter.set_profile(text, jsonb),
     gnatter.purge(interval, boolean, text),
     gnatter.push_register(text, text, jsonb),
     gnatter.push_unregister(text, text),

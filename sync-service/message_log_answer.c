@@ -258,9 +258,11 @@ static enum status groups_read(const struct query *query, struct core_append_ans
         if (pg_array_next(&seqs, &base_seq, &is_stale) != STATUS_OK ||
             pg_array_next(&times, &time_ms, &has_no_time) != STATUS_OK)
             return STATUS_INTERNAL;
-        for (size_t i = 0; i < query->groups[group].len; i++)
-            answers[at++] = is_stale ? (struct core_append_answer){.state = CORE_APPEND_STALE}
-                                     : (struct core_append_answer){CORE_APPEND_NEW, base_seq + (int64_t)i, time_ms, 0};
+        for (size_t i = 0; i < query->groups[group].len; i++, at++) {
+            answers[at] = (struct core_append_answer){CORE_APPEND_NEW, base_seq + (int64_t)i, time_ms, 0};
+            if (is_stale)
+                answers[at] = (struct core_append_answer){.state = CORE_APPEND_STALE};
+        }
     }
     return at == query->items_len ? STATUS_OK : STATUS_INTERNAL;
 }

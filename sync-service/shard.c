@@ -180,6 +180,9 @@ static void event_do(struct shard *shard, const struct shard_event *event)
     case SHARD_TYPING:
         core_on_typing(core, now_ms, &event->device, event->conversation, event->is_on);
         break;
+    case SHARD_OPEN:
+        core_on_open(core, now_ms, event->session, event->device.device_id, event->conversation, event->is_on);
+        break;
     case SHARD_REWIND:
         core_on_rewind(core, now_ms, event->token, &event->device, event->conversation, event->seq);
         break;

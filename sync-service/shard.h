@@ -45,6 +45,7 @@ enum shard_event_kind {
     SHARD_ACK,     /* token, device, conversation, seq */
     SHARD_READ,    /* as ACK */
     SHARD_TYPING,  /* device, conversation, is_on */
+    SHARD_OPEN,    /* session, device: its id, conversation, is_on */
     SHARD_REWIND,  /* token, device, conversation, seq */
     SHARD_CHANGED, /* conversation */
     SHARD_REMOVED, /* device */

@@ -201,6 +201,10 @@ void core_on_chat(struct core *core, int64_t now_ms, struct core_token token, co
 /* done is called for a READ when it is flushed, for an ACK at once; for a line of a list once per line */
 void core_on_mark(struct core *core, int64_t now_ms, struct core_token token, enum core_mark mark,
                   const struct core_device *device, struct slice conversation_name, int64_t seq);
+/* The device has this conversation on its screen, or no more. Ends with the session. */
+void core_on_open(struct core *core, int64_t now_ms, session_ref session, int64_t device_id,
+                  struct slice conversation_name, bool is_open);
+/* To the other members' live devices; in groups above receipts_members_max only to those that have it open. */
 void core_on_typing(struct core *core, int64_t now_ms, const struct core_device *device, struct slice conversation_name, bool is_typing);
 /* A line of a `sync`: the cursor of this conversation becomes seq; done is called when that is flushed, once per line.
  * After the last line the owner calls core_on_ready again for the session. */

@@ -16,7 +16,7 @@ select set_eq('execute granted(''gnatter_service'')',
 select set_eq('execute granted(''gnatter_admin'')',
     '{create_user,create_users,remove_user,revoke_user,add_device,revoke_device,create_group,
     rename_group,delete_group,add_member,remove_member,set_role,delete_message,set_timer,purge,verify,revocations,push_register,
-    push_unregister,push_resume,create_bench,remove_bench,block_user,unblock_user}'::text[],
+    push_unregister,push_resume,create_bench,remove_bench,block_user,unblock_user,set_privacy,set_profile}'::text[],
     'an administrator has hers');
 select is_empty('execute granted(''gnatter_readonly'')', 'a reader has none');
 

@@ -190,6 +190,26 @@ static void in_groups_they_are_hers_alone(void **state)
     stage_close(&stage);
 }
 
+static void typing_in_a_large_group_is_for_who_has_it_open(void **state)
+{
+    (void)state;
+    struct stage stage;
+    stage_open(&stage);
+    stage.options.receipts_members_max = 2;
+    PLAY(&stage, {"ready alice:phone", "scan alice:phone"}, {"scanned", "caught-up alice:phone 0"},
+         {"ready bob:phone", "scan bob:phone"}, {"scanned", "caught-up bob:phone 0"}, {"ready bob:tab", "scan bob:tab"},
+         {"scanned", "caught-up bob:tab 0"}, {"open bob:tab g/x", "load g/x"},
+         {"loaded g/x last=1 alice=1- bob=1- carol=1- cursor=alice:phone:1 cursor=bob:phone:1 cursor=bob:tab:1", ""},
+         {"typing alice:phone g/x", "0 bob:tab typing/g/x/alice:phone"}, {"open bob:phone g/x", ""},
+         {"open alice:phone g/x", ""}, {"typing alice:phone g/x", "0 bob:tab,bob:phone typing/g/x/alice:phone"},
+         {"close bob:tab g/x", ""}, {"typing alice:phone g/x", "0 bob:phone typing/g/x/alice:phone"},
+         {"changed g/x", "load g/x"}, {"loaded g/x last=2 alice=1- bob=1-2 carol=1- dave=1-", "page g/x after 1"},
+         {"typing alice:phone g/x", ""}, /* bob has left */
+         {"close dave:phone g/y", ""}, {"gone alice:phone", ""}, {"open alice:phone g/x", ""},
+         {"typing carol:phone g/x", ""}); /* it is not live */
+    stage_close(&stage);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -204,6 +224,7 @@ int main(void)
         cmocka_unit_test(the_load_knows_who_begins),
         cmocka_unit_test(reads_that_are_not_shared_are_told_as_delivered),
         cmocka_unit_test(in_groups_they_are_hers_alone),
+        cmocka_unit_test(typing_in_a_large_group_is_for_who_has_it_open),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

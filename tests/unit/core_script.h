@@ -18,7 +18,7 @@
  *   flushed | flushed!                          done 1            (the tokens count the chats and marks from 1)
  *   senders g/x bob                             senders g/x 1..4
  *   mark alice:phone g/x bob 3/2 | counts alice:phone g/x 5 2 1       (of a scan)
- *   typing, changed, gone, removed, lost, back, wait 5000
+ *   typing, open, close, changed, gone, removed, lost, back, wait 5000
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -381,7 +381,8 @@ static void happen_scan_mark(struct stage *stage, char **at, bool is_counts)
 /* The events that begin with a device. */
 static bool happen_to_device(struct stage *stage, const char *verb, char **at)
 {
-    static const char *const verbs[] = {"ready", "gone", "chat", "ack", "read", "rewind", "typing", "removed"};
+    static const char *const verbs[] = {"ready",  "gone",   "chat",    "ack",  "read",
+                                        "rewind", "typing", "removed", "open", "close"};
     bool is_one = false;
     for (size_t i = 0; i < sizeof verbs / sizeof verbs[0]; i++)
         is_one |= !strcmp(verb, verbs[i]);
@@ -398,6 +399,8 @@ static bool happen_to_device(struct stage *stage, const char *verb, char **at)
         core_on_gone(core, stage->now_ms, session, device.device_id);
     else if (!strcmp(verb, "removed"))
         core_on_device_removed(core, stage->now_ms, device.device_id);
+    else if (!strcmp(verb, "open") || !strcmp(verb, "close"))
+        core_on_open(core, stage->now_ms, session, device.device_id, slice_of(name), verb[0] == 'o');
     else if (!strcmp(verb, "typing"))
         core_on_typing(core, stage->now_ms, &device, slice_of(name), true);
     else if (!strcmp(verb, "chat"))
