@@ -29,8 +29,9 @@ struct broker_link {
     struct completion completion;
     uint32_t in_flight, frames_waiting;
     uint64_t peer_boot;
-    uint64_t frames_sent; /* in this life: the number of the last */
+    uint64_t frames_sent;                           /* in this life: the number of the last */
     uint64_t frames_received, frames_out, welcomes; /* in all lives */
+    uint64_t counted[COUNTERS];                     /* the last that the plugin told */
     uint64_t taken_number, acked_number, acked_position;
     int64_t ack_at_ms;   /* when a confirmation is due; 0: nothing to confirm */
     int64_t wakes_at_ms; /* the thread looks again then at the latest */

@@ -125,6 +125,7 @@ static enum status session_op(struct hub *hub, uint32_t link, const struct frame
     case UP_WELCOME:
     case UP_SESSIONS_END:
     case UP_RECORD:
+    case UP_COUNTERS:
     case DOWN_HELLO:
     case DOWN_DELIVER:
     case DOWN_PRESENCE:
@@ -142,6 +143,10 @@ static enum status op_take(struct hub *hub, uint32_t link, const struct frame_op
 {
     if (op->type == UP_RECORD) {
         records_take(hub, link, op);
+        return STATUS_OK;
+    }
+    if (op->type == UP_COUNTERS) {
+        broker_link_counted(hub->options.links[link], op);
         return STATUS_OK;
     }
     if (op->type == UP_SESSIONS_END) {
