@@ -108,7 +108,6 @@ void gateway_done(struct gateway *gateway)
 static void bench_reload(struct gateway *gateway)
 {
     char why[WHY_BYTES];
-    struct session *session, *next;
     struct bench before = gateway->bench;
     if (bench_load(&gateway->bench, gateway->options.bench_file, why, sizeof why) != STATUS_OK)
         broker_log(BROKER_ERROR, "bench mode is off why=%s", why);
@@ -117,10 +116,12 @@ static void bench_reload(struct gateway *gateway)
         broker_log(BROKER_NOTICE, "bench mode is off");
     bench_done(&before);
     bench_log(gateway);
-    HASH_ITER (by_number, gateway->sessions.by_number, session, next) {
-        if (session->is_bench && !is_same)
+    if (is_same)
+        return;
+    struct session *session;
+    for (uint32_t at = 0; (session = sessions_next(&gateway->sessions, &at)) != NULL;)
+        if (session->is_bench)
             gateway_kick(gateway, session, GONE_REVOKED);
-    }
 }
 
 void gateway_reload(struct gateway *gateway)
@@ -323,10 +324,9 @@ static void kick_if_revoked(struct gateway *gateway, struct session *session)
 
 void gateway_kick_revoked(struct gateway *gateway)
 {
-    struct session *session, *next;
-    HASH_ITER (by_number, gateway->sessions.by_number, session, next) {
+    struct session *session;
+    for (uint32_t at = 0; (session = sessions_next(&gateway->sessions, &at)) != NULL;)
         kick_if_revoked(gateway, session);
-    }
 }
 
 void gateway_kick_revoked_user(struct gateway *gateway, struct slice name)
@@ -365,8 +365,8 @@ static void resume(struct gateway *gateway, struct session *session)
     }
     if (subscriptions_has_inbox(&remembered))
         uplink_ready(&gateway->uplink, &gateway->journal, session);
-    for (int i = 0; i < remembered.watched_len; i++)
-        uplink_watch(&gateway->uplink, &gateway->journal, session, slice_of(remembered.watched[i]), true);
+    for (uint16_t i = 0; i < remembered.watched_len; i++)
+        uplink_watch(&gateway->uplink, &gateway->journal, session, subscriptions_watched(&remembered, i), true);
 }
 
 /* The current session of a connection; NULL: there is none (a service, retired, gone, never accepted). */
@@ -449,14 +449,13 @@ bool gateway_may_receive(const struct gateway *gateway, const void *client, stru
 /* ---- the tick ---- */
 static void scan(struct gateway *gateway, struct moment now)
 {
-    struct session *session, *next;
+    struct session *session;
     if (now.clock_ms - gateway->scanned_ms < SCAN_MS)
         return;
     gateway->scanned_ms = now.clock_ms;
-    HASH_ITER (by_number, gateway->sessions.by_number, session, next) {
+    for (uint32_t at = 0; (session = sessions_next(&gateway->sessions, &at)) != NULL;)
         if (session->expires_at_s <= now.unix_ms / 1000)
             gateway_kick(gateway, session, GONE_EXPIRED);
-    }
     sessions_sweep(&gateway->sessions, &gateway->limiter.rates, now.clock_ms);
     limiter_sweep(&gateway->limiter, now.clock_ms);
 }

@@ -19,8 +19,8 @@
 
 /* One publish on its way. */
 struct publish {
-    struct session *session;
-    struct slice text; /* the topic as published */
+    struct session *session; /* has its rates */
+    struct slice text;       /* the topic as published */
     struct topic topic;
     struct slice payload, correlation;
     struct moment now;
@@ -73,7 +73,8 @@ static void tell_generally(struct gateway *gateway, struct session *session, str
                            const struct refusal *refusal, struct moment now)
 {
     char tail[64], json[JSON_BYTES], shown[7 * TOPIC_SHOWN_BYTES], retry[32];
-    if (!bucket_take(&session->rates.denied, gateway->limiter.rates.denied, now.clock_ms, 1))
+    struct rates_session *rates = session_rates(session, &gateway->limiter.rates, now.clock_ms);
+    if (rates == NULL || !bucket_take(&rates->denied, gateway->limiter.rates.denied, now.clock_ms, 1))
         return;
     json_escape(topic, shown, 3 * TOPIC_SHOWN_BYTES);
     (void)retry_format(retry, sizeof retry, refusal->retry_after_ms);
@@ -128,7 +129,7 @@ static enum verdict refuse(struct gateway *gateway, const struct publish *publis
         return VERDICT_OK;
     }
     /* Not lifted with the rate limits: it bounds memory. */
-    if (!bucket_take(&session->rates.errors, gateway->limiter.rates.errors, publish->now.clock_ms, 1)) {
+    if (!bucket_take(&session->rates->errors, gateway->limiter.rates.errors, publish->now.clock_ms, 1)) {
         limiter_count(&gateway->limiter, COUNTER_DEVICE_ERRORS);
         return close_session(gateway, publish, "too-many-errors");
     }
@@ -164,7 +165,7 @@ static enum verdict refuse_overloaded(struct gateway *gateway, const struct publ
     const struct journal *journal = &gateway->journal;
     struct refusal refusal = {"overloaded", "the server is overloaded; try again later",
                               overload_retry_ms(&gateway->overload, journal_used(journal), journal->capacity,
-                                                publish->now.unix_ms, publish->session->number)};
+                                                publish->now.clock_ms, publish->session->number)};
     limiter_count(&gateway->limiter, COUNTER_OVERLOADED);
     return refuse(gateway, publish, &refusal);
 }
@@ -208,7 +209,7 @@ static enum verdict take_request(struct gateway *gateway, const struct publish *
 
 static enum verdict take_mark(struct gateway *gateway, const struct publish *publish, uint32_t lines)
 {
-    if (!rates_take(&gateway->limiter.rates, &publish->session->rates.marks, gateway->limiter.rates.marks,
+    if (!rates_take(&gateway->limiter.rates, &publish->session->rates->marks, gateway->limiter.rates.marks,
                     publish->now.clock_ms, 1 + lines / LINES_PER_TOKEN)) {
         limiter_count(&gateway->limiter, COUNTER_DEVICE_MARKS);
         return close_session(gateway, publish, "too-many-marks");
@@ -220,7 +221,7 @@ static enum verdict take_typing(struct gateway *gateway, const struct publish *p
 {
     const struct rates *rates = &gateway->limiter.rates;
     if (level != OVERLOAD_NONE ||
-        !rates_take(rates, &publish->session->rates.typing, rates->typing, publish->now.clock_ms, 1)) {
+        !rates_take(rates, &publish->session->rates->typing, rates->typing, publish->now.clock_ms, 1)) {
         limiter_count(&gateway->limiter, COUNTER_DEVICE_TYPING);
         return VERDICT_OK; /* dropped: it promises nothing */
     }
@@ -294,6 +295,8 @@ enum verdict gateway_publish(struct gateway *gateway, const void *client, struct
         .session = session, .text = topic, .payload = payload, .correlation = correlation, .now = now};
     if (authorize_publish(topic, false, &publish.topic) != STATUS_OK)
         return VERDICT_DENY;
+    if (session_rates(session, &gateway->limiter.rates, now.clock_ms) == NULL)
+        return close_session(gateway, &publish, status_name(STATUS_NO_MEMORY));
     enum status status = authorize_payload(&publish.topic, payload, (size_t)gateway->options.max_message_bytes, &lines);
     if (status != STATUS_OK)
         limiter_count(&gateway->limiter, COUNTER_NOT_UNDERSTOOD);

@@ -104,15 +104,15 @@ bool limiter_take_message(struct limiter *limiter, struct session *session, stru
     bool is_user;
     if (rates->is_off)
         return true;
-    if (!rates_take_chat(rates, &session->rates, &session->user->chat, now_ms, retry_after_ms, &is_user))
+    if (!rates_take_chat(rates, session->rates, &session->user->chat, now_ms, retry_after_ms, &is_user))
         return hit(limiter, ret_hit, is_user ? COUNTER_USER_MESSAGES : COUNTER_DEVICE_MESSAGES,
                    "too many messages; try again later");
     if (!ledger_take(&limiter->bytes, device_of(session), rates->bytes, now_ms, tokens, retry_after_ms)) {
-        rates_return_chat(rates, &session->rates, &session->user->chat);
+        rates_return_chat(rates, session->rates, &session->user->chat);
         return hit(limiter, ret_hit, COUNTER_DEVICE_BYTES, "too many bytes; try again later");
     }
     if (!ledger_take(&limiter->conversations, conversation, rates->chat_conversation, now_ms, 1, retry_after_ms)) {
-        rates_return_chat(rates, &session->rates, &session->user->chat);
+        rates_return_chat(rates, session->rates, &session->user->chat);
         ledger_return(&limiter->bytes, device_of(session), rates->bytes, tokens);
         return hit(limiter, ret_hit, COUNTER_CONVERSATION_MESSAGES,
                    "too many messages in this conversation; try again later");
@@ -127,17 +127,17 @@ bool limiter_take_request(struct limiter *limiter, struct session *session, bool
     uint32_t tokens = rates_bytes_tokens(bytes), *retry_after_ms = &ret_hit->retry_after_ms;
     if (rates->is_off)
         return true;
-    if (!rates_take(rates, &session->rates.rpc, rates->rpc, now_ms, 1)) {
-        *retry_after_ms = bucket_wait_ms(&session->rates.rpc, rates->rpc);
+    if (!rates_take(rates, &session->rates->rpc, rates->rpc, now_ms, 1)) {
+        *retry_after_ms = bucket_wait_ms(&session->rates->rpc, rates->rpc);
         return hit(limiter, ret_hit, COUNTER_DEVICE_REQUESTS, "too many requests; try again later");
     }
     if (!ledger_take(&limiter->bytes, device_of(session), rates->bytes, now_ms, tokens, retry_after_ms)) {
-        bucket_return(&session->rates.rpc, rates->rpc, 1);
+        bucket_return(&session->rates->rpc, rates->rpc, 1);
         return hit(limiter, ret_hit, COUNTER_DEVICE_BYTES, "too many bytes; try again later");
     }
     if (makes_group && !ledger_take(&limiter->groups, slice_of(session->user->name), rates->groups, now_ms,
                                     RATES_HOUR_TOKENS, retry_after_ms)) {
-        bucket_return(&session->rates.rpc, rates->rpc, 1);
+        bucket_return(&session->rates->rpc, rates->rpc, 1);
         ledger_return(&limiter->bytes, device_of(session), rates->bytes, tokens);
         return hit(limiter, ret_hit, COUNTER_USER_GROUPS, "too many groups; try again later");
     }

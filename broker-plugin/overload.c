@@ -10,8 +10,9 @@ enum overload_level overload_level(unsigned fill)
 static void measure(struct overload *overload, int64_t now_ms)
 {
     int64_t passed_ms = now_ms - overload->from_ms;
-    if (overload->from_ms == 0) {
+    if (overload->from_ms == 0 || passed_ms < 0) { /* 32 bits of milliseconds begin again after 49 days */
         overload->from_ms = now_ms;
+        overload->freed_bytes = 0;
     } else if (passed_ms >= MEASURED_MS) {
         uint64_t rate = overload->freed_bytes * 1000 / (uint64_t)passed_ms;
         /* After a pause the past says nothing. */

@@ -14,7 +14,7 @@
 enum overload_level { OVERLOAD_NONE, OVERLOAD_SHED, OVERLOAD_REFUSE };
 enum overload_level overload_level(unsigned fill);
 
-/* How fast the journal is emptied. */
+/* How fast the journal is emptied. By the monotonic clock: nobody is told a wrong time when the other one is set. */
 struct overload {
     uint64_t freed_bytes; /* since from_ms */
     uint64_t bytes_per_second;

@@ -51,6 +51,7 @@ struct rates_session {
 void rates_make(struct rates *ret_rates, const struct rate_options *options, bool is_off);
 void rates_session_start(struct rates_session *session, const struct rates *rates, uint32_t now_ms);
 uint32_t rates_bytes_tokens(size_t bytes);
+bool rates_are_full(const struct rates *rates, struct rates_session *session, uint32_t now_ms);
 
 /* One message by this session of this user. False: *ret_retry_after_ms is when one will be let through, and
  * *ret_is_user whose it was: the user's or the device's. */

@@ -10,12 +10,15 @@
 #define SUBSCRIPTIONS_FILTERS_MAX 64 /* of one device below its inbox; there are twelve kinds of things in it */
 
 struct subscriptions {
-    bool has_all; /* inbox/<user>/#, what nearly every device has: takes no memory */
+    char **texts; /* filters below inbox/<user>/, then users watched; NULL when there are none */
     uint16_t filters_len, watched_len;
-    char **filters; /* below inbox/<user>/ */
-    char **watched; /* users */
+    bool has_all; /* inbox/<user>/#, what nearly every device has: takes no memory */
 };
 
+static inline struct slice subscriptions_watched(const struct subscriptions *subscriptions, uint16_t index)
+{
+    return slice_of(subscriptions->texts[subscriptions->filters_len + index]);
+}
 void subscriptions_done(struct subscriptions *subscriptions); /* empty again */
 bool subscriptions_is_empty(const struct subscriptions *subscriptions);
 /* Subscribed to anything below the inbox: live. */
@@ -35,5 +38,16 @@ bool subscriptions_watches(const struct subscriptions *subscriptions, struct sli
 bool subscriptions_match(const struct subscriptions *subscriptions, struct slice tail);
 /* MQTT's rule for one filter and one topic. */
 bool filter_matches(struct slice filter, struct slice topic);
+
+/*
+ * Where the broker keeps the subscription inbox/<user>/# of this client. Under its own name it would take about 900
+ * bytes in the broker's tree, twice what a connection takes here, and nothing is ever found by it: deliveries go by
+ * client id. So devices share a few thousand places; few enough in one that the broker may look at each of them.
+ * False: `filter` is another, it stays as it is. The place's name is no longer than the filter, no device may publish
+ * to it, and it is the same whenever the device comes.
+ */
+#define SUBSCRIPTIONS_PLACES      2048u
+#define SUBSCRIPTIONS_PLACE_BYTES sizeof "i/2047"
+bool subscriptions_place(struct slice filter, struct slice client_id, char ret_place[SUBSCRIPTIONS_PLACE_BYTES]);
 
 #endif

@@ -25,7 +25,9 @@ struct key { /* NOLINT(clang-analyzer-optin.performance.Padding): the order of r
 #define AT(field) offsetof(struct config, field)
 static const struct key keys[] = {
     {"database", KIND_SECRET_TEXT, AT(database), "", "conninfo", 0, 0, false,
-     "PostgreSQL: key=value list or URI; required"},
+     "PostgreSQL: key=value list or URI; required. Of several hosts the one that takes writes is followed"},
+    {"primary_file", KIND_PATH, AT(primary_file), "run/primary", "file", 0, 0, false,
+     "remembers the newest primary, so that one that was replaced is never used again; empty: nothing does"},
     {"links", KIND_TEXT, AT(links), "mqtt://127.0.0.1:1883", "list", 0, 0, false,
      "brokers, separated by commas: mqtt://host:port, mqtts://host:port"},
     {"link_secret_file", KIND_PATH, AT(link_secret_file), "keys/link.secret", "file", 0, 0, false,
@@ -59,8 +61,16 @@ static const struct key keys[] = {
      "conversations a shard keeps in memory"},
     {"presence_offline_after_ms", KIND_NUMBER, AT(presence_offline_after_ms), "2000", "ms", 0, 600000, false,
      "a user is told offline when she has been away for so long"},
+    {"presence_reciprocal", KIND_CHOICE, AT(presence_reciprocal), "yes", "no|yes", 0, 0, false,
+     "who shows nobody that she is online, or when she was, is not shown it of others"},
+    {"blocked_answer", KIND_CHOICE, AT(blocked_answer), "sent", "sent|error", 0, 0, false,
+     "what a message to somebody who blocks its sender is answered: as any other, though it is never delivered, or "
+     "with "
+     "the error `blocked`"},
     {"stop_after_ms", KIND_NUMBER, AT(stop_after_ms), "10000", "ms", 100, 600000, true,
      "longest wait for what was accepted, when stopping"},
+    {"edit_within_s", KIND_NUMBER, AT(edit_within_s), "172800", "s", 0, 315360000, false,
+     "a message can be edited for so long after it was sent; 0: never"},
     {"push_content", KIND_CHOICE, AT(push.content), "wake", "wake|sender|full", 0, 0, false,
      "what a push notification tells: nothing, from whom, or the text as well (never of what is sealed)"},
     {"push_grace_ms", KIND_NUMBER, AT(push.grace_ms), "3000", "ms", 0, 600000, false,

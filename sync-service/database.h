@@ -6,20 +6,28 @@
  */
 #include <libpq-fe.h>
 #include "pg_wire.h"
+#include "primary.h"
 
 struct database {
-    char *conninfo, *name;
+    struct primary *primary;
+    char *name;
+    char *setup; /* SQL for each new connection; NULL: none */
     PGconn *conn;
+    struct primary_try at;
     int64_t retry_at_ms;
     uint32_t pause_ms;
     struct pg_params params; /* of the next question: pg_params_begin, pg_..., database_ask */
 };
-/* `name`: of the application. Does not connect yet. */
-MUST_CHECK enum status database_init(struct database *database, const char *conninfo, const char *name);
+/* Borrows `primary`. `name`: of the application. Does not connect yet. */
+MUST_CHECK enum status database_init(struct database *database, struct primary *primary, const char *name);
+/* What each connection begins with. Before the first question; keeps a copy. */
+MUST_CHECK enum status database_set_up(struct database *database, const char *sql);
 void database_done(struct database *database);
 
 /* Connects when it is time to; false: not connected. */
 bool database_connect(struct database *database);
+/* False: there is a newer primary, and what is connected to is not to be used. Cheap. */
+bool database_is_current(const struct database *database);
 enum database_format { DATABASE_TEXT = 0, DATABASE_BINARY = 1 };
 /*
  * Asks and waits. STATUS_OK gives the result: PQclear. STATUS_UNAVAILABLE: no connection, or it broke, or the database

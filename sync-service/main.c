@@ -19,8 +19,9 @@
 #include "systemd.h"
 #include "version.h"
 
-#define LOOK_EVERY_MS 100 /* at readiness, and how long a status waits at most */
-#define STATUS_BYTES  32768
+#define LOOK_EVERY_MS  100 /* at readiness, and how long a status waits at most */
+#define START_EVERY_MS 10  /* until it serves: may it? */
+#define STATUS_BYTES   32768
 
 struct options {
     const char *config;
@@ -162,18 +163,31 @@ static void look(struct service *service, bool *was_ready, int64_t *fed_at_ms)
     }
 }
 
-static void run(struct service *service, struct config *config, const char *path, int signals,
-                const struct status_socket *status)
+/* False: it cannot be. */
+static bool go_on(struct service *service, bool *is_serving)
+{
+    enum status status = service_go_on(service);
+    if (status == STATUS_DENIED)
+        _exit(1); /* what is not confirmed comes again, to the other one; nothing of ours may be said any more */
+    if (status != STATUS_OK && status != STATUS_UNAVAILABLE)
+        log_error("main", "cannot-start", LOG_TEXT("why", status_name(status)));
+    *is_serving = status == STATUS_OK;
+    return status == STATUS_OK || status == STATUS_UNAVAILABLE;
+}
+
+/* The exit status. */
+static int run(struct service *service, struct config *config, const char *path, int signals,
+               const struct status_socket *status)
 {
     static char text[STATUS_BYTES];
-    bool was_ready = false;
+    bool was_ready = false, is_serving = false;
     int64_t fed_at_ms = 0;
-    for (;;) {
+    while (go_on(service, &is_serving)) {
         struct pollfd fds[2] = {{signals, POLLIN, 0}, {status->fd, POLLIN, 0}};
-        (void)poll(fds, 2, LOOK_EVERY_MS); /* interrupted: an early look */
+        (void)poll(fds, 2, is_serving ? LOOK_EVERY_MS : START_EVERY_MS); /* interrupted: an early look */
         int number = signal_take(signals);
         if (number == SIGTERM || number == SIGINT)
-            return;
+            return 0;
         if (number == SIGHUP) {
             reload(config, path);
             service_reload(service);
@@ -182,6 +196,7 @@ static void run(struct service *service, struct config *config, const char *path
         if (fds[1].revents != 0)
             status_socket_serve(status, (struct slice){text, service_status(service, text, sizeof text)});
     }
+    return 1;
 }
 
 /* Nobody's messages depend on being watched: without it the service goes on. */
@@ -203,6 +218,7 @@ static int serve(struct config *config, const char *path)
 {
     struct status_socket status = {.fd = -1};
     struct service *service = NULL;
+    static struct primary *primary; /* a thread that hangs in a question still uses it */
     log_set_level((enum log_level)config->log_level);
     int signals = signals_open();
     if (signals < 0 || sodium_init() < 0) {
@@ -213,24 +229,27 @@ static int serve(struct config *config, const char *path)
     if (config->status_socket[0] != '\0' && status_socket_open(&status, config->status_socket) != STATUS_OK)
         log_warning("main", "no-status-socket", LOG_TEXT("file", config->status_socket),
                     LOG_TEXT("why", strerror(errno)));
-    if (!become(config->user) || service_start(config, &service) != STATUS_OK) {
+    if (primary_new(config->database, config->primary_file, &primary) != STATUS_OK || !become(config->user) ||
+        service_start(config, primary, &service) != STATUS_OK) {
         status_socket_close(&status);
+        primary_free(primary);
         return 1;
     }
     struct http *http = watch_start(config, service);
-    run(service, config, path, signals, &status);
+    int code = run(service, config, path, signals, &status);
     log_notice("main", "stopping");
     systemd_notify("STOPPING=1");
     http_stop(http);
     bool is_finished = service_stop(service);
     status_socket_close(&status);
+    primary_free(is_finished ? primary : NULL); /* who hangs still uses it */
     (void)close(signals);
     if (is_finished)
         log_notice("main", "stopped");
     else
         log_warning("main", "stopped-unfinished",
                     LOG_TEXT("note", "what was not confirmed comes again from the journal"));
-    return 0;
+    return code;
 }
 
 int main(int argc, char **argv)

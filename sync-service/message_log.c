@@ -6,19 +6,22 @@
 #include "clock.h"
 #include "log.h"
 #include "metrics.h"
+#include "runtime.h"
 
-#define PAUSE_MIN_MS    50
-#define PAUSE_MAX_MS    2000
-#define CONNECT_WAIT_MS 10000
+#define PAUSE_MIN_MS 50
+#define PAUSE_MAX_MS 2000
+#define QUIET_MS     1000 /* before that nobody looks whether something comes at all */
 
 const char *const query_statements[QUERY_KINDS] = {
     [QUERY_LOAD] = "select ord, state, conversation_id, last_seq, first_seq, membership_version, is_group, is_deleted"
-                   " from gnatter.conversation_load($1, $2)",
-    [QUERY_MEMBERS] = "select conversation_id, user_id, user_name, joined_seqs, left_seqs, delivered_seq, read_seq"
+                   " from gnatter.conversation_load($1, $2, $3)",
+    [QUERY_MEMBERS] = "select conversation_id, user_id, user_name, joined_seqs, left_seqs, delivered_seq, read_seq,"
+                      " block_from_seqs, block_to_seqs, shares_reads, is_asked"
                       " from gnatter.conversation_members($1)",
     [QUERY_CURSORS] = "select conversation_id, user_id, device_id, acked_seq from gnatter.conversation_cursors($1)",
     [QUERY_APPEND] = "select base_seqs, times_ms from gnatter.append($1, $2, $3, $4, $5, $6, $7)",
-    [QUERY_APPEND_CAREFUL] = "select ord, state, seq, time_ms from gnatter.append_careful($1, $2, $3, $4, $5)",
+    [QUERY_APPEND_CAREFUL] = "select ord, state, seq, time_ms, membership_version"
+                             " from gnatter.append_careful($1, $2, $3, $4, $5, $6)",
     [QUERY_PAGE] = "select ord, seq, time_ms, kind, sender_user_id, sender_device_id, sender_user, sender_device,"
                    " message_id, event_type, payload, is_last from gnatter.log_page($1, $2, $3, $4)",
     [QUERY_SENDERS] = "select ord, user_id from gnatter.log_senders($1, $2, $3) order by ord",
@@ -28,6 +31,7 @@ const char *const query_statements[QUERY_KINDS] = {
                          " from gnatter.device_scan_marks($1, $2, $3)",
     [QUERY_MARKS] = "select gnatter.marks_flush($1, $2, $3, $4, $5, $6, $7)",
     [QUERY_CURSORS_SET] = "select gnatter.cursors_set($1, $2, $3)",
+    [QUERY_SERVER] = PRIMARY_QUESTION,
 };
 
 struct message_log *message_log_new(const struct message_log_options *options)
@@ -37,9 +41,8 @@ struct message_log *message_log_new(const struct message_log_options *options)
         return NULL;
     log->options = *options;
     log->last = &log->first;
-    log->database = strdup(options->database);
     log->name = strdup(options->name);
-    if (log->database == NULL || log->name == NULL) {
+    if (log->name == NULL) {
         message_log_free(log);
         return NULL;
     }
@@ -100,7 +103,6 @@ void message_log_free(struct message_log *log)
     free(log->pages);
     free(log->senders);
     free(log->answers);
-    free(log->database);
     free(log->name);
     free(log);
 }
@@ -156,10 +158,13 @@ static void take_down(struct message_log *log)
     log->conn = NULL;
     log->is_failed = log->wants_flush = false;
     log->state = LOG_DOWN;
-    log->pause_ms = was_up ? PAUSE_MIN_MS : log->pause_ms * 2;
-    if (log->pause_ms > PAUSE_MAX_MS)
-        log->pause_ms = PAUSE_MAX_MS;
-    log->retry_at_ms = log->now_ms + log->pause_ms / 2 + randombytes_uniform(log->pause_ms / 2 + 1);
+    log->retry_at_ms = log->now_ms;
+    if (primary_failed(log->options.primary, &log->at)) {
+        log->pause_ms = was_up ? PAUSE_MIN_MS : log->pause_ms * 2;
+        if (log->pause_ms > PAUSE_MAX_MS)
+            log->pause_ms = PAUSE_MAX_MS;
+        log->retry_at_ms += log->pause_ms / 2 + randombytes_uniform(log->pause_ms / 2 + 1);
+    }
     if (was_up) {
         metrics_add(&metrics.database_losses, 1);
         core_on_database_lost(log->core, log->now_ms);
@@ -176,15 +181,14 @@ void message_log_start_over(struct message_log *log, int64_t now_ms)
 
 static void start_connecting(struct message_log *log)
 {
-    const char *const keywords[] = {"dbname",           "application_name", "client_encoding",     "keepalives_idle",
-                                    "tcp_user_timeout", "keepalives_count", "keepalives_interval", NULL};
-    const char *const values[] = {log->database, log->name, "UTF8", "10", "15000", "3", "5", NULL};
+    struct primary_params params;
+    primary_begin(log->options.primary, &log->at, log->name, &params);
     if (log->pause_ms == 0)
         log->pause_ms = PAUSE_MIN_MS;
-    log->conn = PQconnectStartParams(keywords, values, 1);
+    log->conn = PQconnectStartParams(params.keywords, params.values, 1);
     log->state = LOG_CONNECTING;
     log->polling = PGRES_POLLING_WRITING;
-    log->give_up_at_ms = log->now_ms + CONNECT_WAIT_MS;
+    log->give_up_at_ms = log->now_ms + primary_wait_ms(log->options.primary);
     if (log->conn == NULL || PQstatus(log->conn) == CONNECTION_BAD)
         message_log_fail(log, log->conn == NULL ? "no memory" : PQerrorMessage(log->conn));
 }
@@ -200,6 +204,22 @@ static void prepare(struct message_log *log)
     }
 }
 
+/*
+ * Who cancels a commit that waits for its standby makes it answer as if all were well, with a warning: it might not
+ * have been replicated. Asked again, item by item, what is there is found, and answered when the standby has it.
+ */
+static void hear_notice(void *ctx, const PGresult *notice)
+{
+    struct message_log *log = ctx;
+    const char *severity = PQresultErrorField(notice, PG_DIAG_SEVERITY_NONLOCALIZED);
+    const char *message = PQresultErrorField(notice, PG_DIAG_MESSAGE_PRIMARY);
+    if (severity == NULL || strcmp(severity, "WARNING") != 0 || message == NULL)
+        return;
+    log_warning("database", "said", LOG_INT("shard", log->options.shard), LOG_TEXT("message", message));
+    if (log->state == LOG_UP)
+        message_log_fail(log, message);
+}
+
 static void connect_on(struct message_log *log)
 {
     struct pollfd ready = {PQsocket(log->conn), log->polling == PGRES_POLLING_WRITING ? POLLOUT : POLLIN, 0};
@@ -213,6 +233,7 @@ static void connect_on(struct message_log *log)
             message_log_fail(log, "cannot pipeline");
             return;
         }
+        (void)PQsetNoticeReceiver(log->conn, hear_notice, log);
         log->state = LOG_PREPARING;
         prepare(log);
     }
@@ -234,7 +255,7 @@ struct query *query_new(struct message_log *log, enum query_kind kind, size_t le
 
 void query_send(struct message_log *log, struct query *query)
 {
-    static const char *const names[] = {"q0", "q1", "q2", "q3", "q4", "q5", "q6", "q7", "q8", "q9", "q10"};
+    static const char *const names[] = {"q0", "q1", "q2", "q3", "q4", "q5", "q6", "q7", "q8", "q9", "q10", "q11"};
     static const int binary[PG_PARAMS_MAX] = {1, 1, 1, 1, 1, 1, 1, 1};
     _Static_assert(sizeof names / sizeof names[0] == QUERY_KINDS, "a name for each statement");
     *log->last = query; /* also when it cannot be sent: then it is forgotten with the rest */
@@ -272,6 +293,25 @@ static void prepared(struct message_log *log, const struct query *query)
     }
     if (query->tag + 1 < QUERY_KINDS)
         return;
+    struct query *question = query_new(log, QUERY_SERVER, 0, 0);
+    if (question == NULL)
+        return;
+    pg_params_begin(&log->params);
+    query_send(log, question);
+}
+
+static void introduced(struct message_log *log, const struct query *query)
+{
+    const PGresult *result = query->result;
+    if (PQresultStatus(result) != PGRES_TUPLES_OK || PQntuples(result) != 1) {
+        message_log_fail(log, PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY));
+        return;
+    }
+    if (!primary_check(log->options.primary, &log->at, pg_read_bigint(PQgetvalue(result, 0, 0)),
+                       pg_read_bigint(PQgetvalue(result, 0, 1)))) {
+        message_log_fail(log, "another server was promoted in its place");
+        return;
+    }
     log->state = LOG_UP;
     log->pause_ms = log->tries = 0;
     log_notice("database", "up", LOG_INT("shard", log->options.shard));
@@ -281,6 +321,7 @@ static void prepared(struct message_log *log, const struct query *query)
 /* The oldest question has all its answer. */
 static void complete(struct message_log *log)
 {
+    log->heard_us = clock_monotonic_us();
     struct query *query = log->first;
     log->first = query->next;
     if (log->first == NULL)
@@ -290,6 +331,8 @@ static void complete(struct message_log *log)
         message_log_fail(log, "an answer without a result");
     else if (query->kind == QUERY_PREPARE)
         prepared(log, query);
+    else if (query->kind == QUERY_SERVER)
+        introduced(log, query);
     else
         message_log_answer(log, query);
     if (gathered != NULL && !is_gathering(log->first, gathered))
@@ -297,8 +340,25 @@ static void complete(struct message_log *log)
     query_free(query);
 }
 
+/* Slow is not silent: a long answer may take its time. */
+static void look_for_silence(struct message_log *log)
+{
+    int64_t now_us = clock_monotonic_us();
+    int64_t since_us = log->first == NULL ? now_us : log->first->asked_us;
+    if (since_us < log->heard_us)
+        since_us = log->heard_us;
+    if (now_us - since_us < QUIET_MS * 1000)
+        return;
+    struct pollfd ready = {PQsocket(log->conn), POLLIN, 0};
+    if (poll(&ready, 1, 0) > 0)
+        log->heard_us = now_us;
+    else if (now_us - since_us >= RUNTIME_ANSWER_WAIT_MS * 1000)
+        message_log_fail(log, "no answer");
+}
+
 static void read_answers(struct message_log *log)
 {
+    look_for_silence(log);
     if (PQconsumeInput(log->conn) != 1) {
         message_log_fail(log, PQerrorMessage(log->conn));
         return;
@@ -324,6 +384,8 @@ static void read_answers(struct message_log *log)
 void message_log_step(struct message_log *log, int64_t now_ms)
 {
     log->now_ms = now_ms;
+    if (log->state != LOG_DOWN && !primary_is_current(log->options.primary, &log->at))
+        message_log_fail(log, "another server is the primary now");
     if (log->state == LOG_DOWN && now_ms >= log->retry_at_ms)
         start_connecting(log);
     else if (log->state == LOG_CONNECTING && !log->is_failed)

@@ -21,6 +21,7 @@ enum query_kind {
     QUERY_SCAN_MARKS,
     QUERY_MARKS,
     QUERY_CURSORS_SET,
+    QUERY_SERVER, /* asked once, after all are prepared */
     QUERY_KINDS,
     QUERY_PREPARE = QUERY_KINDS, /* one of the above is being prepared */
 };
@@ -53,9 +54,10 @@ enum log_state { LOG_DOWN, LOG_CONNECTING, LOG_PREPARING, LOG_UP };
 
 struct message_log {
     struct message_log_options options;
-    char *database, *name;
+    char *name;
     struct core *core;
     PGconn *conn;
+    struct primary_try at;
     enum log_state state;
     PostgresPollingStatusType polling;
     int64_t retry_at_ms, give_up_at_ms;
@@ -65,6 +67,7 @@ struct message_log {
     struct query *first, **last;
     struct pg_params params;
     int64_t now_ms; /* of this step, for the core */
+    int64_t heard_us; /* when something came last, while a question waited */
     /* gathered during a turn, asked with the flush */
     struct core_page_request *pages;
     size_t pages_len, pages_size;

@@ -12,6 +12,8 @@
 #include "thread.h"
 
 #define RETRY_WAIT_MS 50
+#define CLAIM_WAIT_MS 250   /* between two tries to follow another service */
+#define LOOK_EVERY_MS 500   /* is this still the server to listen to? */
 #define PING_EVERY_MS 10000 /* a connection that died in silence is found out */
 
 struct notify {
@@ -21,6 +23,9 @@ struct notify {
     bool is_started;
     int stop_fd;
     atomic_bool is_stopping, is_up;
+    _Atomic enum notify_claim claim;
+    bool is_claimed; /* by this very connection */
+    int claimed_pid; /* the backend that claimed last; 0: none yet */
 };
 
 static struct slice word(struct slice *rest)
@@ -33,17 +38,26 @@ static struct slice word(struct slice *rest)
     return word;
 }
 
-/* "c <conversation>", "r <user or client id> <valid after, s>", "d <client id>" */
+/* "c <conversation>", "r <user or client id> <valid after, s>", "d <client id>", "f <client id> <conversation> <JSON>",
+ * "p <user>", "w <client id>", "u <user id>" */
 static void heard(struct notify *notify, const char *payload)
 {
     const struct notify_options *options = &notify->options;
-    struct slice rest = slice_of(payload), kind = word(&rest), name = word(&rest);
+    struct slice rest = slice_of(payload), kind = word(&rest), told = rest, name = word(&rest);
     if (slice_equal(kind, SLICE("c")) && name.len > 0 && rest.len == 0)
         options->on_changed(options->ctx, name);
     else if (slice_equal(kind, SLICE("r")) && name.len > 0 && rest.len > 0)
         options->on_revoked(options->ctx, name, strtoll(rest.at, NULL, 10));
     else if (slice_equal(kind, SLICE("d")) && name.len > 0 && rest.len == 0)
         options->on_removed(options->ctx, name);
+    else if (slice_equal(kind, SLICE("p")) && name.len > 0 && rest.len == 0)
+        options->on_presence(options->ctx, name);
+    else if (slice_equal(kind, SLICE("w")) && name.len > 0 && rest.len == 0)
+        options->on_watcher(options->ctx, name);
+    else if (slice_equal(kind, SLICE("u")) && name.len > 0 && rest.len == 0)
+        options->on_reads(options->ctx, strtoll(name.at, NULL, 10));
+    else if (slice_equal(kind, SLICE("f")) && name.len > 0 && rest.len > 0)
+        options->on_flags(options->ctx, told);
     else
         log_warning("notify", "not-understood", LOG_TEXT("payload", payload));
 }
@@ -63,20 +77,73 @@ static void hear_all(struct notify *notify)
         heard(notify, note->extra);
 }
 
+static void nap(const struct notify *notify, int wait_ms)
+{
+    struct pollfd fd = {notify->stop_fd, POLLIN, 0};
+    (void)poll(&fd, 1, wait_ms); /* interrupted: an early look */
+}
+
+static void claim_tell(const struct notify *notify, enum notify_claim now, const char *holder)
+{
+    enum notify_claim before = notify_claim(notify);
+    if (now == before)
+        return;
+    if (now == NOTIFY_CLAIM_OTHER)
+        log_warning("main", "standing-by", LOG_TEXT("holder", holder),
+                    LOG_TEXT("note", "a database has one service at a time; this one follows when that one is gone"));
+    else if (now == NOTIFY_CLAIM_LOST)
+        log_error("main", "another-service-took-over", LOG_TEXT("holder", holder));
+    else if (before == NOTIFY_CLAIM_OTHER)
+        log_notice("main", "taking-over");
+}
+
+/* True: the claim is ours. */
+static bool claim_once(struct notify *notify)
+{
+    PGresult *result = NULL;
+    pg_params_begin(&notify->database.params);
+    if (database_ask(&notify->database, "select is_claimed, holder_pid, holder from gnatter.service_claim()",
+                     DATABASE_TEXT, &result) != STATUS_OK)
+        return false;
+    int holder_pid = (int)strtol(PQgetvalue(result, 0, 1), NULL, 10);
+    notify->is_claimed = PQgetvalue(result, 0, 0)[0] == 't';
+    /* A connection of ours that the database takes for alive is no other service. */
+    bool is_ours = notify->is_claimed || (holder_pid != 0 && holder_pid == notify->claimed_pid);
+    bool was_ours = notify_claim(notify) == NOTIFY_CLAIM_OURS;
+    enum notify_claim now = is_ours ? NOTIFY_CLAIM_OURS : was_ours ? NOTIFY_CLAIM_LOST : NOTIFY_CLAIM_OTHER;
+    if (notify->is_claimed)
+        notify->claimed_pid = PQbackendPID(notify->database.conn);
+    claim_tell(notify, now, PQgetvalue(result, 0, 2));
+    atomic_store(&notify->claim, now);
+    PQclear(result);
+    return is_ours;
+}
+
+/* False: it was ours, and is no more; or there is no connection. */
+static bool claim(struct notify *notify)
+{
+    while (!claim_once(notify)) {
+        if (notify->database.conn == NULL || notify_claim(notify) == NOTIFY_CLAIM_LOST ||
+            atomic_load(&notify->is_stopping))
+            return false;
+        nap(notify, CLAIM_WAIT_MS);
+    }
+    return true;
+}
+
 static void listen_on(struct notify *notify)
 {
     int64_t ping_at_ms = clock_monotonic_ms() + PING_EVERY_MS;
     while (!atomic_load(&notify->is_stopping) && notify->database.conn != NULL) {
         struct pollfd fds[2] = {{PQsocket(notify->database.conn), POLLIN, 0}, {notify->stop_fd, POLLIN, 0}};
-        int64_t now_ms = clock_monotonic_ms();
-        (void)poll(fds, 2, ping_at_ms > now_ms ? (int)(ping_at_ms - now_ms) : 0); /* interrupted: an early look */
-        if (PQconsumeInput(notify->database.conn) != 1) {
+        (void)poll(fds, 2, LOOK_EVERY_MS); /* interrupted: an early look */
+        if (PQconsumeInput(notify->database.conn) != 1 || !database_is_current(&notify->database)) {
             database_drop(&notify->database);
             return;
         }
         hear_all(notify);
         if (clock_monotonic_ms() >= ping_at_ms) {
-            if (!ask(notify, "select 1"))
+            if (!(notify->is_claimed ? ask(notify, "select 1") : claim_once(notify)))
                 return;
             hear_all(notify);
             ping_at_ms = clock_monotonic_ms() + PING_EVERY_MS;
@@ -87,15 +154,14 @@ static void listen_on(struct notify *notify)
 static void *notify_run(void *arg)
 {
     struct notify *notify = arg;
-    while (!atomic_load(&notify->is_stopping)) {
-        if (ask(notify, "listen gnatter")) {
+    while (!atomic_load(&notify->is_stopping) && notify_claim(notify) != NOTIFY_CLAIM_LOST) {
+        if (claim(notify) && ask(notify, "listen gnatter")) {
             atomic_store(&notify->is_up, true);
             notify->options.on_missed(notify->options.ctx);
             listen_on(notify);
             atomic_store(&notify->is_up, false);
         }
-        struct pollfd fd = {notify->stop_fd, POLLIN, 0};
-        (void)poll(&fd, 1, RETRY_WAIT_MS); /* the connection has its own pauses */
+        nap(notify, RETRY_WAIT_MS); /* the connection has its own pauses */
     }
     return NULL;
 }
@@ -108,7 +174,7 @@ enum status notify_new(const struct notify_options *options, struct notify **ret
     notify->options = *options;
     notify->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     enum status status =
-        notify->stop_fd < 0 ? STATUS_UNAVAILABLE : database_init(&notify->database, options->database, options->name);
+        notify->stop_fd < 0 ? STATUS_UNAVAILABLE : database_init(&notify->database, options->primary, options->name);
     if (status != STATUS_OK) {
         notify_free(notify);
         return status;
@@ -145,6 +211,11 @@ void notify_free(struct notify *notify)
         (void)close(notify->stop_fd);
     database_done(&notify->database);
     free(notify);
+}
+
+enum notify_claim notify_claim(const struct notify *notify)
+{
+    return atomic_load(&notify->claim);
 }
 
 bool notify_is_up(const struct notify *notify)

@@ -3,17 +3,27 @@
 /*
  * Listens to what administrators and requests change in the database. A thread and a connection of its own. When the
  * connection was away, what was missed is unknown: then everything is to be looked at again.
+ *
+ * The same connection says who serves: a database has one service. Two would each believe that they know all of a
+ * conversation, and devices would wait for messages that only the other one has heard of. The database keeps the claim
+ * as long as the connection lives, so a service that is gone is followed by the next one that asks.
  */
 #include "../clients/protocol/topic.h"
 
 struct notify;
 struct notify_options {
-    const char *database, *name; /* borrowed for the life of it */
+    struct primary *primary; /* borrowed for the life of it */
+    const char *name;
     /* by the thread of this; they may wait */
     void *ctx;
     void (*on_changed)(void *ctx, struct slice conversation);
     void (*on_revoked)(void *ctx, struct slice name, int64_t valid_after_s);
     void (*on_removed)(void *ctx, struct slice client_id);
+    /* a user shows herself otherwise, or to others; a device's user sees others otherwise */
+    void (*on_presence)(void *ctx, struct slice user);
+    void (*on_watcher)(void *ctx, struct slice client_id);
+    void (*on_reads)(void *ctx, int64_t user_id); /* shares what she has read, or does no more */
+    void (*on_flags)(void *ctx, struct slice told); /* "<client id> <conversation> <JSON>" */
     void (*on_missed)(void *ctx); /* also with the first connection */
 };
 MUST_CHECK enum status notify_new(const struct notify_options *options, struct notify **ret_notify);
@@ -23,5 +33,13 @@ bool notify_stop(struct notify *notify, int64_t deadline_ms);
 void notify_free(struct notify *notify); /* NULL is allowed */
 /* Any thread: whether it is listening now. */
 bool notify_is_up(const struct notify *notify);
+enum notify_claim {
+    NOTIFY_CLAIM_OPEN,  /* the database has not been asked yet */
+    NOTIFY_CLAIM_OTHER, /* another service has it; asked again all the time */
+    NOTIFY_CLAIM_OURS,  /* also while the connection is away: nobody has taken it as far as we know */
+    NOTIFY_CLAIM_LOST,  /* another service has it since: end */
+};
+/* Any thread. */
+enum notify_claim notify_claim(const struct notify *notify);
 
 #endif

@@ -11,8 +11,10 @@
 struct rpc;
 struct shard;
 struct rpc_options {
-    const char *database, *name; /* borrowed for the life of it, as all below */
+    struct primary *primary; /* borrowed for the life of it, as all below */
+    const char *name;
     uint32_t workers;
+    int64_t edit_within_s;
     struct broker_link *const *links;
     size_t links_len;
     struct shard *const *shards;

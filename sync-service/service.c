@@ -1,14 +1,11 @@
 #include "service_state.h"
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include "clock.h"
 #include "metrics.h"
 
-#define LISTEN_WAIT_MS 10
-#define LAST_WAIT_MS   2000 /* for the last steps, when the earlier ones have used up the time */
-#define LISTEN_WAITS   100  /* a database that is away is no reason not to start */
+#define LAST_WAIT_MS 2000 /* for the last steps, when the earlier ones have used up the time */
 
 struct metrics metrics;
 
@@ -29,6 +26,29 @@ static void tokens_revoked(void *ctx, struct slice name, int64_t valid_after_s)
 static void device_removed(void *ctx, struct slice client_id)
 {
     hub_device_removed(((struct service *)ctx)->hub, client_id);
+}
+
+static void presence_changed(void *ctx, struct slice user)
+{
+    hub_presence_changed(((struct service *)ctx)->hub, user);
+}
+
+static void watcher_changed(void *ctx, struct slice client_id)
+{
+    hub_watcher_changed(((struct service *)ctx)->hub, client_id);
+}
+
+static void reads_changed(void *ctx, int64_t user_id)
+{
+    struct service *service = ctx;
+    struct shard_event event = {.kind = SHARD_USER_CHANGED, .device = {.user_id = user_id}};
+    for (size_t i = 0; i < service->shards_len; i++)
+        (void)shard_post(service->shards[i], &event); /* refused: it stops */
+}
+
+static void flags_changed(void *ctx, struct slice told)
+{
+    hub_flags(((struct service *)ctx)->hub, told);
 }
 
 /* Before the shards have read anything there is nothing that could be out of date. */
@@ -92,7 +112,7 @@ static size_t shards_wanted(const struct config *config)
 
 static enum status pusher_make(struct service *service)
 {
-    const struct pusher_setup setup = {&service->config->push, service->config->database, service->config->name};
+    const struct pusher_setup setup = {&service->config->push, service->primary, service->config->name};
     return pusher_is_configured(setup.options) ? pusher_new(&setup, &service->pusher) : STATUS_OK;
 }
 
@@ -102,7 +122,7 @@ static enum status shards_make(struct service *service)
     size_t wanted = shards_wanted(config);
     struct shard_options options = {
         .shards = (uint32_t)wanted,
-        .database = config->database,
+        .primary = service->primary,
         .name = config->name,
         .links = service->links,
         .links_len = service->links_len,
@@ -117,6 +137,7 @@ static enum status shards_make(struct service *service)
     options.core.flush_after_ms = (uint32_t)config->flush_after_ms;
     options.core.pending_items_max = (uint32_t)config->pending_items_max;
     options.core.conversations_max = (uint32_t)config->conversations_max;
+    options.core.refuses_blocked = config->blocked_answer != 0;
     for (size_t i = 0; i < wanted; i++) {
         options.index = (uint32_t)i;
         options.notes = pusher_notes_new(service->pusher);
@@ -134,29 +155,36 @@ static enum status helpers_make(struct service *service)
 {
     const struct config *config = service->config;
     const struct rpc_options rpc = {
-        .database = config->database,
+        .primary = service->primary,
         .name = config->name,
         .workers = (uint32_t)config->rpc_workers,
+        .edit_within_s = config->edit_within_s,
         .links = service->links,
         .links_len = service->links_len,
         .shards = service->shards,
         .shards_len = service->shards_len,
     };
     const struct clerk_options clerk = {
-        .database = config->database,
+        .primary = service->primary,
         .name = config->name,
         .ctx = service->hub,
+        .is_reciprocal = config->presence_reciprocal != 0,
         .on_presence = hub_presence,
         .on_revocations = hub_revocations,
+        .on_flags = hub_flags,
         .pusher = service->pusher,
     };
     const struct notify_options notify = {
-        .database = config->database,
+        .primary = service->primary,
         .name = config->name,
         .ctx = service,
         .on_changed = conversation_changed,
         .on_revoked = tokens_revoked,
         .on_removed = device_removed,
+        .on_presence = presence_changed,
+        .on_watcher = watcher_changed,
+        .on_reads = reads_changed,
+        .on_flags = flags_changed,
         .on_missed = notifications_missed,
     };
     enum status status = rpc_new(&rpc, &service->rpc);
@@ -167,18 +195,11 @@ static enum status helpers_make(struct service *service)
     return status;
 }
 
-/* Who listens before the shards read need not have them read everything again. */
-static void wait_for_notifications(const struct service *service)
-{
-    for (int waits = 0; waits < LISTEN_WAITS && !notify_is_up(service->notify); waits++)
-        (void)poll(NULL, 0, LISTEN_WAIT_MS);
-}
-
 /* From the end of the journey to its start: what takes something finds everybody it needs. */
 static enum status threads_start(struct service *service)
 {
     const struct hub_options hub = {
-        .database = service->config->database,
+        .primary = service->primary,
         .name = service->config->name,
         .presence_offline_after_ms = (uint32_t)service->config->presence_offline_after_ms,
         .links = service->links,
@@ -188,10 +209,9 @@ static enum status threads_start(struct service *service)
         .rpc = service->rpc,
         .clerk = service->clerk,
     };
-    enum status status = notify_start(service->notify);
-    wait_for_notifications(service);
+    enum status status = STATUS_OK;
     atomic_store(&service->is_started, true);
-    if (status == STATUS_OK && service->pusher != NULL)
+    if (service->pusher != NULL)
         status = pusher_start(service->pusher);
     if (status == STATUS_OK)
         status = clerk_start(service->clerk);
@@ -206,12 +226,23 @@ static enum status threads_start(struct service *service)
     return status;
 }
 
-enum status service_start(const struct config *config, struct service **ret_service)
+/* Who listens before the shards read need not have them read everything again. */
+enum status service_go_on(struct service *service)
+{
+    if (notify_claim(service->notify) == NOTIFY_CLAIM_LOST)
+        return STATUS_DENIED;
+    if (atomic_load(&service->is_started))
+        return STATUS_OK;
+    return notify_is_up(service->notify) ? threads_start(service) : STATUS_UNAVAILABLE;
+}
+
+enum status service_start(const struct config *config, struct primary *primary, struct service **ret_service)
 {
     struct service *service = calloc(1, sizeof *service);
     if (service == NULL)
         return STATUS_NO_MEMORY;
     service->config = config;
+    service->primary = primary;
     service->since_unix_s = clock_unix_ms() / 1000;
     enum status status = hub_new(&service->hub);
     if (status == STATUS_OK)
@@ -223,7 +254,9 @@ enum status service_start(const struct config *config, struct service **ret_serv
     if (status == STATUS_OK)
         status = helpers_make(service);
     if (status == STATUS_OK)
-        status = threads_start(service);
+        status = primary_start(primary);
+    if (status == STATUS_OK)
+        status = notify_start(service->notify);
     if (status != STATUS_OK) {
         log_error("main", "cannot-start", LOG_TEXT("why", status_name(status)));
         (void)service_stop(service); /* nothing was taken yet */
@@ -265,6 +298,7 @@ bool service_stop(struct service *service)
     if (service->clerk != NULL)
         has_ended &= clerk_stop(service->clerk, deadline_ms + LAST_WAIT_MS);
     has_ended &= pusher_stop(service->pusher, deadline_ms + LAST_WAIT_MS);
+    has_ended &= primary_stop(service->primary, deadline_ms + LAST_WAIT_MS);
     for (size_t i = 0; i < service->links_len; i++)
         is_finished &= broker_link_stop(service->links[i], deadline_ms + LAST_WAIT_MS);
     if (has_ended) /* who hangs in a question still uses it; the process ends anyway */

@@ -1,13 +1,20 @@
 #ifndef GNATTER_SERVICE_H
 #define GNATTER_SERVICE_H
-/* The running service: all its parts, wired in the order in which a message meets them. Main thread, but where it says otherwise. */
+/* The running service: all its parts, wired in the order in which a message meets them. Main thread, but where it says
+ * otherwise. */
 #include <stdbool.h>
 #include "config.h"
+#include "primary.h"
 
 struct service;
-/* Makes every part and starts its threads; what it needs (brokers, database) may come later. Keeps the configuration
- * borrowed. Logs what is wrong. */
-MUST_CHECK enum status service_start(const struct config *config, struct service **ret_service);
+/* Makes every part, and asks the database whether there is another service; what it needs (brokers, database) may come
+ * later. Borrows the configuration and the primary. Logs what is wrong. */
+MUST_CHECK enum status service_start(const struct config *config, struct primary *primary,
+                                     struct service **ret_service);
+/* Starts to serve, once the database is ours; to be called again and again. STATUS_UNAVAILABLE: not yet. STATUS_DENIED:
+ * another service has the database since: this process has nothing to say any more, and is to end as if killed.
+ * Another: it cannot be done. */
+MUST_CHECK enum status service_go_on(struct service *service);
 /* Takes nothing more, finishes what was taken, within stop_after_ms; frees it. False: not everything was finished. */
 bool service_stop(struct service *service);
 /* What is read from files beside the configuration is read again. */

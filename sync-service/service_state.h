@@ -15,6 +15,7 @@
 
 struct service {
     const struct config *config;
+    struct primary *primary;
     int64_t since_unix_s;
     struct broker_link *links[RUNTIME_LINKS_MAX];
     size_t links_len;

@@ -43,6 +43,10 @@ static bool is_database_silent(const struct service *service)
 size_t service_why_not_ready(struct service *service, const char *whys[SERVICE_WHYS_MAX])
 {
     size_t len = 0;
+    if (notify_claim(service->notify) == NOTIFY_CLAIM_OTHER) {
+        whys[len++] = "standing-by"; /* nothing else has begun */
+        return len;
+    }
     if (!service_is_database_up(service))
         whys[len++] = "database-away";
     else if (is_database_silent(service))
@@ -63,6 +67,8 @@ bool service_is_ready(struct service *service)
 bool service_is_alive(struct service *service)
 {
     int64_t since_ms = clock_steady_ms() - RUNTIME_STALLED_MS;
+    if (!atomic_load(&service->is_started))
+        return true;
     for (size_t i = 0; i < service->shards_len; i++) {
         struct shard_state state;
         shard_state(service->shards[i], &state);
@@ -172,6 +178,7 @@ static void add_counters(cJSON *object, const struct service *service)
         {"database_losses", &metrics.database_losses},
         {"rpcs", &metrics.rpcs},
         {"rpcs_refused", &metrics.rpcs_refused},
+        {"messages_expired", &metrics.messages_expired},
     };
     cJSON *totals = cJSON_AddObjectToObject(object, "counters");
     for (size_t i = 0; i < sizeof counters / sizeof counters[0]; i++)
@@ -229,6 +236,7 @@ size_t service_status(struct service *service, char *buf, size_t buf_size)
     (void)cJSON_AddStringToObject(object, "version", GNATTER_VERSION);
     put(object, "pid", getpid());
     put(object, "since", (double)service->since_unix_s);
+    (void)cJSON_AddBoolToObject(object, "standing_by", notify_claim(service->notify) == NOTIFY_CLAIM_OTHER);
     (void)cJSON_AddBoolToObject(object, "database", service_is_database_up(service));
     (void)cJSON_AddItemToObject(object, "links", links_json(service));
     put(object, "shards", (double)service->shards_len);

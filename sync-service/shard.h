@@ -17,7 +17,8 @@ struct shard;
 
 struct shard_options {
     uint32_t index, shards;
-    const char *database, *name; /* borrowed for the shard's life, as all below */
+    struct primary *primary; /* borrowed for the shard's life, as all below */
+    const char *name;
     struct core_options core;
     struct broker_link *const *links;
     size_t links_len;
@@ -39,7 +40,7 @@ void shard_free(struct shard *shard); /* joined, or never started; NULL is allow
 enum shard_event_kind {
     SHARD_LINK,    /* sessions told from now on are of this life (`number`) of the link (`session` >> 32) */
     SHARD_READY,   /* session, device, number */
-    SHARD_GONE,    /* session */
+    SHARD_GONE,    /* session, device: its id */
     SHARD_CHAT,    /* token, device, conversation, message_id, payload */
     SHARD_ACK,     /* token, device, conversation, seq */
     SHARD_READ,    /* as ACK */
@@ -47,6 +48,7 @@ enum shard_event_kind {
     SHARD_REWIND,  /* token, device, conversation, seq */
     SHARD_CHANGED, /* conversation */
     SHARD_REMOVED, /* device */
+    SHARD_USER_CHANGED, /* device.user_id */
     SHARD_BARRIER, /* barrier, number: reached when every mark that moved before is in the database */
     SHARD_RESYNC,  /* notifications were missed */
     SHARD_STOP,
@@ -68,7 +70,7 @@ bool shard_post(struct shard *shard, const struct shard_event *event);
 /* ---- what it is like, from any thread ---- */
 struct shard_state {
     bool is_database_up;
-    int64_t turned_at_ms; /* steady: when it last was seen to move */
+    int64_t turned_at_ms;     /* steady: when it last was seen to move */
     int64_t database_wait_ms; /* how long the oldest question waits for its answer */
     struct core_stats stats;
     size_t waiting_bytes;

@@ -22,6 +22,8 @@ int broker_login(const struct node *node, const char *client_id, const char *use
 /* Mosquitto and the plugin, NULL when they are not there: said what to do. */
 const char *broker_program(void);
 const char *broker_plugin(void);
+/* Has the process of the broker an accelerator at work? False also when this may not be seen. */
+bool broker_is_accelerated(struct process process);
 /* A program or library that is installed with this one. */
 const char *sibling_path(const char *variable, const char *beside, const char *installed);
 #endif

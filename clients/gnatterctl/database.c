@@ -1,6 +1,7 @@
 #include "database.h"
 #include "output.h"
 #include "parts.h"
+#include "primary.h"
 #include "text.h"
 #include <stdlib.h>
 #include <string.h>
@@ -12,13 +13,6 @@ static void ignore_notice(void *ctx, const PGresult *result)
 {
     (void)ctx;
     (void)result;
-}
-
-static PGconn *connect_once(const struct node *node)
-{
-    const char *const keys[] = {"dbname", "passfile", "application_name", "connect_timeout", NULL};
-    const char *const values[] = {node->conf.database, node_path(node, NODE_PGPASS), "gnatterctl", "10", NULL};
-    return PQconnectdbParams(keys, values, 1 /* dbname is a conninfo */);
 }
 
 /* Is it only on its way: recovering, or being started again by the supervisor? */
@@ -36,20 +30,22 @@ static bool is_coming(const struct node *node)
 
 PGconn *database_open(const struct node *node)
 {
-    PGconn *conn = connect_once(node);
+    const char *why;
+    bool is_coming_up;
+    PGconn *conn = primary_connect(node, &why, &is_coming_up);
     for (int64_t until_ms = clock_ms() + COMING_MS;
-         conn && PQstatus(conn) != CONNECTION_OK && is_coming(node) && clock_ms() < until_ms;) {
+         !(conn && PQstatus(conn) == CONNECTION_OK) && (is_coming_up || is_coming(node)) && clock_ms() < until_ms;) {
         PQfinish(conn);
         nap_ms(50);
-        conn = connect_once(node);
+        conn = primary_connect(node, &why, &is_coming_up);
     }
     if (conn && PQstatus(conn) == CONNECTION_OK) {
         (void)PQsetNoticeReceiver(conn, ignore_notice, NULL);
         return conn;
     }
-    (void)fail("the database does not answer: %s; is the node up? (gnatterctl --dir %s up)",
-               conn ? text_trim(text_copy(PQerrorMessage(conn), strlen(PQerrorMessage(conn)))) : "out of memory",
-               node->dir);
+    if (!why)
+        why = conn ? text_trim(text_copy(PQerrorMessage(conn), strlen(PQerrorMessage(conn)))) : "out of memory";
+    (void)fail("the database does not answer: %s; is the node up? (gnatterctl --dir %s up)", why, node->dir);
     PQfinish(conn);
     return NULL;
 }
@@ -147,4 +143,13 @@ void database_environment(const struct node *node)
         if (option->val && option->envvar)
             (void)setenv(option->envvar, option->val, 1);
     PQconninfoFree(options);
+    if (!primary_is_chosen(node))
+        return;
+    PGconn *conn = database_open(node); /* what is wrong psql will say as well */
+    if (conn) {
+        (void)setenv("PGHOST", PQhost(conn), 1); /* as above */
+        (void)setenv("PGPORT", PQport(conn), 1);
+        (void)unsetenv("PGHOSTADDR");
+    }
+    PQfinish(conn);
 }

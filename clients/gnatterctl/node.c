@@ -43,6 +43,7 @@ static const struct conf_row {
     NUMBER(wss_port, 8084, 0, 65535, "MQTT over WebSocket over TLS"),
     TEXT(other_brokers, "",
          "more brokers that the service links to: mqtts://host:8883, ... with this node's link.secret and tokens.pub"),
+    TEXT(accelerator, "off", "on: the broker runs with gnatter_accelerator.so, which spares it system calls"),
     NUMBER(max_message_bytes, 65536, 1024, LIMIT_MESSAGE_BYTES_MAX, "largest payload of a message"),
     NUMBER(journal_bytes, 67108864, 1048576, 1099511627776,
            "the broker's journal of what the service has not yet taken"),
@@ -243,7 +244,7 @@ static const char *absolute(const char *path)
     return text;
 }
 
-enum result node_apply_listeners(struct node *node, const struct args *args, bool *ret_changed)
+enum result node_apply_args(struct node *node, const struct args *args, bool *ret_changed)
 {
     struct node_conf *conf = &node->conf;
     bool changed = false;
@@ -251,6 +252,9 @@ enum result node_apply_listeners(struct node *node, const struct args *args, boo
     set_text(&conf->tls_listen, args->tls_listen, &changed);
     set_text(&conf->tls_cert, absolute(args->tls_cert), &changed);
     set_text(&conf->tls_key, absolute(args->tls_key), &changed);
+    set_text(&conf->accelerator, args->accelerator, &changed);
+    if (strcmp(conf->accelerator, "on") != 0 && strcmp(conf->accelerator, "off") != 0)
+        return fail_usage("the accelerator is on or off, not \"%s\"", conf->accelerator);
     if (!address_is_valid(conf->listen) || !address_is_valid(conf->tls_listen))
         return fail_usage("--listen and --tls-listen take a numeric address such as 127.0.0.1, not \"%s\"",
                           address_is_valid(conf->listen) ? conf->tls_listen : conf->listen);

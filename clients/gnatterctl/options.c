@@ -19,6 +19,8 @@ const struct option_row option_rows[] = {
     {"tls-listen", OPTION_TEXT, AT(tls_listen), "ADDRESS", "address of the TLS listeners (default 0.0.0.0)"},
     {"mqtts-port", OPTION_PORT, AT(mqtts_port), "N", "TCP port for MQTT over TLS (default 8883)"},
     {"wss-port", OPTION_PORT, AT(wss_port), "N", "TCP port for WebSocket over TLS (default 8084)"},
+    {"accelerator", OPTION_TEXT, AT(accelerator), "on|off",
+     "on preloads a library that spares the broker system calls (default off)"},
     {"limits", OPTION_TEXT, AT(limits), "on|off", "off lifts the rate limits until the next up (load tests)"},
     {"foreground", OPTION_FLAG, AT(foreground), NULL, "supervise in the foreground, for containers"},
     {"if-missing", OPTION_FLAG, AT(if_missing), NULL, "one that exists already is fine"},

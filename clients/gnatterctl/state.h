@@ -8,8 +8,9 @@ struct node_state {
     struct parts parts;
     bool database_answers; /* asked only where it is somebody else's server */
     bool broker_answers;
-    cJSON *service;  /* what the service says of itself; NULL: nothing */
-    const char *why; /* why a device could not chat now; NULL: it could */
+    cJSON *service;      /* what the service says of itself; NULL: nothing */
+    bool is_standing_by; /* the service waits for another one to be gone */
+    const char *why;     /* why a device could not chat now; NULL: it could */
 };
 /* Takes at most some seconds. node_state_done it. */
 void node_state_look(const struct node *node, struct node_state *ret_state);

@@ -27,7 +27,9 @@
 #define DEATHS_MS      10000  /* ... within so long are not an accident: */
 #define PAUSE_LONG_MS  1000   /* no faster than this from then on */
 #define PAUSE_SHORT_MS 100    /* after a life of less than a second: let go what its last life held */
+#define STATE_MS       1000   /* the state is tried again after so long: the disk was full */
 #define TURN_MS        50     /* between two looks at something that has no descriptor */
+#define LOST           75     /* exit status of the child that migrates: the database went away, try again */
 #define DESCRIPTORS    262144 /* more costs memory: libwebsockets has a table of them */
 
 enum phase {
@@ -52,6 +54,7 @@ struct supervisor {
     struct life schema; /* the child that migrates */
     int schema_fd;      /* what it says */
     int signal_fd;
+    int64_t state_at_ms; /* when to write the state again, which failed; 0: it is written */
     bool failed;
 };
 
@@ -110,8 +113,13 @@ static void write_state(struct supervisor *s)
     (void)process_identify(getpid(), &parts.supervisor); /* we are alive */
     for (int id = 0; id < PARTS; id++)
         parts.part[id] = s->life[id].process;
-    if (parts_write(s->node, &parts) != DONE)
-        say("error", "state not written: a later gnatterctl may not find the parts");
+    if (parts_write(s->node, &parts) == DONE) {
+        s->state_at_ms = 0;
+        return;
+    }
+    if (!s->state_at_ms)
+        say("error", "state not written: until it is, gnatterctl may not find the parts");
+    s->state_at_ms = clock_ms() + STATE_MS;
 }
 
 static void watch(struct life *life, struct process process)
@@ -179,13 +187,15 @@ static void schema_start(struct supervisor *s)
     pid_t pid = fork();
     if (pid == 0) {
         int done;
+        bool was_lost;
         sigset_t none;
         (void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* cannot fail; its transaction is undone */
         (void)close(s->supervision->lock_fd);   /* or a killed supervisor would look alive as long as this runs */
         (void)sigemptyset(&none);
         (void)sigprocmask(SIG_SETMASK, &none, NULL); /* cannot fail with these arguments */
         (void)dup2(out[1], STDERR_FILENO);
-        _exit((int)migrate(s->node, &done));
+        enum result result = migrate(s->node, &done, &was_lost);
+        _exit(was_lost ? LOST : (int)result);
     }
     (void)close(out[1]);
     struct process process;
@@ -215,6 +225,11 @@ static void on_schema_done(struct supervisor *s, int state)
         return;
     }
     const char *text = text_trim(words);
+    if (WIFEXITED(state) && WEXITSTATUS(state) == LOST) {
+        say("warning", "schema-again why=\"%s\"", text);
+        s->phase = PHASE_DATABASE;
+        return;
+    }
     report(s, !strncmp(text, "gnatterctl: ", 12) ? text + 12 : "the schema could not be brought up to date");
     s->failed = true;
     s->phase = PHASE_STOP;
@@ -274,6 +289,8 @@ static int wait_ms(const struct supervisor *s)
     int64_t now_ms = clock_ms(), until_ms = now_ms + 60000;
     if (s->phase == PHASE_DATABASE)
         until_ms = now_ms + TURN_MS;
+    if (s->state_at_ms && s->state_at_ms < until_ms)
+        until_ms = s->state_at_ms;
     for (int id = 0; id < PARTS; id++) {
         const struct life *life = &s->life[id];
         if (life->process.pid && life->watch_fd < 0 && until_ms > now_ms + 200)
@@ -301,6 +318,8 @@ static void turn(struct supervisor *s)
         if (s->life[id].start_at_ms >= 0 && s->life[id].start_at_ms <= now_ms &&
             part_is_ours(s->node, (enum part_id)id))
             start(s, (enum part_id)id);
+    if (s->state_at_ms && s->state_at_ms <= now_ms && s->phase != PHASE_STOP)
+        write_state(s);
     if (s->phase == PHASE_DATABASE && (!s->node->conf.postgres_port || postgres_answers(s->node)))
         schema_start(s);
     text_release(mark);

@@ -86,7 +86,9 @@ static enum result wait_up(const struct node *node, int report_fd, int64_t until
         node_state_done(&state);
         if (!state.why && !state.parts.supervisor.pid)
             state.why = "its supervisor has not begun"; /* what runs may be what the last one left */
-        if (!state.why)
+        if (state.is_standing_by)
+            note("%s", state.why);
+        if (!state.why || state.is_standing_by)
             return DONE;
         struct pollfd waiting = {.fd = report_fd, .events = POLLIN};
         if (poll(&waiting, 1, LOOK_MS) == 1) {
@@ -166,11 +168,11 @@ static enum result up_foreground(const struct args *args, struct supervision *su
 static enum result already_up(const struct args *args, struct node *node)
 {
     bool changed;
-    enum result result = node_apply_listeners(node, args, &changed);
+    enum result result = node_apply_args(node, args, &changed);
     if (result != DONE)
         return result;
     if (changed)
-        return fail("the node is up with other listeners: gnatterctl down first, then up changes them");
+        return fail("the node is up with other settings: gnatterctl down first, then up changes them");
     if (args->limits && !strcmp(args->limits, "off") != limits_are_off(node))
         return fail("the node is up with limits %s: gnatterctl down first, then up changes that",
                     limits_are_off(node) ? "off" : "on");
@@ -198,7 +200,7 @@ static enum result prepare(const struct args *args, struct node *node, bool is_n
     bool changed = false;
     struct parts left;
     parts_read(node, &left);
-    enum result result = is_new ? DONE : node_apply_listeners(node, args, &changed);
+    enum result result = is_new ? DONE : node_apply_args(node, args, &changed);
     if (result == DONE && node->conf.postgres_port && !left.part[PART_POSTGRES].pid)
         result = postgres_port_check(node);
     if (result == DONE)

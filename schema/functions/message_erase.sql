@@ -11,8 +11,8 @@ begin
      where m.conversation_id = message_erase.conversation_id and m.seq = message_erase.seq;
     if not found then
         raise exception 'there is no message %', seq using errcode = 'GN006';
-    elsif item.message_id is null then
-        raise exception 'an event cannot be deleted' using errcode = 'GN006';
+    elsif item.message_id is null or item.event_type = 'messages-expired' then
+        raise exception 'an event cannot be deleted, nor what has disappeared' using errcode = 'GN006';
     elsif item.event_type is not null then -- deleted before: the event that said so
         select m.seq into event_seq from gnatter.message m
          where m.conversation_id = message_erase.conversation_id and m.seq > message_erase.seq
@@ -24,9 +24,10 @@ begin
     update gnatter.message m
        set event_type = 'message-deleted', payload = convert_to(event, 'UTF8'), sender_user_id = actor_id
      where m.conversation_id = message_erase.conversation_id and m.seq = message_erase.seq;
+    perform gnatter.content_forget(conversation_id, array[seq]);
     return event_seq;
 end
 $$;
 comment on function gnatter.message_erase(bigint, bigint, bigint) is
     'erases a message: its place becomes a message-deleted event, and a new one with its own seq, which is returned, '
-    'tells everybody; done before: that one''s seq. The caller holds the conversation''s lock. GN006. Internal';
+    'tells everybody; done before: that one''s seq. Its edits and reactions go, too. The caller holds the conversation''s lock. GN006. Internal';

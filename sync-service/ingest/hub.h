@@ -12,7 +12,8 @@
 
 struct hub;
 struct hub_options {
-    const char *database, *name; /* borrowed for the hub's life, as all below */
+    struct primary *primary; /* borrowed for the hub's life, as all below */
+    const char *name;
     uint32_t presence_offline_after_ms;
     struct broker_link *const *links;
     size_t links_len;
@@ -35,11 +36,16 @@ void hub_free(struct hub *hub); /* NULL is allowed */
 void hub_frame(void *hub, uint32_t link, uint64_t life, struct link_frame frame);
 void hub_link_down(void *hub, uint32_t link, uint64_t life);
 void hub_caught_up(void *hub, session_ref session, uint64_t ready_number, uint64_t replayed);
-void hub_presence(void *hub, session_ref session, struct slice user, bool is_visible, int64_t seen_s);
+void hub_presence(void *hub, session_ref session, struct slice user, uint32_t shown, int64_t seen_s); /* presence.h */
+/* What a user shows of herself, or what the user of a device sees of others, is to be asked again. */
+void hub_presence_changed(void *hub, struct slice user);
+void hub_watcher_changed(void *hub, struct slice client_id);
 void hub_revocations(void *hub, struct slice lines);
 /* A user's or a device's tokens issued before that second are void. */
 void hub_revoked(void *hub, struct slice name, int64_t valid_after_s);
 void hub_device_removed(void *hub, struct slice client_id);
+/* How a device's user keeps a conversation: "<client id> <conversation> <JSON>". */
+void hub_flags(void *hub, struct slice told);
 /* Notifications may have been missed. */
 void hub_resync(void *hub);
 

@@ -349,7 +349,7 @@ static enum status workers_make(struct pusher *pusher)
         const struct push_provider_type *type = push_provider_types[i];
         if (!type->is_configured(pusher->setup.options))
             continue;
-        const struct worker_options options = {type, pusher->setup.options, pusher->setup.database, pusher->setup.name,
+        const struct worker_options options = {type, pusher->setup.options, pusher->setup.primary, pusher->setup.name,
                                                &pusher->is_wanted};
         enum status status = worker_new(&options, &pusher->workers[pusher->workers_len]);
         if (status != STATUS_OK)
@@ -371,7 +371,7 @@ enum status pusher_new(const struct pusher_setup *setup, struct pusher **ret_pus
     pusher->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     enum status status = pusher->wake_fd < 0 || !transport_init() ? STATUS_UNAVAILABLE : STATUS_OK;
     if (status == STATUS_OK)
-        status = database_init(&pusher->database, setup->database, setup->name);
+        status = database_init(&pusher->database, setup->primary, setup->name);
     if (status == STATUS_OK)
         status = workers_make(pusher);
     if (status != STATUS_OK) {

@@ -16,7 +16,8 @@
 struct pusher;
 struct pusher_setup {
     const struct push_options *options; /* borrowed for the pusher's life, as all below */
-    const char *database, *name;        /* of the service */
+    struct primary *primary;            /* of the service */
+    const char *name;
 };
 /* Is there any provider to send with? */
 bool pusher_is_configured(const struct push_options *options);

@@ -440,7 +440,7 @@ enum status worker_new(const struct worker_options *options, struct worker **ret
     worker->transport = transport_new(&transport);
     worker->slots = calloc(worker->slots_len, sizeof *worker->slots);
     if (worker->transport == NULL || worker->slots == NULL ||
-        database_init(&worker->database, options->database, options->name) != STATUS_OK) {
+        database_init(&worker->database, options->primary, options->name) != STATUS_OK) {
         worker_free(worker);
         return STATUS_NO_MEMORY;
     }

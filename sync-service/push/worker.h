@@ -23,8 +23,9 @@ struct worker_state {
 struct worker_options {
     const struct push_provider_type *type;
     const struct push_options *push; /* borrowed for the worker's life, as all below */
-    const char *database, *name;     /* of the service */
-    const atomic_bool *is_wanted;    /* there are registrations at all */
+    struct primary *primary;         /* of the service */
+    const char *name;
+    const atomic_bool *is_wanted; /* there are registrations at all */
 };
 /* STATUS_NO_MEMORY. A key that cannot be read is no failure: the worker then is stopped, and says so. */
 MUST_CHECK enum status worker_new(const struct worker_options *options, struct worker **ret_worker);

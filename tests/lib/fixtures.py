@@ -4,9 +4,9 @@ import pytest
 from .node import PARTS, Node
 
 
-def started(name, *up_options):
+def started(name, *up_options, make=Node):
     """A node that is up, for `yield from`; its logs are kept when a test failed."""
-    node = Node(name)
+    node = make(name)
     try:
         node.up(*up_options)
         node.first_pids = {part: node.pid(part) for part in PARTS}

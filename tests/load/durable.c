@@ -276,6 +276,7 @@ static void durable_on_publish(struct bench *bench, struct device *device, const
     case INBOX_TYPING:
     case INBOX_HISTORY_CHAT:
     case INBOX_HISTORY_EVENT:
+    case INBOX_FLAGS:
         break;
     }
 }

@@ -267,6 +267,7 @@ static struct limiter generous(void)
 }
 
 struct guest {
+    struct rates_session rates;
     union {
         struct session session;
         char room[sizeof(struct session) + 32];
@@ -283,7 +284,8 @@ static void guest_comes(struct guest *guest, const struct limiter *limiter, cons
     guest->session.user = &guest->user;
     (void)sprintf(guest->session.client_id, "%s:%s", user, device);
     (void)strcpy(guest->user.name, user);
-    rates_session_start(&guest->session.rates, &limiter->rates, 0);
+    guest->session.rates = &guest->rates;
+    rates_session_start(&guest->rates, &limiter->rates, 0);
     bucket_fill(&guest->user.chat, limiter->rates.chat_user, 0);
 }
 
@@ -298,37 +300,37 @@ static void each_limit_says_which(void **state)
     limiter.rates.chat_conversation = (struct rate){10, 2};
     assert_true(limiter_take_message(&limiter, &guest.session, kitchen, 100, 0, &hit));
     assert_true(limiter_take_message(&limiter, &guest.session, kitchen, 100, 0, &hit));
-    uint32_t left = guest.session.rates.chat.thousandths, of_user = guest.user.chat.thousandths;
+    uint32_t left = guest.session.rates->chat.thousandths, of_user = guest.user.chat.thousandths;
     assert_false(limiter_take_message(&limiter, &guest.session, kitchen, 100, 0, &hit));
     assert_int_equal(hit.counter, COUNTER_CONVERSATION_MESSAGES);
     assert_int_equal(hit.retry_after_ms, 100);
-    assert_int_equal(guest.session.rates.chat.thousandths, left); /* nothing was taken in vain */
+    assert_int_equal(guest.session.rates->chat.thousandths, left); /* nothing was taken in vain */
     assert_int_equal(guest.user.chat.thousandths, of_user);
     assert_true(limiter_take_message(&limiter, &guest.session, SLICE("g/hall"), 100, 0, &hit));
 
     limiter.rates.bytes = (struct rate){16, 3072}; /* 1 KiB a second, 192 KiB at once */
     ledger_done(&limiter.bytes);
     assert_true(limiter_take_message(&limiter, &guest.session, SLICE("g/hall"), 196608, 0, &hit));
-    left = guest.session.rates.chat.thousandths;
+    left = guest.session.rates->chat.thousandths;
     assert_false(limiter_take_message(&limiter, &guest.session, SLICE("g/attic"), 1024, 0, &hit));
     assert_int_equal(hit.counter, COUNTER_DEVICE_BYTES);
     assert_int_equal(hit.retry_after_ms, 1000);
-    assert_int_equal(guest.session.rates.chat.thousandths, left);
-    left = guest.session.rates.rpc.thousandths;
+    assert_int_equal(guest.session.rates->chat.thousandths, left);
+    left = guest.session.rates->rpc.thousandths;
     assert_false(limiter_take_request(&limiter, &guest.session, false, 64, 0, &hit));
     assert_int_equal(hit.counter, COUNTER_DEVICE_BYTES);
-    assert_int_equal(guest.session.rates.rpc.thousandths, left);
+    assert_int_equal(guest.session.rates->rpc.thousandths, left);
     assert_true(limiter_take_message(&limiter, &guest.session, SLICE("g/attic"), 0, 0, &hit)); /* none is free */
 
     guest_comes(&guest, &limiter, "bob", "phone"); /* by client id: this one has all of it */
     limiter.rates.groups = (struct rate){1, 2 * RATES_HOUR_TOKENS};
     assert_true(limiter_take_request(&limiter, &guest.session, true, 64, 0, &hit));
     assert_true(limiter_take_request(&limiter, &guest.session, true, 64, 0, &hit));
-    left = guest.session.rates.rpc.thousandths;
+    left = guest.session.rates->rpc.thousandths;
     assert_false(limiter_take_request(&limiter, &guest.session, true, 64, 0, &hit));
     assert_int_equal(hit.counter, COUNTER_USER_GROUPS);
     assert_int_equal(hit.retry_after_ms, 3600000);
-    assert_int_equal(guest.session.rates.rpc.thousandths, left);
+    assert_int_equal(guest.session.rates->rpc.thousandths, left);
     assert_true(limiter_take_request(&limiter, &guest.session, false, 64, 0, &hit));
     limiter.rates.rpc = (struct rate){1, 1};
     assert_true(limiter_take_request(&limiter, &guest.session, false, 64, 0, &hit));

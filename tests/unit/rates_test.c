@@ -109,6 +109,9 @@ static void retry(void **state)
         uint32_t spread_ms = overload_retry_ms(&overload, 95000000, capacity, 21000, spread);
         assert_in_range(spread_ms, retry_ms * 3 / 4, retry_ms);
     }
+    for (int64_t now_ms = 100; now_ms <= 1100; now_ms += 100) /* the clock has begun again */
+        overload_freed(&overload, 500000, now_ms);
+    assert_in_range(overload_retry_ms(&overload, 95000000, capacity, 1100, 0), 2400, 3300);
     assert_int_equal(overload_retry_ms(&overload, 95000000, capacity, 90000, 0), OVERLOAD_RETRY_MAX_MS); /* stalled */
 }
 
