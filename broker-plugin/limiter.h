@@ -45,7 +45,8 @@ struct limit_hit {
     uint32_t retry_after_ms;
     const char *message;
 };
-/* The session has its buckets (session_rates). One message to that conversation (its server name), or one request; true: taken. False: *ret_hit. */
+/* The session has its buckets (session_rates). One message to that conversation (its server name), or one request;
+ * true: taken. False: *ret_hit. */
 bool limiter_take_message(struct limiter *limiter, struct session *session, struct slice conversation, size_t bytes,
                           uint32_t now_ms, struct limit_hit *ret_hit);
 bool limiter_take_request(struct limiter *limiter, struct session *session, bool makes_group, size_t bytes,
