@@ -499,7 +499,7 @@ static void level_log(struct gateway *gateway)
 static void counters_tell(struct gateway *gateway, struct moment now)
 {
     char values[COUNTERS * 8];
-    if (gateway->uplink.is_up && limiter_tell(&gateway->limiter, now.clock_ms, values))
+    if (gateway->uplink.is_up && gateway->uplink.is_listed && limiter_tell(&gateway->limiter, now.clock_ms, values))
         uplink_counters(&gateway->uplink, &gateway->journal, (struct slice){values, sizeof values});
 }
 
