@@ -17,7 +17,9 @@ begin
               from gnatter.message_reaction r join gnatter.user_account u on u.user_id = r.user_id
              where r.conversation_id = seen.conversation_id and r.seq = asked
                and (r.user_id = rpc_message_reactions.user_id
-                    or not gnatter.block_covers(r.conversation_id, rpc_message_reactions.user_id, r.event_seq))
+                    or not exists (select from gnatter.block b
+                                    where b.conversation_id = r.conversation_id and b.user_id = rpc_message_reactions.user_id
+                                      and r.event_seq between b.from_seq and coalesce(b.to_seq, r.event_seq)))
              order by r.event_seq desc limit 1000) n;
     return result;
 end
