@@ -13,6 +13,7 @@ WERROR ?=
 ifneq ($(SAN),)
 BUILD := $(BUILD)/san
 SAN_FLAGS := -fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-recover=all
+CFLAGS ?= -O1 -g
 else
 HARDEN := -D_FORTIFY_SOURCE=2
 endif
@@ -79,11 +80,11 @@ $(BUILD)/lib/gnatter_plugin.so: $(call obj,$(PLUGIN_SRC)) $(PROTOCOL_LIB)
 
 $(BUILD)/bin/gnatter-syncd: $(call obj,$(SERVICE_SRC)) $(PROTOCOL_LIB)
 	@mkdir -p $(@D)
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ -lpaho-mqtt3as -lpq -lsodium -lcjson -linih -lcurl -lcrypto -lmicrohttpd
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ -lpaho-mqtt3as -lpq -lsodium -lcjson -lcurl -lcrypto -lmicrohttpd
 
 $(BUILD)/bin/gnatterctl: $(call obj,$(CTL_SRC)) $(BUILD)/obj/schema.o $(PROTOCOL_LIB)
 	@mkdir -p $(@D)
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ -lpq -lsodium -lcjson -linih
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ -lpq -lsodium -lcjson
 
 $(BUILD)/bin/gnatter-load: $(call obj,$(LOAD_SRC)) $(PROTOCOL_LIB)
 	@mkdir -p $(@D)
@@ -132,11 +133,17 @@ install: all
 # A unit test names the further sources it needs in a line "link: a.c b.c".
 $(BUILD)/tests/%_test: $(BUILD)/obj/tests/unit/%_test.o $(call obj,$(CORE_SRC)) $(PROTOCOL_LIB) $$(call extra,$$*)
 	@mkdir -p $(@D)
-	$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) $(PROTOCOL_LIB) -lcmocka -lsodium -lcjson -linih -lpq -lcrypto -lm
+	$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) $(PROTOCOL_LIB) -lcmocka -lsodium -lcjson -lpq -lcrypto -lm
 extra = $(call obj,$(shell sed -n 's|^.*link: *\([^*]*\).*|\1|p' tests/unit/$(1)_test.c))
 $(BUILD)/tests/sim: $(call obj,$(SIM_SRC)) $(call obj,$(CORE_SRC)) $(PROTOCOL_LIB)
 	@mkdir -p $(@D)
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ -lsodium -lcjson -lm
+
+# A full disk for the fault tests, preloaded; plain also beside sanitizers.
+FULL_DISK := build/tests/full_disk.so
+$(FULL_DISK): tests/fault/full_disk.c
+	@mkdir -p $(@D)
+	$(CC) -std=gnu11 $(CFLAGS) $(WARN) -fPIC -fvisibility=hidden -shared -o $@ $< -ldl
 
 # Fuzzers are clang's libFuzzer with the sanitizers, built from the sources themselves.
 $(BUILD)/fuzz/%_fuzz: tests/fuzz/%_fuzz.c $(PROTOCOL_SRC) $(wildcard clients/protocol/*.h)
@@ -145,7 +152,7 @@ $(BUILD)/fuzz/%_fuzz: tests/fuzz/%_fuzz.c $(PROTOCOL_SRC) $(wildcard clients/pro
 	    -o $@ $< $(PROTOCOL_SRC) $$(sed -n 's|^.*link: *\([^*]*\).*|\1|p' $<) -lsodium -lcjson
 
 .PHONY: test-programs test clean help
-test-programs: all $(LOAD) $(SIM) $(UNIT)
+test-programs: all $(LOAD) $(SIM) $(UNIT) $(FULL_DISK)
 test: install-packages
 	$(MAKE) --no-print-directory -j2 test-programs fuzz-programs
 	$(MAKE) --no-print-directory -j2 SAN=address,undefined WERROR= test-programs
@@ -171,7 +178,7 @@ soak: install-packages
 	@/usr/bin/python3 tests/soak.py --duration $(DURATION) $(if $(SEED),--seed $(SEED))
 
 # ---- reading the code for mistakes ----
-C_FILES := $(PROTOCOL_SRC) $(PLUGIN_SRC) $(SERVICE_SRC) $(CTL_SRC) $(LOAD_SRC) $(SIM_SRC) $(UNIT_SRC) $(FUZZ_SRC)
+C_FILES := tests/fault/full_disk.c $(PROTOCOL_SRC) $(PLUGIN_SRC) $(SERVICE_SRC) $(CTL_SRC) $(LOAD_SRC) $(SIM_SRC) $(UNIT_SRC) $(FUZZ_SRC)
 SH_FILES := $(wildcard tools/*.sh tests/*.sh tests/*/*.sh .ci/run)
 .PHONY: lint
 lint: install-packages dependencies

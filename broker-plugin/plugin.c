@@ -67,10 +67,21 @@ static int on_disconnect(int event, void *event_data, void *userdata)
     return MOSQ_ERR_SUCCESS;
 }
 
+/* The broker goes on with what stands there then. In place, because it gives no other way; the text is its own copy of
+ * what it was sent, on the heap. */
+static int go_to_place(const struct mosquitto_evt_acl_check *check)
+{
+    char place[SUBSCRIPTIONS_PLACE_BYTES];
+    if (subscriptions_place(slice_of(check->topic), slice_of(mosquitto_client_id(check->client)), place))
+        memcpy((char *)check->topic, place, strlen(place) + 1);
+    return MOSQ_ERR_SUCCESS;
+}
+
 static int on_acl_check(int event, void *event_data, void *userdata)
 {
     const struct mosquitto_evt_acl_check *check = event_data;
     struct slice topic = slice_of(check->topic);
+    enum verdict verdict;
     (void)event;
     switch (check->access) {
     case MOSQ_ACL_READ:
@@ -78,9 +89,11 @@ static int on_acl_check(int event, void *event_data, void *userdata)
     case MOSQ_ACL_WRITE:
         return error_of(gateway_may_publish(userdata, check->client, topic, check->retain, moment_now()));
     case MOSQ_ACL_SUBSCRIBE:
-        return error_of(gateway_subscribe(userdata, check->client, topic));
+        verdict = gateway_subscribe(userdata, check->client, topic);
+        return verdict == VERDICT_OK ? go_to_place(check) : error_of(verdict);
     case MOSQ_ACL_UNSUBSCRIBE:
-        return error_of(gateway_unsubscribe(userdata, check->client, topic));
+        verdict = gateway_unsubscribe(userdata, check->client, topic);
+        return verdict == VERDICT_OK ? go_to_place(check) : error_of(verdict);
     default:
         return MOSQ_ERR_ACL_DENIED;
     }

@@ -1,5 +1,6 @@
 #include "subscriptions.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -141,4 +142,25 @@ bool filter_matches(struct slice filter, struct slice topic)
             return false;
     }
     return topic_done;
+}
+
+static uint32_t hash(struct slice text)
+{
+    uint32_t hash = 2166136261u; /* FNV-1a */
+    for (size_t i = 0; i < text.len; i++)
+        hash = (hash ^ (unsigned char)text.at[i]) * 16777619u;
+    return hash ^ hash >> 16;
+}
+
+bool subscriptions_place(struct slice filter, struct slice client_id, char ret_place[SUBSCRIPTIONS_PLACE_BYTES])
+{
+    struct slice user, device;
+    char all[sizeof "inbox//#" + LIMIT_USER_LEN];
+    if (client_id_parse(client_id, &user, &device) != STATUS_OK)
+        return false;
+    (void)snprintf(all, sizeof all, "inbox/%.*s/#", (int)user.len, user.at);
+    if (!slice_equal(filter, slice_of(all)))
+        return false;
+    (void)snprintf(ret_place, SUBSCRIPTIONS_PLACE_BYTES, "i/%u", hash(client_id) % SUBSCRIPTIONS_PLACES);
+    return true;
 }

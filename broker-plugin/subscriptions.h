@@ -36,4 +36,15 @@ bool subscriptions_match(const struct subscriptions *subscriptions, struct slice
 /* MQTT's rule for one filter and one topic. */
 bool filter_matches(struct slice filter, struct slice topic);
 
+/*
+ * Where the broker keeps the subscription inbox/<user>/# of this client. Under its own name it would take about 900
+ * bytes in the broker's tree, twice what a connection takes here, and nothing is ever found by it: deliveries go by
+ * client id. So devices share a few thousand places; few enough in one that the broker may look at each of them.
+ * False: `filter` is another, it stays as it is. The place's name is no longer than the filter, no device may publish
+ * to it, and it is the same whenever the device comes.
+ */
+#define SUBSCRIPTIONS_PLACES      2048u
+#define SUBSCRIPTIONS_PLACE_BYTES sizeof "i/2047"
+bool subscriptions_place(struct slice filter, struct slice client_id, char ret_place[SUBSCRIPTIONS_PLACE_BYTES]);
+
 #endif

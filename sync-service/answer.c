@@ -4,14 +4,20 @@
 
 #define JSON_BYTES 512
 
-static void deliver(struct courier *courier, session_ref session, const struct inbox *inbox, struct slice payload,
-                    struct slice correlation)
+static void deliver_at(struct courier *courier, session_ref session, int qos, const struct inbox *inbox,
+                       struct slice payload, struct slice correlation)
 {
     char tail[LIMIT_INBOX_TOPIC_LEN + 1];
     size_t len = inbox_format(inbox, tail, sizeof tail);
-    struct courier_delivery delivery = {DOWN_DELIVER, 1, {tail, len}, payload, correlation};
+    struct courier_delivery delivery = {DOWN_DELIVER, qos, {tail, len}, payload, correlation};
     if (len > 0 && (uint32_t)session != 0) /* 0: asked over a connection of a former broker life */
         courier_deliver(courier, &session, 1, &delivery);
+}
+
+static void deliver(struct courier *courier, session_ref session, const struct inbox *inbox, struct slice payload,
+                    struct slice correlation)
+{
+    deliver_at(courier, session, 1, inbox, payload, correlation);
 }
 
 void answer_rpc(struct courier *courier, session_ref session, struct slice request_id, struct slice correlation,
@@ -46,4 +52,10 @@ void answer_synced(struct courier *courier, session_ref session, uint64_t replay
     (void)snprintf(json, sizeof json, "{\"replayed\": %" PRIu64 "}", replayed);
     struct inbox inbox = {.kind = INBOX_SYNCED};
     deliver(courier, session, &inbox, slice_of(json), (struct slice){NULL, 0});
+}
+
+void answer_flags(struct courier *courier, session_ref session, struct slice conversation, struct slice json)
+{
+    struct inbox inbox = {.kind = INBOX_FLAGS, .conversation = conversation};
+    deliver_at(courier, session, 0, &inbox, json, (struct slice){NULL, 0});
 }

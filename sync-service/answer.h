@@ -14,5 +14,7 @@ void answer_error(struct courier *courier, session_ref session, const char *code
                   const char *message);
 /* synced with {"replayed": n} */
 void answer_synced(struct courier *courier, session_ref session, uint64_t replayed);
+/* flags/<conversation> with that JSON, QoS 0 */
+void answer_flags(struct courier *courier, session_ref session, struct slice conversation, struct slice json);
 
 #endif

@@ -365,7 +365,8 @@ static void *link_run(void *arg)
         }
         if (link->state != LINK_IDLE)
             again_at_ms = turn(link, now_ms);
-        bool has_work = link->is_lost || (link->state == LINK_UP && link_may_send(link) && !outbox_is_empty(&link->outbox));
+        bool has_work =
+            link->is_lost || (link->state == LINK_UP && link_may_send(link) && !outbox_is_empty(&link->outbox));
         if (link->state != LINK_IDLE && has_work)
             continue;
         link->wakes_at_ms = link->is_stopping && link->stop_at_ms < again_at_ms ? link->stop_at_ms : again_at_ms;

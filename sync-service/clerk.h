@@ -16,6 +16,8 @@ struct clerk_options {
     void (*on_presence)(void *ctx, session_ref session, struct slice user, bool is_visible, int64_t seen_s);
     /* lines "<name> <valid after, Unix seconds>\n" */
     void (*on_revocations)(void *ctx, struct slice lines);
+    /* "<client id> <conversation> <JSON>": how a device's user keeps a conversation, changed while it was away */
+    void (*on_flags)(void *ctx, struct slice told);
     struct pusher *pusher; /* hears of devices that have gone; NULL: push is off */
 };
 MUST_CHECK enum status clerk_new(const struct clerk_options *options, struct clerk **ret_clerk);

@@ -63,6 +63,8 @@ static const struct key keys[] = {
      "a user is told offline when she has been away for so long"},
     {"stop_after_ms", KIND_NUMBER, AT(stop_after_ms), "10000", "ms", 100, 600000, true,
      "longest wait for what was accepted, when stopping"},
+    {"edit_within_s", KIND_NUMBER, AT(edit_within_s), "172800", "s", 0, 315360000, false,
+     "a message can be edited for so long after it was sent; 0: never"},
     {"push_content", KIND_CHOICE, AT(push.content), "wake", "wake|sender|full", 0, 0, false,
      "what a push notification tells: nothing, from whom, or the text as well (never of what is sealed)"},
     {"push_grace_ms", KIND_NUMBER, AT(push.grace_ms), "3000", "ms", 0, 600000, false,

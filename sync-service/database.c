@@ -31,10 +31,17 @@ enum status database_init(struct database *database, struct primary *primary, co
     return STATUS_NO_MEMORY;
 }
 
+enum status database_set_up(struct database *database, const char *sql)
+{
+    database->setup = strdup(sql);
+    return database->setup == NULL ? STATUS_NO_MEMORY : STATUS_OK;
+}
+
 void database_done(struct database *database)
 {
     PQfinish(database->conn);
     free(database->name);
+    free(database->setup);
     pg_params_free(&database->params);
     memset(database, 0, sizeof *database);
 }
@@ -98,6 +105,16 @@ static bool is_primary(struct database *database)
     return is_good;
 }
 
+static bool is_set_up(struct database *database)
+{
+    if (database->setup == NULL)
+        return true;
+    PGresult *result = PQexec(database->conn, database->setup);
+    bool is_done = PQresultStatus(result) == PGRES_COMMAND_OK;
+    PQclear(result);
+    return is_done;
+}
+
 bool database_connect(struct database *database)
 {
     if (database->conn != NULL && !database_is_current(database))
@@ -110,7 +127,8 @@ bool database_connect(struct database *database)
     primary_begin(database->primary, &database->at, database->name, &params);
     database->conn = PQconnectdbParams(params.keywords, params.values, 1);
     (void)PQsetNoticeReceiver(database->conn, hear_notice, database); /* none: NULL */
-    if (database->conn == NULL || PQstatus(database->conn) != CONNECTION_OK || !is_primary(database)) {
+    if (database->conn == NULL || PQstatus(database->conn) != CONNECTION_OK || !is_primary(database) ||
+        !is_set_up(database)) {
         log_debug("database", "no-connection", LOG_TEXT("for", database->name),
                   LOG_TEXT("why", database->conn == NULL ? "no memory" : PQerrorMessage(database->conn)));
         database_drop(database);

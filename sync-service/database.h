@@ -11,6 +11,7 @@
 struct database {
     struct primary *primary;
     char *name;
+    char *setup; /* SQL for each new connection; NULL: none */
     PGconn *conn;
     struct primary_try at;
     int64_t retry_at_ms;
@@ -19,6 +20,8 @@ struct database {
 };
 /* Borrows `primary`. `name`: of the application. Does not connect yet. */
 MUST_CHECK enum status database_init(struct database *database, struct primary *primary, const char *name);
+/* What each connection begins with. Before the first question; keeps a copy. */
+MUST_CHECK enum status database_set_up(struct database *database, const char *sql);
 void database_done(struct database *database);
 
 /* Connects when it is time to; false: not connected. */

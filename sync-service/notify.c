@@ -38,17 +38,20 @@ static struct slice word(struct slice *rest)
     return word;
 }
 
-/* "c <conversation>", "r <user or client id> <valid after, s>", "d <client id>" */
+/* "c <conversation>", "r <user or client id> <valid after, s>", "d <client id>", "f <client id> <conversation> <JSON>"
+ */
 static void heard(struct notify *notify, const char *payload)
 {
     const struct notify_options *options = &notify->options;
-    struct slice rest = slice_of(payload), kind = word(&rest), name = word(&rest);
+    struct slice rest = slice_of(payload), kind = word(&rest), told = rest, name = word(&rest);
     if (slice_equal(kind, SLICE("c")) && name.len > 0 && rest.len == 0)
         options->on_changed(options->ctx, name);
     else if (slice_equal(kind, SLICE("r")) && name.len > 0 && rest.len > 0)
         options->on_revoked(options->ctx, name, strtoll(rest.at, NULL, 10));
     else if (slice_equal(kind, SLICE("d")) && name.len > 0 && rest.len == 0)
         options->on_removed(options->ctx, name);
+    else if (slice_equal(kind, SLICE("f")) && name.len > 0 && rest.len > 0)
+        options->on_flags(options->ctx, told);
     else
         log_warning("notify", "not-understood", LOG_TEXT("payload", payload));
 }

@@ -19,6 +19,7 @@ struct notify_options {
     void (*on_changed)(void *ctx, struct slice conversation);
     void (*on_revoked)(void *ctx, struct slice name, int64_t valid_after_s);
     void (*on_removed)(void *ctx, struct slice client_id);
+    void (*on_flags)(void *ctx, struct slice told); /* "<client id> <conversation> <JSON>" */
     void (*on_missed)(void *ctx); /* also with the first connection */
 };
 MUST_CHECK enum status notify_new(const struct notify_options *options, struct notify **ret_notify);

@@ -1,7 +1,9 @@
 #include "rpc.h"
 #include <cjson/cJSON.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "../clients/protocol/rpc_request.h"
@@ -320,6 +322,14 @@ static void *worker_run(void *arg)
 }
 
 /* ---- life ---- */
+/* What the methods in SQL need to know of the configuration. */
+static enum status worker_set_up(struct worker *worker)
+{
+    char sql[96];
+    (void)snprintf(sql, sizeof sql, "set gnatter.edit_within_s = %" PRId64, worker->options->edit_within_s);
+    return database_set_up(&worker->database, sql);
+}
+
 enum status rpc_new(const struct rpc_options *options, struct rpc **ret_rpc)
 {
     struct rpc *rpc = calloc(1, sizeof *rpc);
@@ -334,6 +344,8 @@ enum status rpc_new(const struct rpc_options *options, struct rpc **ret_rpc)
         status = mailbox_init(&worker->mailbox, RUNTIME_RPC_MAILBOX_BYTES);
         if (status == STATUS_OK)
             status = database_init(&worker->database, options->primary, options->name);
+        if (status == STATUS_OK)
+            status = worker_set_up(worker);
         if (status == STATUS_OK)
             status = courier_init(&worker->courier, options->links, options->links_len);
     }

@@ -14,6 +14,7 @@ struct rpc_options {
     struct primary *primary; /* borrowed for the life of it, as all below */
     const char *name;
     uint32_t workers;
+    int64_t edit_within_s;
     struct broker_link *const *links;
     size_t links_len;
     struct shard *const *shards;

@@ -28,6 +28,11 @@ static void device_removed(void *ctx, struct slice client_id)
     hub_device_removed(((struct service *)ctx)->hub, client_id);
 }
 
+static void flags_changed(void *ctx, struct slice told)
+{
+    hub_flags(((struct service *)ctx)->hub, told);
+}
+
 /* Before the shards have read anything there is nothing that could be out of date. */
 static void notifications_missed(void *ctx)
 {
@@ -134,6 +139,7 @@ static enum status helpers_make(struct service *service)
         .primary = service->primary,
         .name = config->name,
         .workers = (uint32_t)config->rpc_workers,
+        .edit_within_s = config->edit_within_s,
         .links = service->links,
         .links_len = service->links_len,
         .shards = service->shards,
@@ -145,6 +151,7 @@ static enum status helpers_make(struct service *service)
         .ctx = service->hub,
         .on_presence = hub_presence,
         .on_revocations = hub_revocations,
+        .on_flags = hub_flags,
         .pusher = service->pusher,
     };
     const struct notify_options notify = {
@@ -154,6 +161,7 @@ static enum status helpers_make(struct service *service)
         .on_changed = conversation_changed,
         .on_revoked = tokens_revoked,
         .on_removed = device_removed,
+        .on_flags = flags_changed,
         .on_missed = notifications_missed,
     };
     enum status status = rpc_new(&rpc, &service->rpc);

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Runs the suites of `make test`: all of them but those that take too long for that, or those named. One line each, logs in build/test-logs/.
+"""Runs the suites of `make test`, or those named, several at a time. One line each, logs in build/test-logs/.
 
 Each suite is a command that prints TAP or leaves JUnit XML, bounded in time. A suite whose folder or programs are not
 there is left out; one that is there and runs nothing has failed. The last line is the count.
@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 import xml.etree.ElementTree as ElementTree
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
 TOP = Path(__file__).resolve().parent.parent
@@ -23,10 +24,11 @@ PYTEST = [sys.executable, "-B", "-m", "pytest", "-q", "-rf", "-p", "no:cacheprov
 
 
 class Suite:
-    def __init__(self, name, limit_s, commands, form="tap", env=None, by_name_only=False):
-        """`commands` gives the commands to run, none when the suite is not there."""
+    def __init__(self, name, limit_s, commands, form="tap", env=None, alone=False):
+        """`commands` gives the commands to run, none when the suite is not there; `alone`: after all others, since what
+        else runs would change what it sees."""
         self.name, self.limit_s, self.commands, self.form, self.env = name, limit_s, commands, form, env or {}
-        self.by_name_only = by_name_only
+        self.alone = alone
 
 
 def programs(pattern):
@@ -55,22 +57,22 @@ UBSAN = {"UBSAN_OPTIONS": "print_stacktrace=1", "ASAN_OPTIONS": "detect_leaks=1"
 # The service and the tools with the sanitizers; the broker is not built with them, so its plugin stays plain there.
 # A report ends the process with a status of its own, and lands in its log: the suites look for it there.
 SANITIZED_NODE = {"GNATTER_BIN": str(BUILD / "san/bin"), "GNATTER_PLUGIN": str(BUILD / "lib/gnatter_plugin.so"), **UBSAN}
-SUITES = [
-    Suite("unit", 300, programs("build/tests/*_test"), env={"CMOCKA_MESSAGE_OUTPUT": "TAP"}),
+SUITES = [  # the long ones first: the short ones fill what they leave
+    Suite("system-sanitized", 1200, pytest("tests/system", "system-sanitized", "build/san/bin/gnatter-syncd"), "junit",
+          env=SANITIZED_NODE),
+    Suite("system", 1200, pytest("tests/system"), "junit"),
+    Suite("push", 900, pytest("tests/push"), "junit"),
+    Suite("plugin", 900, pytest("tests/plugin"), "junit"),
+    Suite("ctl", 900, pytest("tests/ctl"), "junit"),
+    Suite("schema", 600, script("tests/schema/run.sh")),
     Suite("sanitized", 600, sanitized, env={"CMOCKA_MESSAGE_OUTPUT": "TAP", **UBSAN}),
+    Suite("unit", 300, programs("build/tests/*_test"), env={"CMOCKA_MESSAGE_OUTPUT": "TAP"}),
+    Suite("ws", 400, script("tests/system/ws/run.sh", "ws.test.mjs")),
+    Suite("asyncapi", 300, script("tests/system/ws/run.sh", "asyncapi.test.mjs")),
     Suite("sim", 600, script("tests/sim/run.sh")),
     Suite("fuzz", 400, script("tests/fuzz/run-corpus.sh")),
-    Suite("schema", 600, script("tests/schema/run.sh")),
-    Suite("asyncapi", 300, script("tests/system/ws/run.sh", "asyncapi.test.mjs")),
-    Suite("ctl", 900, pytest("tests/ctl"), "junit"),
-    Suite("plugin", 600, pytest("tests/plugin"), "junit"),
-    Suite("system", 1200, pytest("tests/system"), "junit"),
-    Suite("system-sanitized", 1200, pytest("tests/system", "system-sanitized", "build/san/bin/gnatter-syncd"), "junit",
-          env=SANITIZED_NODE, by_name_only=True),
-    Suite("ws", 400, script("tests/system/ws/run.sh", "ws.test.mjs")),
-    Suite("push", 900, pytest("tests/push"), "junit"),
-    Suite("fault", 600, pytest("tests/fault"), "junit"),
-    Suite("load", 300, pytest("tests/load"), "junit"),
+    Suite("fault", 600, pytest("tests/fault"), "junit", alone=True),
+    Suite("load", 300, pytest("tests/load"), "junit", alone=True),
 ]
 
 
@@ -166,39 +168,50 @@ def run(suite):
     return result
 
 
+def report(suite, result, took_s):
+    print(f"{suite.name:16} {result.passed:5} passed {len(result.failures):4} failed {took_s:7.1f} s", flush=True)
+    if not result.failures:
+        return
+    for what in result.failures:
+        print(f"    FAILED {what}")
+    log = LOGS / f"{suite.name}.log"
+    print(f"    the end of {log.relative_to(TOP)}:")
+    for line in log.read_text(errors="replace").splitlines()[-TAIL_LINES:]:
+        print(f"    | {line}")
+    sys.stdout.flush()
+
+
+def timed(suite):
+    began = time.monotonic()
+    return suite, run(suite), time.monotonic() - began
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("suites", nargs="*", metavar="SUITE", help="one of: " + ", ".join(s.name for s in SUITES))
-    names = parser.parse_args().suites
-    unknown = set(names) - {suite.name for suite in SUITES}
+    parser.add_argument("--jobs", type=int, default=3, metavar="N", help="suites at a time; they wait more than they "
+                        "work (default: %(default)s)")
+    args = parser.parse_args()
+    unknown = set(args.suites) - {suite.name for suite in SUITES}
     if unknown:
         parser.error(f"no such suite: {', '.join(sorted(unknown))}")
     LOGS.mkdir(parents=True, exist_ok=True)
-    if not names:
+    if not args.suites:
         shutil.rmtree(LOGS / "nodes", ignore_errors=True)
+    chosen = [suite for suite in SUITES if suite.name in args.suites or not args.suites]
     passed = failed = 0
-    for suite in SUITES:
-        if suite.name not in names and (names or suite.by_name_only):
-            continue
-        began = time.monotonic()
-        result = run(suite)
-        if result is None:
-            if names:
-                print(f"{suite.name:10} is not there")
-                failed += 1
-            continue
-        passed += result.passed
-        failed += len(result.failures)
-        print(f"{suite.name:10} {result.passed:5} passed {len(result.failures):4} failed "
-              f"{time.monotonic() - began:7.1f} s", flush=True)
-        if result.failures:
-            for what in result.failures:
-                print(f"    FAILED {what}")
-            log = LOGS / f"{suite.name}.log"
-            print(f"    the end of {log.relative_to(TOP)}:")
-            for line in log.read_text(errors="replace").splitlines()[-TAIL_LINES:]:
-                print(f"    | {line}")
-            sys.stdout.flush()
+    for jobs, suites in ((args.jobs, [s for s in chosen if not s.alone]), (1, [s for s in chosen if s.alone])):
+        with ThreadPoolExecutor(max(jobs, 1)) as lanes:
+            for done in as_completed([lanes.submit(timed, suite) for suite in suites]):
+                suite, result, took_s = done.result()
+                if result is None:
+                    if args.suites:
+                        print(f"{suite.name:16} is not there")
+                        failed += 1
+                    continue
+                passed += result.passed
+                failed += len(result.failures)
+                report(suite, result, took_s)
     if passed + failed == 0:
         print("no suite is there", file=sys.stderr)
         failed = 1

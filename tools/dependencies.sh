@@ -13,7 +13,6 @@ check() {
     command -v "${CC:-cc}" >/dev/null 2>&1 || { echo "no C compiler: apt-get install build-essential" >&2; exit 1; }
     probe sodium.h libsodium-dev
     probe cjson/cJSON.h libcjson-dev
-    probe ini.h libinih-dev
     probe uthash.h uthash-dev
     probe mosquitto_plugin.h mosquitto-dev
     probe mosquitto.h libmosquitto-dev

@@ -28,7 +28,8 @@ static bool runs(pid_t pid, const char *program, const struct stat *folder)
     const char *name = strrchr(exe, '/');
     size_t program_len = strlen(program);
     /* a program that was replaced meanwhile is called "name (deleted)" */
-    if (!name || strncmp(name + 1, program, program_len) != 0 || (name[1 + program_len] && name[1 + program_len] != ' '))
+    if (!name || strncmp(name + 1, program, program_len) != 0 ||
+        (name[1 + program_len] && name[1 + program_len] != ' '))
         return false;
     (void)snprintf(path, sizeof(path), "/proc/%ld/cwd", (long)pid);
     return stat(path, &about) == 0 && about.st_dev == folder->st_dev && about.st_ino == folder->st_ino;

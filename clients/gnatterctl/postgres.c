@@ -196,8 +196,9 @@ enum result postgres_port_check(struct node *node)
 }
 
 /*
- * Where nobody waits for the children of a killed parent (a container without an init), a dead postmaster stays in the list
- * of processes, and PostgreSQL takes it for a living one. What runs in the folder has been looked for before we come here.
+ * Where nobody waits for the children of a killed parent (a container without an init), a dead postmaster stays in the
+ * list of processes, and PostgreSQL takes it for a living one. What runs in the folder has been looked for before we
+ * come here.
  */
 static void forget_dead_postmaster(int data_fd)
 {

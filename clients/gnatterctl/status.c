@@ -61,7 +61,8 @@ static void print_push(const cJSON *push)
     const cJSON *provider;
     if (!push)
         return;
-    printf("push        %.0f devices, %.0f wake-ups waiting\n", number_of(push, "registrations"), number_of(push, "waiting"));
+    printf("push        %.0f devices, %.0f wake-ups waiting\n", number_of(push, "registrations"),
+           number_of(push, "waiting"));
     cJSON_ArrayForEach(provider, cJSON_GetObjectItem(push, "providers"))
     {
         const char *name = cJSON_GetStringValue(cJSON_GetObjectItem(provider, "provider"));

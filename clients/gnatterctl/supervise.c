@@ -25,6 +25,7 @@
 #define DEATHS_MS      10000  /* ... within so long are not an accident: */
 #define PAUSE_LONG_MS  1000   /* no faster than this from then on */
 #define PAUSE_SHORT_MS 100    /* after a life of less than a second: let go what its last life held */
+#define STATE_MS       1000   /* the state is tried again after so long: the disk was full */
 #define TURN_MS        50     /* between two looks at something that has no descriptor */
 #define DESCRIPTORS    262144 /* more costs memory: libwebsockets has a table of them */
 
@@ -50,6 +51,7 @@ struct supervisor {
     struct life schema; /* the child that migrates */
     int schema_fd;      /* what it says */
     int signal_fd;
+    int64_t state_at_ms; /* when to write the state again, which failed; 0: it is written */
     bool failed;
 };
 
@@ -108,8 +110,13 @@ static void write_state(struct supervisor *s)
     (void)process_identify(getpid(), &parts.supervisor); /* we are alive */
     for (int id = 0; id < PARTS; id++)
         parts.part[id] = s->life[id].process;
-    if (parts_write(s->node, &parts) != DONE)
-        say("error", "state not written: a later gnatterctl may not find the parts");
+    if (parts_write(s->node, &parts) == DONE) {
+        s->state_at_ms = 0;
+        return;
+    }
+    if (!s->state_at_ms)
+        say("error", "state not written: until it is, gnatterctl may not find the parts");
+    s->state_at_ms = clock_ms() + STATE_MS;
 }
 
 static void watch(struct life *life, struct process process)
@@ -267,6 +274,8 @@ static int wait_ms(const struct supervisor *s)
     int64_t now_ms = clock_ms(), until_ms = now_ms + 60000;
     if (s->phase == PHASE_DATABASE)
         until_ms = now_ms + TURN_MS;
+    if (s->state_at_ms && s->state_at_ms < until_ms)
+        until_ms = s->state_at_ms;
     for (int id = 0; id < PARTS; id++) {
         const struct life *life = &s->life[id];
         if (life->process.pid && life->watch_fd < 0 && until_ms > now_ms + 200)
@@ -294,6 +303,8 @@ static void turn(struct supervisor *s)
         if (s->life[id].start_at_ms >= 0 && s->life[id].start_at_ms <= now_ms &&
             part_is_ours(s->node, (enum part_id)id))
             start(s, (enum part_id)id);
+    if (s->state_at_ms && s->state_at_ms <= now_ms && s->phase != PHASE_STOP)
+        write_state(s);
     if (s->phase == PHASE_DATABASE && (!s->node->conf.postgres_port || postgres_answers(s->node)))
         schema_start(s);
     text_release(mark);

@@ -15,6 +15,7 @@ static const struct slice words[] = {
     [INBOX_HISTORY_CHAT] = SLICE("history/chat"),
     [INBOX_HISTORY_EVENT] = SLICE("history/event"),
     [INBOX_SYNCED] = SLICE("synced"),
+    [INBOX_FLAGS] = SLICE("flags"),
 };
 
 static bool kind_parse(struct levels *levels, enum inbox_kind *ret_kind)
@@ -102,6 +103,8 @@ static bool rest_parse(struct levels *levels, struct inbox *inbox)
         return id_parse(levels, &inbox->id);
     case INBOX_SYNCED:
         return true;
+    case INBOX_FLAGS:
+        return levels_conversation_text(levels, &inbox->conversation);
     }
     return false;
 }
@@ -169,6 +172,7 @@ size_t inbox_format(const struct inbox *inbox, char *buf, size_t buf_size)
         text_level(&text, inbox->id);
         break;
     case INBOX_SYNCED:
+    case INBOX_FLAGS:
         break;
     }
     return text_end(&text);

@@ -103,6 +103,7 @@ enum inbox_kind {
     INBOX_HISTORY_CHAT,  /* history/chat/... */
     INBOX_HISTORY_EVENT, /* history/event/... */
     INBOX_SYNCED,    /* synced */
+    INBOX_FLAGS,     /* flags/<conversation> */
 };
 struct inbox {
     enum inbox_kind kind;

@@ -24,9 +24,10 @@ begin
     update gnatter.message m
        set event_type = 'message-deleted', payload = convert_to(event, 'UTF8'), sender_user_id = actor_id
      where m.conversation_id = message_erase.conversation_id and m.seq = message_erase.seq;
+    perform gnatter.content_forget(conversation_id, array[seq]);
     return event_seq;
 end
 $$;
 comment on function gnatter.message_erase(bigint, bigint, bigint) is
     'erases a message: its place becomes a message-deleted event, and a new one with its own seq, which is returned, '
-    'tells everybody; done before: that one''s seq. The caller holds the conversation''s lock. GN006. Internal';
+    'tells everybody; done before: that one''s seq. Its edits and reactions go, too. The caller holds the conversation''s lock. GN006. Internal';

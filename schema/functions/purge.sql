@@ -32,6 +32,9 @@ begin
         continue when keep_from <= item.first_seq;
         delete from gnatter.message m where m.conversation_id = item.conversation_id and m.seq < keep_from;
         get diagnostics removed = row_count;
+        delete from gnatter.message_edit e where e.conversation_id = item.conversation_id and e.seq < keep_from;
+        delete from gnatter.message_reaction r where r.conversation_id = item.conversation_id and r.seq < keep_from;
+        delete from gnatter.conversation_timer t where t.conversation_id = item.conversation_id and t.to_seq < keep_from;
         purged := purged + removed;
         ids := ids || item.conversation_id;
         firsts := firsts || keep_from;

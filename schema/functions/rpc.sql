@@ -1,6 +1,8 @@
 create or replace function gnatter.rpc(device_id bigint, request_id text, method text, params jsonb) returns jsonb
 language plpgsql volatile security definer
 set search_path = pg_catalog, gnatter, pg_temp
+-- whatever the planner believes about tables that were small or never analyzed; for the methods, too
+set enable_seqscan = off
 as $$
 #variable_conflict use_variable
 declare

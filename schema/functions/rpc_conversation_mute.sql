@@ -16,12 +16,14 @@ begin
     if not muted or until_ms <= gnatter.now_ms() then
         delete from gnatter.conversation_mute m
          where m.conversation_id = conversation.conversation_id and m.user_id = rpc_conversation_mute.user_id;
+        perform gnatter.flags_set(conversation.conversation_id, user_id, device_id);
         return jsonb_build_object('muted', false);
     end if;
     insert into gnatter.conversation_mute as m (conversation_id, user_id, muted_until)
     values (conversation.conversation_id, rpc_conversation_mute.user_id,
             coalesce(to_timestamp(until_ms / 1000.0), 'infinity'))
     on conflict on constraint conversation_mute_pk do update set muted_until = excluded.muted_until;
+    perform gnatter.flags_set(conversation.conversation_id, user_id, device_id);
     return jsonb_strip_nulls(jsonb_build_object('muted', true, 'until', until_ms));
 end
 $$;

@@ -25,20 +25,30 @@ begin
           join gnatter.conversation c on c.conversation_id = m.conversation_id
          order by last_time desc nulls last, c.conversation_id
          limit 1000
-    )
-    select jsonb_build_object('conversations', coalesce(jsonb_agg(jsonb_build_object(
+    ), told as (
+        select n.last_time, n.conversation_id, jsonb_build_object(
                'conversation', gnatter.conversation_view(n.name, own_name), 'title', n.title, 'kind', n.kind,
                'last_seq', n.last_seq, 'last_time', n.last_time,
                'delivered_seq', coalesce(k.delivered_seq, 0), 'read_seq', coalesce(k.read_seq, 0),
                'unread', gnatter.unread_count(n.conversation_id, rpc_conversations.user_id, coalesce(k.read_seq, 0)),
-               'role', n.role, 'left', n.has_left) order by n.last_time desc nulls last, n.conversation_id), '[]'))
+               'role', n.role, 'left', n.has_left)
+               || gnatter.conversation_notes(n.conversation_id, rpc_conversations.user_id, n.last_seq) as line
+          from newest n
+          left join gnatter.mark k on k.conversation_id = n.conversation_id and k.user_id = rpc_conversations.user_id
+    ), counted as (
+        -- an answer is one message: what would not fit is left out
+        select t.*, sum(octet_length(t.line::text) + 2) over (order by t.last_time desc nulls last, t.conversation_id) as bytes
+          from told t
+    )
+    select jsonb_build_object('conversations', coalesce(
+               jsonb_agg(c.line order by c.last_time desc nulls last, c.conversation_id), '[]'))
       into result
-      from newest n
-      left join gnatter.mark k on k.conversation_id = n.conversation_id and k.user_id = rpc_conversations.user_id;
+      from counted c where c.bytes <= 245760;
     return result;
 end
 $$;
 comment on function gnatter.rpc_conversations(bigint, bigint, jsonb) is
-    'conversations: the 1,000 with the newest items, newest first; of one that she has left, the last item she may see';
+    'conversations: the 1,000 with the newest items, newest first; of one that she has left, the last item she may see. '
+    'At most 240 KiB of them';
 insert into gnatter.rpc_method (name, function_name, is_mutating) values ('conversations', 'rpc_conversations', false)
 on conflict (name) do update set function_name = excluded.function_name, is_mutating = excluded.is_mutating;

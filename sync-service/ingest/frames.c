@@ -85,6 +85,8 @@ static void welcome(struct hub *hub, uint32_t index, uint64_t life, const struct
     link->life = life;
     link->boot = reader->header.boot;
     link->is_listing = true;
+    link->backlog_end = op->welcome.journal_head;
+    link->has_backlog = op->welcome.journal_tail < op->welcome.journal_head;
     broker_link_welcomed(hub->options.links[index], life, link->boot, op->welcome.journal_tail);
     live_link_up(hub, index, life);
     revoked_ask(hub);
@@ -104,7 +106,7 @@ static enum status session_op(struct hub *hub, uint32_t link, const struct frame
         return STATUS_OK;
     case UP_READY:
         if ((session = session_of(hub, link, op->ready.session)) != NULL)
-            live_ready(hub, session);
+            live_subscribed(hub, session);
         return STATUS_OK;
     case UP_UNREADY:
         if ((session = session_of(hub, link, op->unready.session)) != NULL)
@@ -142,6 +144,8 @@ static enum status op_take(struct hub *hub, uint32_t link, const struct frame_op
 {
     if (op->type == UP_RECORD) {
         records_take(hub, link, op);
+        if (hub->links[link].has_backlog && op->record.position + 1 >= hub->links[link].backlog_end)
+            live_backlog_taken(hub, link);
         return STATUS_OK;
     }
     if (op->type == UP_SESSIONS_END) {

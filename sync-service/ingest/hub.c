@@ -18,6 +18,7 @@ enum note_kind {
     NOTE_REVOCATIONS,
     NOTE_REVOKED,
     NOTE_REMOVED,
+    NOTE_FLAGS,
     NOTE_RESYNC,
     NOTE_STOP_TAKING,
     NOTE_STOP,
@@ -95,6 +96,12 @@ void hub_device_removed(void *hub, struct slice client_id)
     leave(hub, NOTE_REMOVED, &note, client_id);
 }
 
+void hub_flags(void *hub, struct slice told)
+{
+    struct note note = {0};
+    leave(hub, NOTE_FLAGS, &note, told);
+}
+
 void hub_resync(void *hub)
 {
     struct note note = {0};
@@ -165,6 +172,9 @@ static void note_do(struct hub *hub, struct note *note)
         break;
     case NOTE_REMOVED:
         live_removed(hub, text);
+        break;
+    case NOTE_FLAGS:
+        live_flags(hub, text);
         break;
     case NOTE_RESYNC:
         resync(hub);

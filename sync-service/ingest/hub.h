@@ -41,6 +41,8 @@ void hub_revocations(void *hub, struct slice lines);
 /* A user's or a device's tokens issued before that second are void. */
 void hub_revoked(void *hub, struct slice name, int64_t valid_after_s);
 void hub_device_removed(void *hub, struct slice client_id);
+/* How a device's user keeps a conversation: "<client id> <conversation> <JSON>". */
+void hub_flags(void *hub, struct slice told);
 /* Notifications may have been missed. */
 void hub_resync(void *hub);
 

@@ -17,6 +17,10 @@ struct hub_link {
     uint64_t boot;        /* of its broker */
     uint64_t next_number; /* of the frame to come */
     bool is_listing;      /* SESSIONS_END is to come */
+    /* Records below were published before the link came up. A `sync` among them says where a device's replay begins:
+     * nobody is ready before they are taken. */
+    uint64_t backlog_end;
+    bool has_backlog;
 };
 
 struct hub {
@@ -55,11 +59,16 @@ void records_take(struct hub *hub, uint32_t link, const struct frame_op *op);
 void live_link_up(struct hub *hub, uint32_t link, uint64_t life);
 void live_link_down(struct hub *hub, uint32_t link);
 void live_connected(struct hub *hub, uint32_t link, const struct frame_op *op);
+/* It is subscribed: ready, or waiting for the link's backlog. */
+void live_subscribed(struct hub *hub, struct session *session);
+/* The link's backlog was taken: who waited is ready. */
+void live_backlog_taken(struct hub *hub, uint32_t link);
 void live_ready(struct hub *hub, struct session *session);
 void live_unready(struct hub *hub, struct session *session);
 void live_gone(struct hub *hub, struct session *session);
 void live_caught_up(struct hub *hub, session_ref ref, uint64_t ready_number, uint64_t replayed);
 void live_removed(struct hub *hub, struct slice client_id);
+void live_flags(struct hub *hub, struct slice told);
 void live_presence_port(struct hub *hub, struct presence_port *ret_port);
 
 /* revoked.c */

@@ -1,4 +1,5 @@
 /* Who is there: connections come, become live, go. */
+#include <string.h>
 #include "../answer.h"
 #include "../log.h"
 #include "hub_state.h"
@@ -92,8 +93,29 @@ void live_ready(struct hub *hub, struct session *session)
     hub_post_all(hub, &event);
 }
 
+void live_subscribed(struct hub *hub, struct session *session)
+{
+    if (hub->links[session_link(session->ref)].has_backlog)
+        session->waits = true;
+    else
+        live_ready(hub, session);
+}
+
+void live_backlog_taken(struct hub *hub, uint32_t link)
+{
+    struct session *session, *next;
+    hub->links[link].has_backlog = false;
+    HASH_ITER (hh, hub->sessions.by_ref, session, next) {
+        if (session_link(session->ref) != link || !session->waits)
+            continue;
+        session->waits = false;
+        live_ready(hub, session);
+    }
+}
+
 void live_unready(struct hub *hub, struct session *session)
 {
+    session->waits = false;
     if (!session->is_ready)
         return;
     const struct core_device *device = &session->identity->device;
@@ -130,6 +152,27 @@ void live_removed(struct hub *hub, struct slice client_id)
     struct shard_event event = {.kind = SHARD_REMOVED, .device = identity->device};
     hub_post_all(hub, &event);
     identities_remove(&hub->identities, identity); /* freed with its last session, or now */
+}
+
+/* ---- flags ---- */
+static struct slice word(struct slice *rest)
+{
+    const char *blank = memchr(rest->at, ' ', rest->len);
+    size_t len = blank == NULL ? rest->len : (size_t)(blank - rest->at);
+    struct slice word = {rest->at, len};
+    rest->at += len + (blank != NULL);
+    rest->len -= len + (blank != NULL);
+    return word;
+}
+
+void live_flags(struct hub *hub, struct slice told)
+{
+    struct slice rest = told, client_id = word(&rest), conversation = word(&rest);
+    struct identity *identity = identities_find(&hub->identities, client_id);
+    for (struct session *session = identity == NULL ? NULL : identity->sessions; session != NULL;
+         session = session->same_next)
+        if (session->is_ready)
+            answer_flags(&hub->courier, session->ref, conversation, rest);
 }
 
 /* ---- presence ---- */

@@ -14,6 +14,7 @@ struct session {
     struct watch *watches; /* presence.h */
     uint32_t watches_len;
     bool is_ready;
+    bool waits; /* subscribed, and ready when what its link's journal held before has been taken */
     /* `synced` goes out when every shard has caught up with this ready_number */
     uint64_t ready_number, replayed;
     uint32_t shards_behind;

@@ -94,7 +94,8 @@ static enum MHD_Result answer_alive(struct http *http, struct MHD_Connection *co
 {
     bool is_alive = service_is_alive(http->service);
     char text[40];
-    strcpy(text, is_alive ? "{\"alive\":true}\n" : "{\"alive\":false,\"why\":[\"stalled\"]}\n"); /* both fit */
+    (void)snprintf(text, sizeof text, "%s\n",
+                   is_alive ? "{\"alive\":true}" : "{\"alive\":false,\"why\":[\"stalled\"]}");
     return answer_text(connection, is_alive ? MHD_HTTP_OK : MHD_HTTP_SERVICE_UNAVAILABLE, "application/json", text);
 }
 

@@ -119,6 +119,32 @@ def test_a_killed_supervisor_interrupts_nothing(made):
     wait_until(lambda: made.pid("mosquitto") not in (None, after["mosquitto"]), "the broker is back")
 
 
+def test_killed_while_the_schema_is_brought_up_to_date(made):
+    """Its migration, which waits for somebody's lock, must not look like a supervisor at work."""
+    made.up()
+    first = made.pid("supervisor")
+    os.kill(first, signal.SIGKILL)
+    holder = subprocess.Popen([str(CTL), "--dir", str(made.dir), "psql", "-X", "-q"], stdin=subprocess.PIPE, text=True,
+                              stdout=subprocess.PIPE)
+    try:
+        holder.stdin.write("begin; select 'held' from pg_advisory_xact_lock(4746413251);\n")
+        holder.stdin.flush()
+        while "held" not in holder.stdout.readline():
+            pass
+        made.ctl("up")  # what was taken over can chat
+        second = made.pid("supervisor")
+        waiting = "select count(*) from pg_locks where locktype = 'advisory' and not granted"
+        wait_until(lambda: made.sql(waiting) == ["1"], "the migration waits")
+        os.kill(second, signal.SIGKILL)
+        made.ctl("up", timeout=30)
+        assert made.pid("supervisor") not in (first, second)
+        wait_until(lambda: made.sql(waiting) == ["1"], "only the new one's migration waits")
+    finally:
+        holder.communicate("rollback;\n", timeout=20)
+    wait_until(lambda: made.sql(waiting) == ["0"], "it is through")
+    made.ctl("down")
+
+
 def test_down_after_the_supervisor_was_killed(made):
     made.up()
     pids = made.pids()

@@ -2,7 +2,7 @@
 # Every fuzzer over its corpus and a fixed number of further inputs, the same each time. TAP, one line a fuzzer.
 # FUZZ_DIR: where the fuzzers are (build/fuzz). FUZZ_RUNS: inputs each (20000).
 set -u
-cd "$(dirname "$0")/../.."
+cd "$(dirname "$0")/../.." || exit 1
 dir=${FUZZ_DIR:-build/fuzz}
 runs=${FUZZ_RUNS:-20000}
 scratch=$(mktemp -d)

@@ -36,7 +36,7 @@ static void check_verify(struct slice token)
         claims.expires_at_s <= NOW_S || claims.issued_at_s > NOW_S + LIMIT_CLOCK_SKEW_S || claims.issued_at_s < 0)
         abort();
     for (size_t i = 0; i < token.len; i++) /* no other alphabet, no padding, no blanks */
-        if (memchr("+/= \t\n", token.at[i], 6) != NULL)
+        if (token.at[i] != '\0' && strchr("+/= \t\n", token.at[i]) != NULL)
             abort();
 }
 

@@ -69,12 +69,13 @@ class Node:
         self.dir = self.home / "node"
         self.port, self.ws_port = free_ports(2)
         self.host = "127.0.0.1"
+        self.env = {}  # more than this process has, for gnatterctl and all that it starts
 
     # ---- commands ----
     def ctl(self, *args, check=True, timeout=60, stdin=None):
         done = subprocess.run([str(CTL), "--dir", str(self.dir), *map(str, args)], timeout=timeout, text=True,
                               input=stdin, stdin=None if stdin is not None else subprocess.DEVNULL,
-                              stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+                              env={**os.environ, **self.env}, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         if check and done.returncode != 0:
             raise AssertionError(f"gnatterctl {' '.join(map(str, args))}: exit {done.returncode}\n"
                                  f"{done.stdout}{done.stderr}")
@@ -97,7 +98,18 @@ class Node:
 
     # ---- life ----
     def up(self, *args, timeout=90):
+        """A new node has two shards, however few processors there are: what goes wrong between shards shows then."""
+        if not (self.dir / "gnatter.conf").exists():
+            self.ctl("init", "--mqtt-port", self.port, "--ws-port", self.ws_port)
+            self.configure(shards=2)
         return self.ctl("up", "--mqtt-port", self.port, "--ws-port", self.ws_port, *args, timeout=timeout)
+
+    def configure(self, **keys):
+        """Adds keys to the section of the service, the last one of the file; read at the next start."""
+        conf = self.dir / "gnatter.conf"
+        text = conf.read_text()
+        assert text.rindex("\n[") == text.index("\n[service]")
+        conf.write_text(text + "".join(f"{key} = {value}\n" for key, value in keys.items()))
 
     def down(self, check=True, timeout=60):
         return self.ctl("down", check=check, timeout=timeout)

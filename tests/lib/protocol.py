@@ -26,10 +26,12 @@ KINDS = {
     "history-chat": "history/" + ITEM_CHAT,
     "history-event": "history/" + ITEM_EVENT,
     "synced": r"synced",
+    "flags": rf"flags/{CONVERSATION}",
 }
 PATTERNS = {kind: re.compile(pattern) for kind, pattern in KINDS.items()}
 QOS = {"chat": {1}, "event": {1}, "sent": {0, 1}, "delivered": {0}, "read": {0}, "receipts": {0}, "typing": {0},
-       "error": {1}, "refusal": {1}, "rpc": {1}, "history-chat": {1}, "history-event": {1}, "synced": {1}}
+       "error": {1}, "refusal": {1}, "rpc": {1}, "history-chat": {1}, "history-event": {1}, "synced": {1},
+       "flags": {0}}
 EMPTY = {"sent", "delivered", "read"}
 ERROR_CODES = {"not-member", "no-such-user", "no-such-group", "blocked", "too-large", "bad-request", "denied", "exists",
                "rate-limited", "overloaded", "read-only", "internal"}

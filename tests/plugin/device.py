@@ -50,7 +50,7 @@ class Device:
         client.on_disconnect = self._on_disconnect
         client.on_message = self._on_message
         client.on_subscribe = lambda _c, _u, mid, codes, _p=None: self.granted.__setitem__(mid, codes)
-        client.on_unsubscribe = lambda _c, _u, mid, *_rest: self.granted.__setitem__(mid, ())
+        client.on_unsubscribe = lambda _c, _u, mid, _p=None, codes=0: self.granted.__setitem__(mid, codes)
         client.on_publish = lambda _c, _u, mid: self.published.add(mid)
         more = {"clean_start": clean} if self.version == 5 else {}
         if expiry is not None:
@@ -119,8 +119,10 @@ class Device:
         return getattr(self.granted[mid][0], "value", self.granted[mid][0])
 
     def unsubscribe(self, topic):
+        """The reason code of the UNSUBACK (0 in 3.1.1)."""
         _, mid = self.client.unsubscribe(topic)
         until(f"UNSUBACK for {topic}", lambda: mid in self.granted)
+        return getattr(self.granted[mid], "value", self.granted[mid])
 
     def publish(self, topic, payload=b"", qos=1, retain=False, correlation=None):
         """Without waiting: the packet's number."""

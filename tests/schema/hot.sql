@@ -62,6 +62,7 @@ insert into hot values
     ('device_scan', 'select gnatter.device_scan(devices, 0, 2)'),
     ('device_scan_marks', 'select gnatter.device_scan_marks(devices, 0, 2)'),
     ('device_live', 'select gnatter.device_live(devices)'),
+    ('device_flags', 'select gnatter.device_flags(devices)'),
     ('device_gone', 'select gnatter.device_gone(devices, ones)'),
     ('presence_state', 'select gnatter.presence_state(users[1:3], ''{u1,u2,u3}'')'),
     ('history_items', 'select gnatter.history_items(users[1], ''g/big'', null, null, 10)'),

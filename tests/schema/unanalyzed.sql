@@ -42,6 +42,7 @@ insert into hot values
     ('device_scan', 'select gnatter.device_scan(devices, 0, 2)'),
     ('device_scan_marks', 'select gnatter.device_scan_marks(devices, 0, 2)'),
     ('device_live', 'select gnatter.device_live(devices)'),
+    ('device_flags', 'select gnatter.device_flags(devices)'),
     ('device_gone', 'select gnatter.device_gone(devices, ones)'),
     ('conversation_load', 'select gnatter.conversation_load(names, array_fill(true, ''{100}''))'),
     ('conversation_members', 'select gnatter.conversation_members(ids)'),

@@ -112,8 +112,8 @@ static struct key key_of(unsigned char seed_byte, const char *kid, struct token_
     struct key key = {0};
     memset(seed, seed_byte, sizeof(seed));
     (void)crypto_sign_seed_keypair(ret_public->public_key, key.secret, seed);
-    (void)strcpy(key.kid, kid);
-    (void)strcpy(ret_public->kid, kid);
+    (void)snprintf(key.kid, sizeof(key.kid), "%s", kid);
+    (void)snprintf(ret_public->kid, sizeof(ret_public->kid), "%s", kid);
     return key;
 }
 
@@ -164,7 +164,7 @@ static void test_the_longest_token_fits(void **state)
     name[LIMIT_USER_LEN] = '\0';
     memset(key.kid, 'k', LIMIT_KID_LEN);
     key.kid[LIMIT_KID_LEN] = '\0';
-    (void)strcpy(known.kid, key.kid);
+    (void)snprintf(known.kid, sizeof(known.kid), "%s", key.kid);
     struct claims claims = {name, name, 9999999999, 99999999999};
     struct token_claims read;
     size_t len = key_sign(&key, &claims, token, sizeof(token));

@@ -96,7 +96,7 @@ static void request_bytes_are_limited(void **state)
     static char text[LIMIT_RPC_BYTES + 1];
     struct cJSON *params;
     memset(text, ' ', sizeof text);
-    memcpy(text, "{}", 2);
+    text[0] = '{', text[1] = '}';
     assert_int_equal(rpc_request_parse((struct slice){text, LIMIT_RPC_BYTES}, &params), STATUS_OK);
     cJSON_Delete(params);
     assert_int_equal(rpc_request_parse((struct slice){text, LIMIT_RPC_BYTES + 1}, &params), STATUS_TOO_LARGE);

@@ -62,7 +62,7 @@ static struct push_provider *opened(const struct push_provider_type *type)
     return provider;
 }
 
-struct answer {
+struct answer { /* NOLINT(clang-analyzer-optin.performance.Padding): the order of reading */
     int status;
     const char *body;
     int64_t retry_after_ms;

@@ -6,6 +6,8 @@
 #include <stdint.h>
 #include <cmocka.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "broker-plugin/remembered.h"
 
@@ -123,13 +125,61 @@ static void remembering(void **state)
     remembered_done(&remembered);
 }
 
+static void places(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *filter, *client_id;
+        bool has_place;
+        const char *why;
+    } cases[] = {
+        {"inbox/a/#", "a:x", true, "the shortest there is"},
+        {"inbox/alice/#", "alice:phone", true, ""},
+        {"inbox/alice/+", "alice:phone", false, "another filter"},
+        {"inbox/alice/chat/#", "alice:phone", false, "another filter"},
+        {"inbox/alice/", "alice:phone", false, "another filter"},
+        {"inbox/alic/#", "alice:phone", false, "another's"},
+        {"inbox/alicea/#", "alice:phone", false, "another's"},
+        {"presence/alice", "alice:phone", false, ""},
+        {"$q", "$gnatter:x", false, "no device"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char place[SUBSCRIPTIONS_PLACE_BYTES] = "";
+        if (subscriptions_place(slice_of(cases[i].filter), slice_of(cases[i].client_id), place) != cases[i].has_place)
+            fail_msg("%s of %s: %s", cases[i].filter, cases[i].client_id, cases[i].why);
+        assert_true(strlen(place) <= strlen(cases[i].filter)); /* it is written over it */
+    }
+    char place[SUBSCRIPTIONS_PLACE_BYTES], again[SUBSCRIPTIONS_PLACE_BYTES], other[SUBSCRIPTIONS_PLACE_BYTES];
+    assert_true(subscriptions_place(SLICE("inbox/alice/#"), SLICE("alice:phone"), place));
+    assert_true(subscriptions_place(SLICE("inbox/alice/#"), SLICE("alice:phone"), again));
+    assert_true(subscriptions_place(SLICE("inbox/alice/#"), SLICE("alice:desk"), other));
+    assert_string_equal(place, again);
+    assert_string_not_equal(place, other);
+}
+
+/* The broker looks at one after the other in a place. */
+static void places_are_evenly_used(void **state)
+{
+    (void)state;
+    static unsigned used[SUBSCRIPTIONS_PLACES];
+    unsigned most = 0;
+    for (unsigned i = 0; i < 10 * SUBSCRIPTIONS_PLACES; i++) {
+        char client_id[32], filter[32], place[SUBSCRIPTIONS_PLACE_BYTES];
+        (void)snprintf(client_id, sizeof client_id, "user%u:phone", i);
+        (void)snprintf(filter, sizeof filter, "inbox/user%u/#", i);
+        assert_true(subscriptions_place(slice_of(filter), slice_of(client_id), place));
+        unsigned *count = &used[strtoul(place + strlen("i/"), NULL, 10)];
+        if (++*count > most)
+            most = *count;
+    }
+    assert_true(most <= 30); /* 10 each, were it perfect */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(matching),
-        cmocka_unit_test(filters),
-        cmocka_unit_test(watching),
-        cmocka_unit_test(remembering),
+        cmocka_unit_test(matching),    cmocka_unit_test(filters), cmocka_unit_test(watching),
+        cmocka_unit_test(remembering), cmocka_unit_test(places),  cmocka_unit_test(places_are_evenly_used),
     };
     return cmocka_run_group_tests_name("subscriptions", tests, NULL, NULL);
 }

@@ -1,0 +1,29 @@
+create or replace function gnatter.conversation_notes(conversation_id bigint, user_id bigint, last_seq bigint)
+returns jsonb
+language plpgsql stable
+set search_path = pg_catalog, gnatter, pg_temp
+as $$
+begin
+    return jsonb_strip_nulls(jsonb_build_object(
+        'pinned', (select true from gnatter.conversation_flag f
+                    where f.conversation_id = conversation_notes.conversation_id
+                      and f.user_id = conversation_notes.user_id and f.is_pinned),
+        'archived', (select true from gnatter.conversation_flag f
+                      where f.conversation_id = conversation_notes.conversation_id
+                        and f.user_id = conversation_notes.user_id and f.is_archived),
+        'muted', (select true from gnatter.conversation_mute q
+                   where q.conversation_id = conversation_notes.conversation_id
+                     and q.user_id = conversation_notes.user_id and q.muted_until > now()),
+        'timer', (select t.timer_s from gnatter.conversation_timer t
+                   where t.conversation_id = conversation_notes.conversation_id and t.to_seq is null),
+        'reactions', (select gnatter.reaction_counts(conversation_notes.conversation_id, m.seq, 8)
+                        from (select i.seq, i.event_type from gnatter.message i
+                               where i.conversation_id = conversation_notes.conversation_id
+                                 and i.seq <= conversation_notes.last_seq
+                               order by i.seq desc limit 100) m
+                       where m.event_type is null order by m.seq desc limit 1)));
+end
+$$;
+comment on function gnatter.conversation_notes(bigint, bigint, bigint) is
+    'what there is to say of a conversation in the list of a user: her flags, its timer in seconds, and the reactions to its '
+    'last message, if that is among the last 100 items. Without what there is not. Internal';

@@ -1,0 +1,12 @@
+create or replace function gnatter.reaction_counts(conversation_id bigint, seq bigint, kinds int) returns jsonb
+language sql stable
+set search_path = pg_catalog, gnatter, pg_temp
+as $$
+    select jsonb_object_agg(k.reaction, k.users)
+      from (select r.reaction, count(*) as users
+              from gnatter.message_reaction r
+             where r.conversation_id = reaction_counts.conversation_id and r.seq = reaction_counts.seq
+             group by r.reaction order by count(*) desc, r.reaction limit kinds) k
+$$;
+comment on function gnatter.reaction_counts(bigint, bigint, int) is
+    'how many users have reacted to a message with what: the most frequent kinds; null: nobody has. Internal';
