@@ -157,10 +157,10 @@ static enum verdict take(struct gateway *gateway, const struct publish *publish)
 
 static enum verdict refuse_overloaded(struct gateway *gateway, const struct publish *publish)
 {
-    const struct journal *journal = &gateway->journal;
-    struct refusal refusal = {"overloaded", "the server is overloaded; try again later",
-                              overload_retry_ms(&gateway->overload, journal_used(journal), journal->capacity,
-                                                publish->now.unix_ms, publish->session->number)};
+    const struct overload_journal journal = gateway_load(gateway, publish->now);
+    struct refusal refusal = {
+        "overloaded", "the server is overloaded; try again later",
+        overload_refused(&gateway->overload, &journal, publish->now.unix_ms, publish->session->number)};
     return refuse(gateway, publish, &refusal);
 }
 
@@ -173,6 +173,7 @@ static enum verdict take_message(struct gateway *gateway, const struct publish *
     if (!rates_take_chat(&gateway->rates, &session->rates, &session->user->chat, publish->now.clock_ms,
                          &refusal.retry_after_ms))
         return refuse(gateway, publish, &refusal);
+    overload_taken(&gateway->overload);
     return take(gateway, publish);
 }
 
@@ -211,7 +212,8 @@ static enum verdict take_typing(struct gateway *gateway, const struct publish *p
 
 static enum verdict take_any(struct gateway *gateway, const struct publish *publish, uint32_t lines)
 {
-    enum overload_level level = overload_level(journal_fill(&gateway->journal));
+    const struct overload_journal journal = gateway_load(gateway, publish->now);
+    enum overload_level level = overload_level(&gateway->overload, &journal, publish->now.unix_ms);
     switch (publish->topic.kind) {
     case TOPIC_CHAT:
         return take_message(gateway, publish, level);

@@ -31,6 +31,9 @@ static const struct option_row OPTIONS[] = {
     {"revocations_file", OPTION_PATH, AT(revocations_file), NULL, 0, 0, "revoked tokens"},
     {"max_message_bytes", OPTION_NUMBER, AT(max_message_bytes), "65536", 1, LIMIT_MESSAGE_BYTES_MAX,
      "largest payload of a device"},
+    {"overload_wait_ms", OPTION_NUMBER, AT(overload_wait_ms), "8000", 0, 600000,
+     "messages that would wait for longer are refused as overloaded, with a time to try again; 0: only a full journal "
+     "refuses"},
     {"limits", OPTION_SWITCH, AT(limits), "on", 0, 0, "off lifts the rate limits, for load tests"},
     {"messages_per_second", OPTION_NUMBER, AT(messages_per_second), "100", 1, BUCKET_BURST_MAX,
      "messages of one device, sustained; a user's devices together: four times as many"},

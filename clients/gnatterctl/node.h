@@ -28,7 +28,7 @@ struct node_conf {
     char *tls_cert, *tls_key, *tls_listen; /* empty: no TLS */
     int64_t mqtts_port, wss_port;
     char *other_brokers; /* links besides the one to this node's own broker; empty: none */
-    int64_t max_message_bytes, journal_bytes, messages_per_second, messages_burst;
+    int64_t max_message_bytes, overload_wait_ms, journal_bytes, messages_per_second, messages_burst;
     char *database;        /* libpq conninfo of the administrator, without password */
     int64_t postgres_port; /* of the private cluster; 0: --database */
     char *service_user;    /* the database role the service logs in as */

@@ -36,6 +36,7 @@ enum violation {
 struct stats {
     uint64_t published, sent, taken, marked, refused;
     struct histogram to_sent, to_delivery, to_marked; /* to_marked: `delivered` is back at the sender */
+    struct histogram accepted, advised; /* from the publish that was not refused to its `sent`; retry_after_ms */
 };
 
 struct load {

@@ -42,6 +42,8 @@ static const struct option_row ROWS[] = {
     {"disturb", OPTION_TEXT, AT(disturb), "noread", 0, 0, "slow: noread, noack or storm (a busy group)"},
     {"connects-at-once", OPTION_LONG, AT(connects_at_once), "64", 1, 100000, "connects under way at a time"},
     {"resend-ms", OPTION_LONG, AT(resend_ms), "10000", 100, 600000, "send again when `sent` has not come after"},
+    {"give-up", OPTION_FLAG, AT(give_up), "", 0, 0,
+     "at the end forget what was refused or not published yet: an overload leaves more of it than can be waited for"},
     {"keep-alive", OPTION_LONG, AT(keep_alive_s), "300", 5, 65535, "seconds"},
     {"seconds", OPTION_DOUBLE, AT(seconds), "5", 0.1, 86400, "what is measured"},
     {"warm-up", OPTION_DOUBLE, AT(warmup_s), "1", 0, 3600, "seconds before that"},

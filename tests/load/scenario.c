@@ -114,6 +114,8 @@ void scenario_measure(struct bench *bench, struct load *const loads[], size_t lo
     bench_phase("measured");
     for (size_t i = 0; i < loads_len; i++)
         load_stop(loads[i]);
+    for (uint32_t i = 0; bench->options.give_up && i < bench->devices_used; i++)
+        outbox_give_up(bench, &bench->devices[i]);
 }
 
 void scenario_settle(struct bench *bench)
