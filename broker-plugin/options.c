@@ -34,6 +34,8 @@ static const struct option_row OPTIONS[] = {
     {"overload_wait_ms", OPTION_NUMBER, AT(overload_wait_ms), "8000", 0, 600000,
      "messages that would wait for longer are refused as overloaded, with a time to try again; 0: only a full journal "
      "refuses"},
+    {"unread_timeout_s", OPTION_NUMBER, AT(unread_timeout_s), "60", 0, 86400,
+     "a connection whose peer has taken nothing of what was sent to it for so long is ended; 0: never"},
     {"limits", OPTION_SWITCH, AT(limits), "on", 0, 0, "off lifts the rate limits, for load tests"},
     {"messages_per_second", OPTION_NUMBER, AT(messages_per_second), "100", 1, BUCKET_BURST_MAX,
      "messages of one device, sustained; a user's devices together: four times as many"},

@@ -178,6 +178,7 @@ bool scenario_run(struct bench *bench);
 bool scenario_storm(struct bench *bench);
 bool scenario_drain(struct bench *bench);
 bool scenario_idle(struct bench *bench);
+bool scenario_herd(struct bench *bench);
 bool scenario_slow(struct bench *bench);
 /* Shared by them. */
 struct talk *scenario_pair(struct bench *bench, struct load *load, struct device *sender, struct device *receiver);

@@ -186,6 +186,8 @@ bool scenario_run(struct bench *bench)
         return scenario_storm(bench);
     if (strcmp(name, "drain") == 0)
         return scenario_drain(bench);
+    if (strcmp(name, "herd") == 0)
+        return scenario_herd(bench);
     if (strcmp(name, "idle") == 0)
         return scenario_idle(bench);
     return scenario_slow(bench);
