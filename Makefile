@@ -32,6 +32,7 @@ PLUGIN_SRC   := $(wildcard broker-plugin/*.c)
 CORE_SRC     := $(wildcard sync-service/core/*.c)
 SERVICE_SRC  := $(wildcard sync-service/*.c sync-service/*/*.c)
 CTL_SRC      := $(wildcard clients/gnatterctl/*.c)
+ACCELERATOR_SRC := $(wildcard broker-accelerator/*.c)
 LOAD_SRC     := $(wildcard tests/load/*.c)
 SIM_SRC      := $(wildcard tests/sim/*.c)
 UNIT_SRC     := $(wildcard tests/unit/*_test.c)
@@ -43,6 +44,7 @@ obj = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 PROTOCOL_LIB := $(BUILD)/lib/libprotocol.a
 PLUGIN  := $(if $(PLUGIN_SRC),$(BUILD)/lib/gnatter_plugin.so)
 SERVICE := $(if $(filter sync-service/main.c,$(SERVICE_SRC)),$(BUILD)/bin/gnatter-syncd)
+ACCELERATOR := $(if $(ACCELERATOR_SRC),$(BUILD)/lib/gnatter_accelerator.so)
 CTL     := $(if $(CTL_SRC),$(BUILD)/bin/gnatterctl)
 LOAD    := $(if $(LOAD_SRC),$(BUILD)/bin/gnatter-load)
 SIM     := $(if $(SIM_SRC),$(BUILD)/tests/sim)
@@ -50,7 +52,7 @@ UNIT    := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(UNIT_SRC))
 FUZZ    := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(FUZZ_SRC))
 
 .PHONY: all
-all: dependencies $(PLUGIN) $(SERVICE) $(CTL)
+all: dependencies $(PLUGIN) $(ACCELERATOR) $(SERVICE) $(CTL)
 
 # ---- dependencies: a missing one is named with its Debian package ----
 PKG_LIBS := libsodium:libsodium-dev libcjson:libcjson-dev libpq:libpq-dev libcurl:libcurl4-openssl-dev
@@ -77,6 +79,10 @@ $(PROTOCOL_LIB): $(call obj,$(PROTOCOL_SRC))
 
 $(BUILD)/lib/gnatter_plugin.so: $(call obj,$(PLUGIN_SRC)) $(PROTOCOL_LIB)
 	$(CC) $(ALL_LDFLAGS) -shared -o $@ $^ -lsodium -lcjson
+
+$(BUILD)/lib/gnatter_accelerator.so: $(call obj,$(ACCELERATOR_SRC))
+	@mkdir -p $(@D)
+	$(CC) $(ALL_LDFLAGS) -shared -o $@ $^
 
 $(BUILD)/bin/gnatter-syncd: $(call obj,$(SERVICE_SRC)) $(PROTOCOL_LIB)
 	@mkdir -p $(@D)
@@ -122,7 +128,7 @@ install: all
 	    $(INSTALL_TO)/share/man/man8 $(INSTALL_TO)/share/bash-completion/completions $(INSTALL_TO)/share/zsh/site-functions
 	install -m 755 $(CTL) $(INSTALL_TO)/bin/
 	install -m 755 $(SERVICE) $(INSTALL_TO)/sbin/
-	install -m 644 $(PLUGIN) $(INSTALL_TO)/lib/gnatter/
+	install -m 644 $(PLUGIN) $(ACCELERATOR) $(INSTALL_TO)/lib/gnatter/
 	install -m 644 docs/man/gnatterctl.1 $(INSTALL_TO)/share/man/man1/
 	install -m 644 docs/man/gnatter-syncd.8 $(INSTALL_TO)/share/man/man8/
 	install -m 644 clients/gnatterctl/completion/gnatterctl.bash $(INSTALL_TO)/share/bash-completion/completions/gnatterctl
@@ -139,9 +145,9 @@ $(BUILD)/tests/sim: $(call obj,$(SIM_SRC)) $(call obj,$(CORE_SRC)) $(PROTOCOL_LI
 	@mkdir -p $(@D)
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ -lsodium -lcjson -lm
 
-# A full disk for the fault tests, preloaded; plain also beside sanitizers.
-FULL_DISK := build/tests/full_disk.so
-$(FULL_DISK): tests/fault/full_disk.c
+# A machine in trouble for the fault tests, preloaded; plain also beside sanitizers.
+MACHINE := build/tests/machine.so
+$(MACHINE): tests/fault/machine.c
 	@mkdir -p $(@D)
 	$(CC) -std=gnu11 $(CFLAGS) $(WARN) -fPIC -fvisibility=hidden -shared -o $@ $< -ldl
 
@@ -152,7 +158,7 @@ $(BUILD)/fuzz/%_fuzz: tests/fuzz/%_fuzz.c $(PROTOCOL_SRC) $(wildcard clients/pro
 	    -o $@ $< $(PROTOCOL_SRC) $$(sed -n 's|^.*link: *\([^*]*\).*|\1|p' $<) -lsodium -lcjson
 
 .PHONY: test-programs test clean help
-test-programs: all $(LOAD) $(SIM) $(UNIT) $(FULL_DISK)
+test-programs: all $(LOAD) $(SIM) $(UNIT) $(MACHINE)
 test: install-packages
 	$(MAKE) --no-print-directory -j2 test-programs fuzz-programs
 	$(MAKE) --no-print-directory -j2 SAN=address,undefined WERROR= test-programs
@@ -178,7 +184,7 @@ soak: install-packages
 	@/usr/bin/python3 tests/soak.py --duration $(DURATION) $(if $(SEED),--seed $(SEED))
 
 # ---- reading the code for mistakes ----
-C_FILES := tests/fault/full_disk.c $(PROTOCOL_SRC) $(PLUGIN_SRC) $(SERVICE_SRC) $(CTL_SRC) $(LOAD_SRC) $(SIM_SRC) $(UNIT_SRC) $(FUZZ_SRC)
+C_FILES := tests/fault/machine.c $(PROTOCOL_SRC) $(PLUGIN_SRC) $(ACCELERATOR_SRC) $(SERVICE_SRC) $(CTL_SRC) $(LOAD_SRC) $(SIM_SRC) $(UNIT_SRC) $(FUZZ_SRC)
 SH_FILES := $(wildcard tools/*.sh tests/*.sh tests/*/*.sh .ci/run)
 .PHONY: lint
 lint: install-packages dependencies

@@ -158,8 +158,8 @@ static void publish_to(const struct session *session, struct slice tail, struct 
         len += parts[i].len;
     }
     topic[len] = '\0';
-    if (broker_publish(session->client_id, topic, payload, qos, session->mqtt_version >= 5 ? properties : NULL) !=
-        STATUS_OK)
+    if (broker_publish(session_broker_id(session), topic, payload, qos,
+                       session->mqtt_version >= 5 ? properties : NULL) != STATUS_OK)
         broker_log(BROKER_ERROR, "deliver dropped client=%s why=no-memory", session->client_id);
 }
 
@@ -171,7 +171,7 @@ static void presence_to(const struct session *session, const struct frame_op *op
     memcpy(topic, "presence/", sizeof "presence/" - 1);
     memcpy(topic + sizeof "presence/" - 1, op->deliver.tail.at, op->deliver.tail.len);
     topic[sizeof "presence/" - 1 + op->deliver.tail.len] = '\0';
-    if (broker_publish(session->client_id, topic, op->deliver.payload, op->deliver.qos, NULL) != STATUS_OK)
+    if (broker_publish(session_broker_id(session), topic, op->deliver.payload, op->deliver.qos, NULL) != STATUS_OK)
         broker_log(BROKER_ERROR, "deliver dropped client=%s why=no-memory", session->client_id);
 }
 

@@ -1,5 +1,6 @@
 #include "gateway.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -32,7 +33,16 @@ static enum status files_open(struct gateway *gateway, char *why, size_t why_siz
         status = journal_open(&gateway->journal, options->journal_file, options->journal_bytes, why, why_size);
     if (status == STATUS_OK)
         status = revoked_open(&gateway->revoked, options->revocations_file, why, why_size);
+    if (status == STATUS_OK)
+        status = bench_load(&gateway->bench, options->bench_file, why, why_size);
     return status;
+}
+
+static void bench_log(const struct gateway *gateway)
+{
+    if (gateway->bench.is_on)
+        broker_log(BROKER_WARNING, "BENCH MODE IS ON: one password opens %u users twice, from %s; for load tests only",
+                   gateway->bench.users, gateway->bench.is_exposed ? "ANYWHERE" : "this machine");
 }
 
 static void start_log(const struct gateway *gateway)
@@ -50,6 +60,7 @@ static void start_log(const struct gateway *gateway)
                    (unsigned long long)journal->capacity);
     if (!gateway->options.limits)
         broker_log(BROKER_WARNING, "rate limits are OFF: any device may take the whole node; for load tests only");
+    bench_log(gateway);
 }
 
 enum status gateway_init(struct gateway *gateway, const struct option_given given[], size_t given_len)
@@ -88,14 +99,36 @@ void gateway_done(struct gateway *gateway)
     free(gateway->resuming.at);
     free(gateway->kicked.at);
     admit_done(&gateway->admit);
+    bench_done(&gateway->bench);
     revoked_close(&gateway->revoked);
     journal_close(&gateway->journal);
+}
+
+/* Whatever the file says now, connections of what it said before have to prove themselves again. */
+static void bench_reload(struct gateway *gateway)
+{
+    char why[WHY_BYTES];
+    struct bench before = gateway->bench;
+    if (bench_load(&gateway->bench, gateway->options.bench_file, why, sizeof why) != STATUS_OK)
+        broker_log(BROKER_ERROR, "bench mode is off why=%s", why);
+    bool is_same = gateway->bench.is_on && bench_equal(&before, &gateway->bench);
+    if (before.is_on && !gateway->bench.is_on)
+        broker_log(BROKER_NOTICE, "bench mode is off");
+    bench_done(&before);
+    bench_log(gateway);
+    if (is_same)
+        return;
+    struct session *session;
+    for (uint32_t at = 0; (session = sessions_next(&gateway->sessions, &at)) != NULL;)
+        if (session->is_bench)
+            gateway_kick(gateway, session, GONE_REVOKED);
 }
 
 void gateway_reload(struct gateway *gateway)
 {
     char why[WHY_BYTES];
     gateway->is_rechecking = true;
+    bench_reload(gateway);
     if (admit_load(&gateway->admit, gateway->options.keys_file, gateway->options.link_secret_file, why, sizeof why) ==
         STATUS_OK)
         broker_log(BROKER_NOTICE, "reload keys=%zu", gateway->admit.keys_len);
@@ -163,12 +196,46 @@ static enum verdict check_device(const struct gateway *gateway, const struct gat
                                  struct moment now, struct token_claims *ret_claims)
 {
     const char *why = "";
-    if (admit_device(&gateway->admit, &gateway->revoked, &connect->request, now.unix_ms / 1000, ret_claims, &why) ==
-        STATUS_OK)
+    int64_t now_s = now.unix_ms / 1000;
+    enum status status =
+        bench_is_request(&gateway->bench, &connect->request)
+            ? bench_admit(&gateway->bench, &connect->request, connect->address, now_s, ret_claims, &why)
+            : admit_device(&gateway->admit, &gateway->revoked, &connect->request, now_s, ret_claims, &why);
+    if (status == STATUS_OK)
         return VERDICT_OK;
     broker_log(BROKER_NOTICE, "refused client=%s why=%s address=%s", name_for_log(connect->request.client_id), why,
                connect->address);
     return VERDICT_DENY;
+}
+
+/* Of one device there is one connection. The broker sees to it that of one client id there is; with bench mode two of
+ * them may be the same device. */
+static void take_over(struct gateway *gateway, const char *client_id, const char *broker_id)
+{
+    struct session *older = sessions_of_client_id(&gateway->sessions, slice_of(client_id));
+    if (older == NULL)
+        return;
+    if (strcmp(session_broker_id(older), broker_id) == 0)
+        session_end(gateway, older, GONE_TAKEN_OVER);
+    else
+        gateway_kick(gateway, older, GONE_TAKEN_OVER);
+}
+
+static struct session *session_begin(struct gateway *gateway, const struct gateway_connect *connect,
+                                     const struct token_claims *claims, struct moment now)
+{
+    char client_id[LIMIT_CLIENT_ID_LEN + 1];
+    const char *broker_id = connect->request.client_id;
+    bool is_bench = bench_is_request(&gateway->bench, &connect->request);
+    (void)snprintf(client_id, sizeof client_id, "%s:%s", claims->user, claims->device);
+    take_over(gateway, client_id, broker_id);
+    struct session_start start = {.client = connect->client,
+                                  .client_id = client_id,
+                                  .broker_id = is_bench ? broker_id : NULL,
+                                  .claims = claims,
+                                  .mqtt_version = (uint8_t)connect->mqtt_version,
+                                  .is_clean = connect->is_clean};
+    return sessions_add(&gateway->sessions, &gateway->rates, &start, now.unix_ms, now.clock_ms);
 }
 
 enum verdict gateway_connect(struct gateway *gateway, const struct gateway_connect *connect, struct moment now)
@@ -187,12 +254,7 @@ enum verdict gateway_connect(struct gateway *gateway, const struct gateway_conne
         return link_connect(gateway, connect);
     if (check_device(gateway, connect, now, &claims) != VERDICT_OK)
         return VERDICT_DENY;
-    struct session *older = sessions_of_client_id(&gateway->sessions, slice_of(request->client_id));
-    if (older != NULL)
-        session_end(gateway, older, GONE_TAKEN_OVER);
-    struct session_start start = {connect->client, request->client_id, &claims, (uint8_t)connect->mqtt_version,
-                                  connect->is_clean};
-    struct session *session = sessions_add(&gateway->sessions, &gateway->rates, &start, now.unix_ms, now.clock_ms);
+    struct session *session = session_begin(gateway, connect, &claims, now);
     if (session == NULL)
         return VERDICT_DENY;
     struct subscriptions forgotten;
@@ -234,10 +296,9 @@ static void kick_if_revoked(struct gateway *gateway, struct session *session)
 
 void gateway_kick_revoked(struct gateway *gateway)
 {
-    struct session *session, *next;
-    HASH_ITER (by_number, gateway->sessions.by_number, session, next) {
+    struct session *session;
+    for (uint32_t at = 0; (session = sessions_next(&gateway->sessions, &at)) != NULL;)
         kick_if_revoked(gateway, session);
-    }
 }
 
 void gateway_kick_revoked_user(struct gateway *gateway, struct slice name)
@@ -276,8 +337,8 @@ static void resume(struct gateway *gateway, struct session *session)
     }
     if (subscriptions_has_inbox(&remembered))
         uplink_ready(&gateway->uplink, &gateway->journal, session);
-    for (int i = 0; i < remembered.watched_len; i++)
-        uplink_watch(&gateway->uplink, &gateway->journal, session, slice_of(remembered.watched[i]), true);
+    for (uint16_t i = 0; i < remembered.watched_len; i++)
+        uplink_watch(&gateway->uplink, &gateway->journal, session, subscriptions_watched(&remembered, i), true);
 }
 
 /* The current session of a connection; NULL: there is none (a service, retired, gone, never accepted). */
@@ -299,13 +360,22 @@ static enum verdict watch(struct gateway *gateway, struct session *session, stru
     return VERDICT_OK;
 }
 
+/* What a device's filter asks for; of bench mode's, always the messages of its inbox. */
+static enum status wish_of(const struct session *session, struct slice filter, struct filter_wish *ret_wish)
+{
+    if (!session->is_bench)
+        return authorize_subscribe(filter, slice_of(session->user->name), ret_wish);
+    *ret_wish = (struct filter_wish){.kind = FILTER_INBOX, .below = SLICE(BENCH_INBOX)};
+    return bench_may_subscribe(filter) ? STATUS_OK : STATUS_DENIED;
+}
+
 enum verdict gateway_subscribe(struct gateway *gateway, const void *client, struct slice filter)
 {
     struct filter_wish wish;
     if (link_is_service(gateway, client))
         return slice_equal(filter, SLICE(FRAME_TOPIC_TAKEN)) ? VERDICT_OK : VERDICT_DENY;
     struct session *session = current(gateway, client);
-    if (session == NULL || authorize_subscribe(filter, slice_of(session->user->name), &wish) != STATUS_OK)
+    if (session == NULL || wish_of(session, filter, &wish) != STATUS_OK)
         return VERDICT_DENY;
     if (wish.kind == FILTER_PRESENCE)
         return watch(gateway, session, wish.watched);
@@ -323,7 +393,7 @@ enum verdict gateway_unsubscribe(struct gateway *gateway, const void *client, st
     struct session *session = current(gateway, client);
     if (session == NULL)
         return VERDICT_DENY;
-    if (authorize_subscribe(filter, slice_of(session->user->name), &wish) != STATUS_OK)
+    if (wish_of(session, filter, &wish) != STATUS_OK)
         return VERDICT_OK; /* it never had it: the broker says so */
     if (wish.kind == FILTER_PRESENCE) {
         if (subscriptions_unwatch(&session->subscriptions, wish.watched))
@@ -351,14 +421,13 @@ bool gateway_may_receive(const struct gateway *gateway, const void *client, stru
 /* ---- the tick ---- */
 static void scan(struct gateway *gateway, struct moment now)
 {
-    struct session *session, *next;
+    struct session *session;
     if (now.clock_ms - gateway->scanned_ms < SCAN_MS)
         return;
     gateway->scanned_ms = now.clock_ms;
-    HASH_ITER (by_number, gateway->sessions.by_number, session, next) {
+    for (uint32_t at = 0; (session = sessions_next(&gateway->sessions, &at)) != NULL;)
         if (session->expires_at_s <= now.unix_ms / 1000)
             gateway_kick(gateway, session, GONE_EXPIRED);
-    }
     sessions_sweep(&gateway->sessions, &gateway->rates, now.clock_ms);
 }
 
@@ -373,13 +442,16 @@ static void kick_all(struct gateway *gateway)
 {
     for (size_t i = 0; i < gateway->kicked.len; i++) {
         const struct session *session = sessions_of_client(&gateway->sessions, gateway->kicked.at[i]);
-        /* Gone by itself, or the client id belongs to a newer connection, which ended this one. */
-        if (session == NULL || session->is_current ||
-            sessions_of_client_id(&gateway->sessions, slice_of(session->client_id)) != NULL)
+        if (session == NULL || session->is_current)
             continue;
-        char client_id[LIMIT_CLIENT_ID_LEN + 1];
-        memcpy(client_id, session->client_id, strlen(session->client_id) + 1);
-        broker_kick(client_id); /* a copy: the session may be freed before it returns */
+        const struct session *newer = sessions_of_client_id(&gateway->sessions, slice_of(session->client_id));
+        /* Gone by itself, or the client id belongs to a newer connection, which ended this one. */
+        if (newer != NULL && strcmp(session_broker_id(newer), session_broker_id(session)) == 0)
+            continue;
+        char *broker_id = strdup(session_broker_id(session)); /* the session may be freed before the kick returns */
+        if (broker_id != NULL)
+            broker_kick(broker_id);
+        free(broker_id);
     }
     gateway->kicked.len = 0;
 }
@@ -387,7 +459,8 @@ static void kick_all(struct gateway *gateway)
 struct overload_journal gateway_load(const struct gateway *gateway, struct moment now)
 {
     const struct journal *journal = &gateway->journal;
-    return (struct overload_journal){journal_used(journal), journal->capacity, journal_oldest_ms(journal, now.unix_ms)};
+    return (struct overload_journal){journal_used(journal), journal->capacity,
+                                     now.unix_ms - journal_oldest_ms(journal, now.unix_ms)};
 }
 
 /* Going up at once; down when it has stayed there for a while: at its mark the journal goes above and below all the
@@ -396,8 +469,8 @@ static void level_turn(struct gateway *gateway, struct moment now)
 {
     static const char *const NAMES[] = {"none", "shedding", "refusing"};
     const struct overload_journal journal = gateway_load(gateway, now);
-    overload_turn(&gateway->overload, now.unix_ms);
-    gateway->level = overload_level(&gateway->overload, &journal, now.unix_ms);
+    overload_turn(&gateway->overload, now.clock_ms);
+    gateway->level = overload_level(&gateway->overload, &journal);
     if (gateway->level >= gateway->level_told)
         gateway->level_told_ms = now.clock_ms;
     if (gateway->level == gateway->level_told ||
@@ -405,7 +478,7 @@ static void level_turn(struct gateway *gateway, struct moment now)
         return;
     broker_log(gateway->level == OVERLOAD_NONE ? BROKER_NOTICE : BROKER_WARNING,
                "overload level=%s fill=%u/1000 oldest_ms=%lld bytes_per_second=%llu link=%s", NAMES[gateway->level],
-               journal_fill(&gateway->journal), (long long)(now.unix_ms - journal.oldest_ms),
+               journal_fill(&gateway->journal), (long long)journal.oldest_ms,
                (unsigned long long)gateway->overload.bytes_per_second, gateway->uplink.is_up ? "up" : "down");
     gateway->level_told = gateway->level;
 }

@@ -11,6 +11,7 @@
  * `client` is the broker's handle of a connection: compared, never looked into.
  */
 #include "admit.h"
+#include "bench.h"
 #include "deliver.h"
 #include "options.h"
 #include "overload.h"
@@ -37,6 +38,7 @@ struct clients {
 struct gateway {
     struct options options;
     struct admit admit;
+    struct bench bench;
     struct revoked revoked;
     struct journal journal;
     struct rates rates;
@@ -63,7 +65,7 @@ struct overload_journal gateway_load(const struct gateway *gateway, struct momen
 /* Logs why not. */
 MUST_CHECK enum status gateway_init(struct gateway *gateway, const struct option_given given[], size_t given_len);
 void gateway_done(struct gateway *gateway);
-/* Reads the files of keys and secret again, or keeps what it has. */
+/* Reads the files of keys and secret again, or keeps what it has; and that of bench mode. */
 void gateway_reload(struct gateway *gateway);
 
 struct gateway_connect {

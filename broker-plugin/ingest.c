@@ -19,8 +19,8 @@
 
 /* One publish on its way. */
 struct publish {
-    struct session *session;
-    struct slice text; /* the topic as published */
+    struct session *session; /* has its rates */
+    struct slice text;       /* the topic as published */
     struct topic topic;
     struct slice payload, correlation;
     struct moment now;
@@ -73,7 +73,8 @@ static void tell_generally(struct gateway *gateway, struct session *session, str
                            const struct refusal *refusal, struct moment now)
 {
     char tail[64], json[JSON_BYTES], shown[7 * TOPIC_SHOWN_BYTES], retry[32];
-    if (!bucket_take(&session->rates.denied, gateway->rates.denied, now.clock_ms, 1))
+    struct rates_session *rates = session_rates(session, &gateway->rates, now.clock_ms);
+    if (rates == NULL || !bucket_take(&rates->denied, gateway->rates.denied, now.clock_ms, 1))
         return;
     json_escape(topic, shown, 3 * TOPIC_SHOWN_BYTES);
     (void)retry_format(retry, sizeof retry, refusal->retry_after_ms);
@@ -128,7 +129,7 @@ static enum verdict refuse(struct gateway *gateway, const struct publish *publis
         return VERDICT_OK;
     }
     /* Not lifted with the rate limits: it bounds memory. */
-    if (!bucket_take(&session->rates.errors, gateway->rates.errors, publish->now.clock_ms, 1))
+    if (!bucket_take(&session->rates->errors, gateway->rates.errors, publish->now.clock_ms, 1))
         return close_session(gateway, publish, "too-many-errors");
     is_told = publish->topic.kind == TOPIC_CHAT ? tell_message(gateway, publish, refusal)
                                                 : tell_rpc(gateway, publish, refusal);
@@ -160,7 +161,7 @@ static enum verdict refuse_overloaded(struct gateway *gateway, const struct publ
     const struct overload_journal journal = gateway_load(gateway, publish->now);
     struct refusal refusal = {
         "overloaded", "the server is overloaded; try again later",
-        overload_refused(&gateway->overload, &journal, publish->now.unix_ms, publish->session->number)};
+        overload_refused(&gateway->overload, &journal, publish->now.clock_ms, publish->session->number)};
     return refuse(gateway, publish, &refusal);
 }
 
@@ -170,7 +171,7 @@ static enum verdict take_message(struct gateway *gateway, const struct publish *
     struct refusal refusal = {"rate-limited", "too many messages; try again later", 0};
     if (level == OVERLOAD_REFUSE)
         return refuse_overloaded(gateway, publish);
-    if (!rates_take_chat(&gateway->rates, &session->rates, &session->user->chat, publish->now.clock_ms,
+    if (!rates_take_chat(&gateway->rates, session->rates, &session->user->chat, publish->now.clock_ms,
                          &refusal.retry_after_ms))
         return refuse(gateway, publish, &refusal);
     overload_taken(&gateway->overload);
@@ -187,8 +188,8 @@ static enum verdict take_request(struct gateway *gateway, const struct publish *
     /* sync is a mark, taken as long as there is room. */
     if (level == OVERLOAD_REFUSE && publish->topic.kind == TOPIC_RPC)
         return refuse_overloaded(gateway, publish);
-    if (!rates_take(&gateway->rates, &session->rates.rpc, gateway->rates.rpc, publish->now.clock_ms, 1)) {
-        refusal.retry_after_ms = bucket_wait_ms(&session->rates.rpc, gateway->rates.rpc);
+    if (!rates_take(&gateway->rates, &session->rates->rpc, gateway->rates.rpc, publish->now.clock_ms, 1)) {
+        refusal.retry_after_ms = bucket_wait_ms(&session->rates->rpc, gateway->rates.rpc);
         return refuse(gateway, publish, &refusal);
     }
     return take(gateway, publish);
@@ -196,7 +197,7 @@ static enum verdict take_request(struct gateway *gateway, const struct publish *
 
 static enum verdict take_mark(struct gateway *gateway, const struct publish *publish, uint32_t lines)
 {
-    if (!rates_take(&gateway->rates, &publish->session->rates.marks, gateway->rates.marks, publish->now.clock_ms,
+    if (!rates_take(&gateway->rates, &publish->session->rates->marks, gateway->rates.marks, publish->now.clock_ms,
                     1 + lines / LINES_PER_TOKEN))
         return close_session(gateway, publish, "too-many-marks");
     return take(gateway, publish);
@@ -205,7 +206,7 @@ static enum verdict take_mark(struct gateway *gateway, const struct publish *pub
 static enum verdict take_typing(struct gateway *gateway, const struct publish *publish, enum overload_level level)
 {
     if (level != OVERLOAD_NONE ||
-        !rates_take(&gateway->rates, &publish->session->rates.typing, gateway->rates.typing, publish->now.clock_ms, 1))
+        !rates_take(&gateway->rates, &publish->session->rates->typing, gateway->rates.typing, publish->now.clock_ms, 1))
         return VERDICT_OK; /* dropped: it promises nothing */
     return take(gateway, publish);
 }
@@ -213,7 +214,7 @@ static enum verdict take_typing(struct gateway *gateway, const struct publish *p
 static enum verdict take_any(struct gateway *gateway, const struct publish *publish, uint32_t lines)
 {
     const struct overload_journal journal = gateway_load(gateway, publish->now);
-    enum overload_level level = overload_level(&gateway->overload, &journal, publish->now.unix_ms);
+    enum overload_level level = overload_level(&gateway->overload, &journal);
     switch (publish->topic.kind) {
     case TOPIC_CHAT:
         return take_message(gateway, publish, level);
@@ -232,6 +233,13 @@ static enum verdict take_any(struct gateway *gateway, const struct publish *publ
 }
 
 /* ---- the two questions of the broker ---- */
+static bool may_publish_bench(struct gateway *gateway, const struct session *session, struct slice topic,
+                              bool is_retained)
+{
+    char text[LIMIT_TOPIC_LEN + 1];
+    return !is_retained && bench_topic(&gateway->bench, slice_of(session->user->name), topic, false, text, sizeof text);
+}
+
 enum verdict gateway_may_publish(struct gateway *gateway, const void *client, struct slice topic, bool is_retained,
                                  struct moment now)
 {
@@ -243,7 +251,8 @@ enum verdict gateway_may_publish(struct gateway *gateway, const void *client, st
     struct session *session = sessions_of_client(&gateway->sessions, client);
     if (session == NULL || !session->is_current)
         return VERDICT_DENY; /* also a will: its connection is gone by then */
-    if (authorize_publish(topic, is_retained, &parsed) == STATUS_OK)
+    if (session->is_bench ? may_publish_bench(gateway, session, topic, is_retained)
+                          : authorize_publish(topic, is_retained, &parsed) == STATUS_OK)
         return VERDICT_OK;
     tell_generally(gateway, session, topic, is_retained ? &RETAINED : &DENIED, now);
     return VERDICT_DENY;
@@ -256,15 +265,21 @@ enum verdict gateway_publish(struct gateway *gateway, const void *client, struct
                                              0};
     static const struct refusal TOO_LARGE = {"too-large", "the payload is too large", 0};
     uint32_t lines;
+    char text[LIMIT_TOPIC_LEN + 1];
     struct session *session = sessions_of_client(&gateway->sessions, client);
     if (session == NULL || !session->is_current)
         return VERDICT_DENY;
+    if (session->is_bench)
+        topic = (struct slice){
+            text, bench_topic(&gateway->bench, slice_of(session->user->name), topic, true, text, sizeof text)};
     if (session->gone_reason != GONE_CLOSED) /* closing: what still arrives must not get past what was refused */
         return VERDICT_CLOSE;
     struct publish publish = {
         .session = session, .text = topic, .payload = payload, .correlation = correlation, .now = now};
     if (authorize_publish(topic, false, &publish.topic) != STATUS_OK)
         return VERDICT_DENY;
+    if (session_rates(session, &gateway->rates, now.clock_ms) == NULL)
+        return close_session(gateway, &publish, status_name(STATUS_NO_MEMORY));
     enum status status = authorize_payload(&publish.topic, payload, (size_t)gateway->options.max_message_bytes, &lines);
     if (status == STATUS_TOO_LARGE)
         return refuse(gateway, &publish, &TOO_LARGE);

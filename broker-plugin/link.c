@@ -130,7 +130,7 @@ static void hello(struct gateway *gateway, const struct service *service, const 
     }
     broker_log(BROKER_NOTICE, "link up client=%s service=%.*s sessions=%u backlog=%llu", service->client_id,
                (int)(op->hello.service.len < LIMIT_GROUP_LEN ? op->hello.service.len : LIMIT_GROUP_LEN),
-               op->hello.service.at, HASH_CNT(by_number, gateway->sessions.by_number),
+               op->hello.service.at, gateway->sessions.len,
                (unsigned long long)(gateway->journal.head.position - gateway->journal.tail.position));
 }
 
@@ -144,7 +144,7 @@ static enum status acknowledge(struct gateway *gateway, const struct frame_op *o
         return status;
     uint64_t freed = journal_forget(&gateway->journal, op->ack.position);
     if (freed > 0)
-        overload_freed(&gateway->overload, freed, now.unix_ms);
+        overload_freed(&gateway->overload, freed, now.clock_ms);
     return STATUS_OK;
 }
 

@@ -29,6 +29,8 @@ static const struct option_row OPTIONS[] = {
     {"journal_bytes", OPTION_NUMBER, AT(journal_bytes), "67108864", JOURNAL_BYTES_MIN, 1ull << 40,
      "size of the journal; an existing one changes its size when it is empty"},
     {"revocations_file", OPTION_PATH, AT(revocations_file), NULL, 0, 0, "revoked tokens"},
+    {"bench_file", OPTION_PATH, AT(bench_file), "", 0, 0,
+     "bench mode for load tests: on while this file is there (gnatterctl bench-mode); read again on SIGHUP"},
     {"max_message_bytes", OPTION_NUMBER, AT(max_message_bytes), "65536", 1, LIMIT_MESSAGE_BYTES_MAX,
      "largest payload of a device"},
     {"overload_wait_ms", OPTION_NUMBER, AT(overload_wait_ms), "8000", 0, 600000,
@@ -62,7 +64,7 @@ static enum status value_read(struct options *options, const struct option_row *
     bool is_on = strcmp(value, "on") == 0;
     switch (row->type) {
     case OPTION_PATH:
-        if (len == 0 || len > OPTIONS_PATH_LEN)
+        if ((len == 0 && row->standard == NULL) || len > OPTIONS_PATH_LEN)
             return STATUS_MALFORMED;
         memcpy(at, value, len + 1);
         return STATUS_OK;

@@ -14,6 +14,7 @@ struct options {
     char link_secret_file[OPTIONS_PATH_LEN + 1];
     char journal_file[OPTIONS_PATH_LEN + 1];
     char revocations_file[OPTIONS_PATH_LEN + 1];
+    char bench_file[OPTIONS_PATH_LEN + 1]; /* empty: none */
     char node[LIMIT_GROUP_LEN + 1];
     uint64_t journal_bytes;
     uint64_t max_message_bytes;

@@ -19,8 +19,9 @@ static void pause_follows(struct overload *overload)
 void overload_turn(struct overload *overload, int64_t now_ms)
 {
     int64_t passed_ms = now_ms - overload->from_ms;
-    if (overload->from_ms == 0 || passed_ms < 0) { /* the first time, or a clock that was set back */
+    if (overload->from_ms == 0 || passed_ms < 0) { /* 32 bits of milliseconds begin again after 49 days */
         overload->from_ms = now_ms;
+        overload->freed_bytes = 0;
         return;
     }
     if (passed_ms < MEASURED_MS)
@@ -46,25 +47,22 @@ void overload_freed(struct overload *overload, uint64_t bytes, int64_t now_ms)
 }
 
 /* Does what is accepted now wait for longer than so? */
-static bool waits_longer(const struct overload *overload, const struct overload_journal *journal, int64_t now_ms,
-                         int64_t wait_ms)
+static bool waits_longer(const struct overload *overload, const struct overload_journal *journal, int64_t wait_ms)
 {
     uint64_t rate = overload->bytes_per_second;
     if (rate < overload->last_bytes_per_second) /* before it was busy, there was no more to take out */
         rate = overload->last_bytes_per_second;
-    return overload->is_moving && now_ms - journal->oldest_ms > overload->wait_ms / OVERLOAD_WAIT_PART &&
+    return overload->is_moving && journal->oldest_ms > overload->wait_ms / OVERLOAD_WAIT_PART &&
            journal->used > rate * (uint64_t)wait_ms / 1000;
 }
 
-enum overload_level overload_level(const struct overload *overload, const struct overload_journal *journal,
-                                   int64_t now_ms)
+enum overload_level overload_level(const struct overload *overload, const struct overload_journal *journal)
 {
     uint64_t fill = journal->used * 1000 / journal->capacity;
     int64_t wait_ms = overload->wait_ms;
-    if (fill > OVERLOAD_REFUSE_FILL || (wait_ms > 0 && waits_longer(overload, journal, now_ms, wait_ms)))
+    if (fill > OVERLOAD_REFUSE_FILL || (wait_ms > 0 && waits_longer(overload, journal, wait_ms)))
         return OVERLOAD_REFUSE;
-    if (fill > OVERLOAD_SHED_FILL ||
-        (wait_ms > 0 && waits_longer(overload, journal, now_ms, wait_ms / OVERLOAD_WAIT_PART)))
+    if (fill > OVERLOAD_SHED_FILL || (wait_ms > 0 && waits_longer(overload, journal, wait_ms / OVERLOAD_WAIT_PART)))
         return OVERLOAD_SHED;
     return OVERLOAD_NONE;
 }

@@ -21,7 +21,7 @@
 
 enum overload_level { OVERLOAD_NONE, OVERLOAD_SHED, OVERLOAD_REFUSE };
 
-/* All zero at first, but for wait_ms. */
+/* All zero at first, but for wait_ms. By the monotonic clock: nobody is told a wrong time when the other one is set. */
 struct overload {
     int64_t wait_ms; /* the longest that is accepted to wait; 0: any */
     /* how fast the journal is emptied */
@@ -38,13 +38,12 @@ struct overload {
 
 struct overload_journal {
     uint64_t used, capacity;
-    int64_t oldest_ms; /* unix: when what waits longest came; nothing waits: now */
+    int64_t oldest_ms; /* for how long the oldest record has been waiting */
 };
 /* To be called all the time: time passes also when nothing is taken out. */
 void overload_turn(struct overload *overload, int64_t now_ms);
 void overload_freed(struct overload *overload, uint64_t bytes, int64_t now_ms);
-enum overload_level overload_level(const struct overload *overload, const struct overload_journal *journal,
-                                   int64_t now_ms);
+enum overload_level overload_level(const struct overload *overload, const struct overload_journal *journal);
 void overload_taken(struct overload *overload);
 /* Something is refused: when to try again. `spread` (any number of the device) moves the answer by up to a half, so
  * that not all come back at once. */

@@ -34,6 +34,15 @@ void rates_session_start(struct rates_session *session, const struct rates *rate
     bucket_fill(&session->errors, rates->errors, now_ms);
 }
 
+bool rates_are_full(const struct rates *rates, struct rates_session *session, uint32_t now_ms)
+{
+    return bucket_is_full(&session->chat, rates->chat, now_ms) && bucket_is_full(&session->rpc, rates->rpc, now_ms) &&
+           bucket_is_full(&session->typing, rates->typing, now_ms) &&
+           bucket_is_full(&session->marks, rates->marks, now_ms) &&
+           bucket_is_full(&session->denied, rates->denied, now_ms) &&
+           bucket_is_full(&session->errors, rates->errors, now_ms);
+}
+
 bool rates_take_chat(const struct rates *rates, struct rates_session *session, struct bucket *user, uint32_t now_ms,
                      uint32_t *ret_retry_after_ms)
 {

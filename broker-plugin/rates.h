@@ -26,6 +26,7 @@ struct rates_session {
 
 void rates_make(struct rates *ret_rates, uint32_t messages_per_second, uint32_t messages_burst, bool is_off);
 void rates_session_start(struct rates_session *session, const struct rates *rates, uint32_t now_ms);
+bool rates_are_full(const struct rates *rates, struct rates_session *session, uint32_t now_ms);
 
 /* One message by this session of this user. False: *ret_retry_after_ms is when one will be let through. */
 bool rates_take_chat(const struct rates *rates, struct rates_session *session, struct bucket *user, uint32_t now_ms,

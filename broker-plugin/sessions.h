@@ -6,52 +6,60 @@
  * was taken over or kicked is retired: it has no number any more, and stays only until the broker reports its end,
  * because its handle must not be taken for another's. Broker's thread.
  */
-#include <uthash.h>
-
 #include "rates.h"
 #include "subscriptions.h"
+#include "table.h"
 #include "token.h"
 
 struct session;
 struct left_bucket;
 /* One user with at least one session, or with a bucket that is not full yet: reconnecting gives no fresh burst. */
 struct user {
-    UT_hash_handle hh;
+    struct table_link by_name;
     struct bucket chat;
     struct session *sessions;    /* current ones */
     struct left_bucket *buckets; /* of devices that left */
     char name[];
 };
 
+/* There is one per connection: what most of them do not need is on the heap, and nothing is wider than it must be. */
 struct session {
-    UT_hash_handle by_client, by_number;
+    struct table_link by_client;
     const void *client; /* the broker's handle */
     struct user *user;
     struct session *next_of_user;
-    int64_t connected_ms, issued_at_s, expires_at_s;
+    int64_t connected_ms;
     uint64_t ready_serial; /* uplink.h */
     struct subscriptions subscriptions;
-    struct rates_session rates;
+    struct rates_session *rates;        /* NULL: all buckets are full; session_rates */
+    uint32_t issued_at_s, expires_at_s; /* UINT32_MAX: then or later */
     uint32_t number;
     uint16_t stale_len;   /* of an earlier connection, taken out of the broker's queue when this one began */
     uint8_t mqtt_version; /* 3, 4, 5 */
     uint8_t gone_reason;  /* what to say when its connection ends */
-    bool is_current;
-    bool is_clean;    /* CONNECT asked for a fresh session */
-    bool is_resuming; /* not yet known whether the broker resumed one */
-    bool is_listed;   /* uplink.h */
+    bool is_current : 1;
+    bool is_clean : 1;    /* CONNECT asked for a fresh session */
+    bool is_resuming : 1; /* not yet known whether the broker resumed one */
+    bool is_listed : 1;   /* uplink.h */
+    bool is_bench : 1;    /* bench.h: behind client_id stands the id that the broker knows it by */
     char client_id[];
 };
+/* What the broker calls this connection. */
+const char *session_broker_id(const struct session *session);
 
 struct sessions {
-    struct session *by_client, *by_number; /* by_number: current ones, in the order of connecting */
-    struct user *users;
+    struct table by_client, users;
+    /* Current ones: each at its number modulo the size, which is a power of two. A number is only given out when its
+     * place is free. */
+    struct session **by_number;
+    uint32_t by_number_size, len;
     uint32_t last_number;
 };
 
 struct session_start {
     const void *client;
     const char *client_id;
+    const char *broker_id; /* NULL: the same */
     const struct token_claims *claims;
     uint8_t mqtt_version;
     bool is_clean;
@@ -63,8 +71,13 @@ struct session *sessions_add(struct sessions *sessions, const struct rates *rate
 /* NULL: none. */
 struct session *sessions_of_client(const struct sessions *sessions, const void *client);
 struct session *sessions_of_number(const struct sessions *sessions, uint32_t number);
+/* The first current one at the place *at or behind it; *at is behind it then. NULL: there is none. Only one added in
+ * the meantime can be missed, and only growing can bring one again. */
+struct session *sessions_next(const struct sessions *sessions, uint32_t *at);
 struct session *sessions_of_client_id(const struct sessions *sessions, struct slice client_id);
 struct user *sessions_user(const struct sessions *sessions, struct slice name);
+/* Its buckets, to take from. NULL: no memory. */
+struct rates_session *session_rates(struct session *session, const struct rates *rates, uint32_t clock_ms);
 void sessions_retire(struct sessions *sessions, struct session *session);
 /* Retires it when it is not yet, and frees it. */
 void sessions_remove(struct sessions *sessions, struct session *session);

@@ -4,59 +4,77 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- lists of strings; short, so they are searched one by one ---- */
-static int list_find(char *const list[], uint16_t len, struct slice text)
+#include "table.h"
+
+/* ---- two lists of texts, one behind the other; short, so they are searched one by one ---- */
+static int find(const struct subscriptions *subscriptions, uint16_t from, uint16_t to, struct slice text)
 {
-    for (int i = 0; i < len; i++)
-        if (slice_equal(slice_of(list[i]), text))
+    for (uint16_t i = from; i < to; i++)
+        if (slice_equal(slice_of(subscriptions->texts[i]), text))
             return i;
     return -1;
 }
 
-static enum status list_add(char ***list, uint16_t *len, uint16_t max, struct slice text)
+static uint16_t end_of(const struct subscriptions *subscriptions)
 {
-    if (*len >= max)
-        return STATUS_FULL;
-    char **longer = realloc(*list, (size_t)(*len + 1) * sizeof **list);
-    if (longer == NULL)
+    return (uint16_t)(subscriptions->filters_len + subscriptions->watched_len);
+}
+
+/* A copy at the end of both lists: the last of those watched. */
+static enum status add(struct subscriptions *subscriptions, struct slice text)
+{
+    uint16_t end = end_of(subscriptions);
+    char **longer = realloc(subscriptions->texts, (size_t)(end + 1) * sizeof *longer);
+    if (longer != NULL)
+        subscriptions->texts = longer;
+    char *copy = longer != NULL ? strndup(text.at, text.len) : NULL;
+    if (copy == NULL) {
+        if (end == 0) {
+            free(longer);
+            subscriptions->texts = NULL;
+        }
         return STATUS_NO_MEMORY;
-    *list = longer;
-    char *copy = strndup(text.at, text.len);
-    if (copy == NULL)
-        return STATUS_NO_MEMORY;
-    longer[(*len)++] = copy;
+    }
+    longer[end] = copy;
+    subscriptions->watched_len++;
     return STATUS_OK;
 }
 
-static bool list_remove(char ***list, uint16_t *len, struct slice text)
+static void swap(struct subscriptions *subscriptions, uint16_t a, uint16_t b)
 {
-    int index = list_find(*list, *len, text);
-    if (index < 0)
-        return false;
-    free((*list)[index]);
-    (*list)[index] = (*list)[--*len];
-    if (*len == 0) {
-        free(*list);
-        *list = NULL;
-    }
-    return true;
+    char *text = subscriptions->texts[a];
+    subscriptions->texts[a] = subscriptions->texts[b];
+    subscriptions->texts[b] = text;
 }
 
-static void list_free(char ***list, uint16_t *len)
+/* The last of those watched goes. */
+static void cut(struct subscriptions *subscriptions)
 {
-    for (int i = 0; i < *len; i++)
-        free((*list)[i]);
-    free(*list);
-    *list = NULL;
-    *len = 0;
+    subscriptions->watched_len--;
+    free(subscriptions->texts[end_of(subscriptions)]);
+    if (end_of(subscriptions) == 0) {
+        free(subscriptions->texts);
+        subscriptions->texts = NULL;
+    }
+}
+
+static int find_filter(const struct subscriptions *subscriptions, struct slice below)
+{
+    return find(subscriptions, 0, subscriptions->filters_len, below);
+}
+
+static int find_watched(const struct subscriptions *subscriptions, struct slice user)
+{
+    return find(subscriptions, subscriptions->filters_len, end_of(subscriptions), user);
 }
 
 /* ---- */
 void subscriptions_done(struct subscriptions *subscriptions)
 {
-    subscriptions->has_all = false;
-    list_free(&subscriptions->filters, &subscriptions->filters_len);
-    list_free(&subscriptions->watched, &subscriptions->watched_len);
+    for (uint16_t i = 0; i < end_of(subscriptions); i++)
+        free(subscriptions->texts[i]);
+    free(subscriptions->texts);
+    *subscriptions = (struct subscriptions){.texts = NULL};
 }
 
 bool subscriptions_has_inbox(const struct subscriptions *subscriptions)
@@ -75,15 +93,36 @@ enum status subscriptions_add(struct subscriptions *subscriptions, struct slice 
         subscriptions->has_all = true;
         return STATUS_OK;
     }
-    if (list_find(subscriptions->filters, subscriptions->filters_len, below) >= 0)
+    if (find_filter(subscriptions, below) >= 0)
         return STATUS_OK;
-    return list_add(&subscriptions->filters, &subscriptions->filters_len, SUBSCRIPTIONS_FILTERS_MAX, below);
+    if (subscriptions->filters_len >= SUBSCRIPTIONS_FILTERS_MAX)
+        return STATUS_FULL;
+    enum status status = add(subscriptions, below);
+    if (status != STATUS_OK)
+        return status;
+    swap(subscriptions, subscriptions->filters_len, (uint16_t)(end_of(subscriptions) - 1));
+    subscriptions->watched_len--;
+    subscriptions->filters_len++;
+    return STATUS_OK;
+}
+
+static bool filter_remove(struct subscriptions *subscriptions, struct slice below)
+{
+    int index = find_filter(subscriptions, below);
+    if (index < 0)
+        return false;
+    subscriptions->filters_len--;
+    subscriptions->watched_len++;
+    swap(subscriptions, (uint16_t)index, subscriptions->filters_len);
+    swap(subscriptions, subscriptions->filters_len, (uint16_t)(end_of(subscriptions) - 1));
+    cut(subscriptions);
+    return true;
 }
 
 bool subscriptions_remove(struct subscriptions *subscriptions, struct slice below)
 {
     if (!slice_equal(below, SLICE("#")))
-        return list_remove(&subscriptions->filters, &subscriptions->filters_len, below);
+        return filter_remove(subscriptions, below);
     bool was_there = subscriptions->has_all;
     subscriptions->has_all = false;
     return was_there;
@@ -93,17 +132,22 @@ enum status subscriptions_watch(struct subscriptions *subscriptions, struct slic
 {
     if (subscriptions_watches(subscriptions, user))
         return STATUS_EXISTS;
-    return list_add(&subscriptions->watched, &subscriptions->watched_len, LIMIT_WATCHED_USERS, user);
+    return subscriptions->watched_len < LIMIT_WATCHED_USERS ? add(subscriptions, user) : STATUS_FULL;
 }
 
 bool subscriptions_unwatch(struct subscriptions *subscriptions, struct slice user)
 {
-    return list_remove(&subscriptions->watched, &subscriptions->watched_len, user);
+    int index = find_watched(subscriptions, user);
+    if (index < 0)
+        return false;
+    swap(subscriptions, (uint16_t)index, (uint16_t)(end_of(subscriptions) - 1));
+    cut(subscriptions);
+    return true;
 }
 
 bool subscriptions_watches(const struct subscriptions *subscriptions, struct slice user)
 {
-    return list_find(subscriptions->watched, subscriptions->watched_len, user) >= 0;
+    return find_watched(subscriptions, user) >= 0;
 }
 
 bool subscriptions_match(const struct subscriptions *subscriptions, struct slice tail)
@@ -111,7 +155,7 @@ bool subscriptions_match(const struct subscriptions *subscriptions, struct slice
     if (subscriptions->has_all)
         return true;
     for (int i = 0; i < subscriptions->filters_len; i++)
-        if (filter_matches(slice_of(subscriptions->filters[i]), tail))
+        if (filter_matches(slice_of(subscriptions->texts[i]), tail))
             return true;
     return false;
 }
@@ -144,14 +188,6 @@ bool filter_matches(struct slice filter, struct slice topic)
     return topic_done;
 }
 
-static uint32_t hash(struct slice text)
-{
-    uint32_t hash = 2166136261u; /* FNV-1a */
-    for (size_t i = 0; i < text.len; i++)
-        hash = (hash ^ (unsigned char)text.at[i]) * 16777619u;
-    return hash ^ hash >> 16;
-}
-
 bool subscriptions_place(struct slice filter, struct slice client_id, char ret_place[SUBSCRIPTIONS_PLACE_BYTES])
 {
     struct slice user, device;
@@ -161,6 +197,7 @@ bool subscriptions_place(struct slice filter, struct slice client_id, char ret_p
     (void)snprintf(all, sizeof all, "inbox/%.*s/#", (int)user.len, user.at);
     if (!slice_equal(filter, slice_of(all)))
         return false;
-    (void)snprintf(ret_place, SUBSCRIPTIONS_PLACE_BYTES, "i/%u", hash(client_id) % SUBSCRIPTIONS_PLACES);
+    (void)snprintf(ret_place, SUBSCRIPTIONS_PLACE_BYTES, "i/%u",
+                   (unsigned)(hash_text(client_id) % SUBSCRIPTIONS_PLACES));
     return true;
 }

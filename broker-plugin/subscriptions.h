@@ -10,12 +10,15 @@
 #define SUBSCRIPTIONS_FILTERS_MAX 64 /* of one device below its inbox; there are twelve kinds of things in it */
 
 struct subscriptions {
-    bool has_all; /* inbox/<user>/#, what nearly every device has: takes no memory */
+    char **texts; /* filters below inbox/<user>/, then users watched; NULL when there are none */
     uint16_t filters_len, watched_len;
-    char **filters; /* below inbox/<user>/ */
-    char **watched; /* users */
+    bool has_all; /* inbox/<user>/#, what nearly every device has: takes no memory */
 };
 
+static inline struct slice subscriptions_watched(const struct subscriptions *subscriptions, uint16_t index)
+{
+    return slice_of(subscriptions->texts[subscriptions->filters_len + index]);
+}
 void subscriptions_done(struct subscriptions *subscriptions); /* empty again */
 bool subscriptions_is_empty(const struct subscriptions *subscriptions);
 /* Subscribed to anything below the inbox: live. */

@@ -52,7 +52,6 @@ void uplink_stop(struct uplink *uplink)
     uplink->client = NULL;
     free(uplink->client_id);
     uplink->client_id = NULL;
-    uplink->listing = NULL;
 }
 
 enum status uplink_start(struct uplink *uplink, const void *client, const char *client_id,
@@ -68,8 +67,10 @@ enum status uplink_start(struct uplink *uplink, const void *client, const char *
     uplink->is_welcomed = uplink->is_listed = false;
     uplink->put_serial = uplink->serial;
     uplink->cursor = journal->tail;
-    uplink->listing = sessions->by_number;
-    for (struct session *session = sessions->by_number; session != NULL; session = session->by_number.next) {
+    uplink->sessions = sessions;
+    uplink->listing = 0;
+    struct session *session;
+    for (uint32_t at = 0; (session = sessions_next(sessions, &at)) != NULL;) {
         session->is_listed = false;
         session->ready_serial = 0;
     }
@@ -132,11 +133,6 @@ void uplink_connected(struct uplink *uplink, const struct journal *journal, stru
     struct frame_op op = connected_op(session);
     if (!uplink->is_up)
         return;
-    if (!uplink->is_listed) { /* it is the last of those to be listed */
-        if (uplink->listing == NULL)
-            uplink->listing = session;
-        return;
-    }
     session->is_listed = true;
     event_add(uplink, journal, &op, &op.connected.client_id);
 }
@@ -169,8 +165,6 @@ void uplink_watch(struct uplink *uplink, const struct journal *journal, const st
 void uplink_gone(struct uplink *uplink, const struct journal *journal, const struct session *session,
                  enum gone_reason reason)
 {
-    if (uplink->listing == session)
-        uplink->listing = session->by_number.next;
     if (wants(uplink, session))
         event_add(uplink, journal, &(struct frame_op){.type = UP_GONE, .gone = {session->number, (uint8_t)reason}},
                   NULL);
@@ -188,8 +182,8 @@ static enum status put_session(struct frame_writer *writer, const struct session
         op = (struct frame_op){.type = UP_READY, .ready = {session->number}};
         status = frame_put(writer, &op);
     }
-    for (int i = 0; status == STATUS_OK && i < subscriptions->watched_len; i++) {
-        op = (struct frame_op){.type = UP_WATCH, .watch = {session->number, slice_of(subscriptions->watched[i])}};
+    for (uint16_t i = 0; status == STATUS_OK && i < subscriptions->watched_len; i++) {
+        op = (struct frame_op){.type = UP_WATCH, .watch = {session->number, subscriptions_watched(subscriptions, i)}};
         status = frame_put(writer, &op);
     }
     if (status != STATUS_OK)
@@ -207,13 +201,13 @@ static enum status put_list(struct uplink *uplink, const struct journal *journal
             return status;
         uplink->is_welcomed = true;
     }
-    while (uplink->listing != NULL) {
-        struct session *session = uplink->listing;
-        enum status status = put_session(writer, session);
+    struct session *session;
+    for (uint32_t at = uplink->listing; (session = sessions_next(uplink->sessions, &at)) != NULL;
+         uplink->listing = at) {
+        enum status status = session->is_listed ? STATUS_OK : put_session(writer, session);
         if (status != STATUS_OK)
             return status;
         session->is_listed = true;
-        uplink->listing = session->by_number.next;
     }
     struct frame_op end = {.type = UP_SESSIONS_END};
     enum status status = frame_put(writer, &end);

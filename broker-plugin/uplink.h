@@ -6,7 +6,7 @@
  * there: each link begins with the full list. At most LIMIT_FRAME_CREDIT frames are under way unconfirmed.
  *
  * While the list goes out (several frames, over several turns), what happens to a session not listed yet is not queued:
- * the list will show its state then.
+ * the list will show its state then. Who comes in that time is told after the list, like who comes later.
  *
  * Broker's thread; frames are published from uplink_flush only.
  */
@@ -26,7 +26,8 @@ struct uplink {
     uint64_t boot;            /* of this broker life */
     uint64_t sent, confirmed; /* frames */
     bool is_welcomed, is_listed;
-    struct session *listing; /* the next to be listed */
+    const struct sessions *sessions; /* to be listed, */
+    uint32_t listing;                /* from this place on */
     struct journal_cursor cursor;
     struct uplink_event *first, **last;
     uint32_t events_len;

@@ -33,11 +33,11 @@ grant usage on schema gnatter to gnatter_service, gnatter_admin, gnatter_readonl
 grant execute on function
     -- the journey of a message
     gnatter.device_open(text[]),
-    gnatter.conversation_load(text[], boolean[]),
+    gnatter.conversation_load(text[], boolean[], bigint[]),
     gnatter.conversation_members(bigint[]),
     gnatter.conversation_cursors(bigint[]),
     gnatter.append(bigint[], bigint[], int[], bigint[], bigint[], text[], bytea[]),
-    gnatter.append_careful(bigint[], bigint[], bigint[], text[], bytea[]),
+    gnatter.append_careful(bigint[], bigint[], bigint[], text[], bytea[], boolean),
     gnatter.log_page(bigint[], bigint[], int[], int[]),
     gnatter.log_senders(bigint[], bigint[], bigint[]),
     gnatter.marks_flush(bigint[], bigint[], bigint[], bigint[], bigint[], bigint[], bigint[]),
@@ -51,11 +51,13 @@ grant execute on function
     gnatter.device_gone(bigint[], bigint[]),
     gnatter.devices_reset(),
     gnatter.cursors_set(bigint[], bigint[], bigint[]),
-    gnatter.presence_state(bigint[], text[]),
+    gnatter.presence_state(bigint[], text[], boolean),
     gnatter.revocations(interval),
     -- what devices ask for: the methods are in gnatter.rpc_method, each with its function rpc_...
     gnatter.rpc(bigint, text, text, jsonb),
     gnatter.history_items(bigint, text, bigint, bigint, int),
+    -- the clerk's work
+    gnatter.timer_sweep(int, int),
     -- push notifications
     gnatter.push_evaluate(bigint[], bigint[], int, int),
     gnatter.push_sweep(bigint, int),
@@ -70,6 +72,8 @@ to gnatter_service;
 grant execute on function
     gnatter.create_user(text),
     gnatter.create_users(text[], text),
+    gnatter.create_bench(text, int),
+    gnatter.remove_bench(text),
     gnatter.remove_user(text),
     gnatter.revoke_user(text),
     gnatter.add_device(text, text, text),
@@ -81,6 +85,9 @@ grant execute on function
     gnatter.remove_member(text, text),
     gnatter.set_role(text, text, text),
     gnatter.delete_message(text, bigint),
+    gnatter.set_timer(text, bigint),
+    gnatter.block_user(text, text),
+    gnatter.unblock_user(text, text),
     gnatter.purge(interval, boolean, text),
     gnatter.push_register(text, text, jsonb),
     gnatter.push_unregister(text, text),
@@ -95,6 +102,6 @@ grant select, insert (conversation_id, user_id, role), update (role), delete on 
 
 -- ---- to read ----
 grant select on gnatter.users, gnatter.devices, gnatter.groups, gnatter.members, gnatter.messages,
-    gnatter.push_registrations, gnatter.push_provider
+    gnatter.push_registrations, gnatter.push_provider, gnatter.blocks
 to gnatter_admin, gnatter_readonly;
 grant select on gnatter.migration to gnatter_service, gnatter_admin, gnatter_readonly;

@@ -12,7 +12,7 @@
 #include "runtime.h"
 
 #define CONNECT_WAIT_S 10
-#define KEEP_ALIVE_S   15
+#define KEEP_ALIVE_S   6
 #define IDLE_WAIT_MS   1000
 #define PAUSE_MIN_MS   50
 #define PAUSE_MAX_MS   2000
@@ -62,6 +62,7 @@ static void on_sent(void *context, MQTTAsync_successData *data)
     link_lock(link);
     if (link->in_flight > 0)
         link->in_flight--;
+    link->heard_at_ms = clock_monotonic_ms();
     if (link->is_stopping || !outbox_is_empty(&link->outbox) || link->ack_at_ms != 0)
         link_wake(link);
     link_unlock(link);
@@ -287,7 +288,8 @@ static void send_frames(struct broker_link *link)
         if (frame->writer.ops > 0) {
             uint64_t number = ++link->frames_sent;
             link->frames_out++;
-            link->in_flight++;
+            if (link->in_flight++ == 0)
+                link->heard_at_ms = clock_monotonic_ms();
             link_unlock(link);
             enum status status = frame_send(link, frame, number);
             link_lock(link);
@@ -325,6 +327,18 @@ static bool is_drained(const struct broker_link *link)
     return outbox_is_empty(&link->outbox) && link->in_flight == 0 && link->ack_at_ms == 0;
 }
 
+/* With the lock: the broker may be gone without a word; keep alive, which sees that too, takes longer. */
+static void look_for_silence(struct broker_link *link, int64_t now_ms)
+{
+    if (now_ms - link->looked_at_ms > 2 * IDLE_WAIT_MS)
+        link->heard_at_ms = now_ms; /* it was us who did nothing */
+    link->looked_at_ms = now_ms;
+    if (link->in_flight == 0 || now_ms - link->heard_at_ms < RUNTIME_LINK_SILENT_MS || link->is_lost)
+        return;
+    log_warning("link", "silent", LOG_TEXT("uri", link->uri), LOG_INT("frames", link->in_flight));
+    link->is_lost = true;
+}
+
 /* With the lock: one look at what there is to do. Returns until when to wait. */
 static int64_t turn(struct broker_link *link, int64_t now_ms)
 {
@@ -334,6 +348,7 @@ static int64_t turn(struct broker_link *link, int64_t now_ms)
         log_warning("link", "no-welcome", LOG_TEXT("uri", link->uri));
         link->is_lost = true;
     }
+    look_for_silence(link, now_ms);
     uint64_t sent_before = link->frames_sent;
     if (link->state == LINK_UP)
         send_frames(link);

@@ -32,6 +32,8 @@ struct broker_link {
     uint64_t frames_sent; /* in this life: the number of the last */
     uint64_t frames_received, frames_out, welcomes; /* in all lives */
     uint64_t taken_number, acked_number, acked_position;
+    int64_t heard_at_ms; /* when a frame was confirmed last, or one went out with none before it */
+    int64_t looked_at_ms;
     int64_t ack_at_ms;   /* when a confirmation is due; 0: nothing to confirm */
     int64_t wakes_at_ms; /* the thread looks again then at the latest */
 };

@@ -7,15 +7,21 @@
 #include <string.h>
 #include "clock.h"
 #include "database.h"
+#include "ingest/presence.h"
 #include "log.h"
 #include "mailbox.h"
+#include "metrics.h"
 #include "push/pusher.h"
 #include "runtime.h"
 #include "thread.h"
 
 #define RETRY_WAIT_MS 100
-#define IDLE_WAIT_MS  1000
 #define BATCH_MAX     1000
+/* Disappearing messages: looked at so often, and so much at a time, so that nobody waits long for a locked conversation
+ */
+#define SWEEP_EVERY_MS   1000
+#define SWEEP_TIMERS_MAX 64
+#define SWEEP_ITEMS_MAX  256
 
 enum job_kind { JOB_LIVE, JOB_GONE, JOB_PRESENCE, JOB_REVOCATIONS };
 struct job {
@@ -33,6 +39,7 @@ struct clerk {
     struct database database;
     pthread_t thread;
     bool is_started, is_reset;
+    int64_t sweep_at_ms;
     atomic_bool is_stopping;
     struct job batch[BATCH_MAX]; /* of one kind */
     size_t batch_len;
@@ -122,16 +129,20 @@ static enum status do_presence(struct clerk *clerk, PGresult **ret_result)
     pg_texts(&clerk->database.params);
     for (size_t i = 0; i < clerk->batch_len; i++)
         pg_put_bytes(&clerk->database.params, (struct slice){clerk->batch[i].user, clerk->batch[i].user_len});
-    enum status status =
-        database_ask(&clerk->database, "select ord, visible, last_seen_s from gnatter.presence_state($1, $2)",
-                     DATABASE_BINARY, ret_result);
+    pg_boolean(&clerk->database.params, clerk->options.is_reciprocal);
+    enum status status = database_ask(
+        &clerk->database,
+        "select ord, online_is_shown, last_seen_is_shown, last_seen_s from gnatter.presence_state($1, $2, $3)",
+        DATABASE_BINARY, ret_result);
     if (status != STATUS_OK)
         return status;
     for (int row = 0; row < PQntuples(*ret_result); row++) {
         const struct job *job = &clerk->batch[pg_read_int(PQgetvalue(*ret_result, row, 0)) - 1];
-        int64_t seen_s = PQgetisnull(*ret_result, row, 2) ? 0 : pg_read_bigint(PQgetvalue(*ret_result, row, 2));
-        clerk->options.on_presence(clerk->options.ctx, job->session, (struct slice){job->user, job->user_len},
-                                   PQgetvalue(*ret_result, row, 1)[0] != 0, seen_s);
+        int64_t seen_s = PQgetisnull(*ret_result, row, 3) ? 0 : pg_read_bigint(PQgetvalue(*ret_result, row, 3));
+        uint32_t shown = (PQgetvalue(*ret_result, row, 1)[0] != 0 ? PRESENCE_SHOWS_ONLINE : 0) |
+                         (PQgetvalue(*ret_result, row, 2)[0] != 0 ? PRESENCE_SHOWS_LAST_SEEN : 0);
+        clerk->options.on_presence(clerk->options.ctx, job->session, (struct slice){job->user, job->user_len}, shown,
+                                   seen_s);
     }
     return STATUS_OK;
 }
@@ -182,6 +193,25 @@ static void do_batch(struct clerk *clerk, enum job_kind kind)
     clerk->batch_len = 0;
 }
 
+/* Erases the messages whose time has come. Where there is more, the next turn comes at once. */
+static void sweep(struct clerk *clerk, int64_t now_ms)
+{
+    PGresult *result = NULL;
+    if (now_ms < clerk->sweep_at_ms)
+        return;
+    clerk->sweep_at_ms = now_ms + SWEEP_EVERY_MS;
+    pg_params_begin(&clerk->database.params);
+    pg_int(&clerk->database.params, SWEEP_TIMERS_MAX);
+    pg_int(&clerk->database.params, SWEEP_ITEMS_MAX);
+    if (database_ask(&clerk->database, "select gnatter.timer_sweep($1, $2)", DATABASE_BINARY, &result) != STATUS_OK)
+        return; /* the next turn asks again */
+    int32_t gone = pg_read_int(PQgetvalue(result, 0, 0));
+    PQclear(result);
+    metrics_add(&metrics.messages_expired, (uint64_t)gone);
+    if (gone >= SWEEP_ITEMS_MAX)
+        clerk->sweep_at_ms = now_ms;
+}
+
 static void *clerk_run(void *arg)
 {
     struct clerk *clerk = arg;
@@ -198,8 +228,10 @@ static void *clerk_run(void *arg)
             do_batch(clerk, kind);
         if (is_last)
             return NULL;
+        int64_t now_ms = clock_monotonic_ms();
+        sweep(clerk, now_ms);
         struct pollfd fd = {mailbox_fd(&clerk->mailbox), POLLIN, 0};
-        (void)poll(&fd, 1, IDLE_WAIT_MS); /* interrupted or not: look */
+        (void)poll(&fd, 1, (int)(clerk->sweep_at_ms - now_ms)); /* interrupted or not: look */
     }
 }
 

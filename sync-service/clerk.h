@@ -2,7 +2,7 @@
 #define GNATTER_CLERK_H
 /*
  * Paperwork that nobody waits for, in a thread and a connection of its own: when devices came and went, who may see
- * whose presence, the list of revocations. Takes what has gathered and asks once for all of it.
+ * whose presence, the list of revocations, messages that disappear. Takes what has gathered and asks once for all of it.
  */
 #include "core/core.h"
 
@@ -11,9 +11,10 @@ struct pusher;
 struct clerk_options {
     struct primary *primary; /* borrowed for the clerk's life */
     const char *name;
+    bool is_reciprocal; /* who hides her presence does not see others' */
     /* by the clerk's thread; they only leave a note */
     void *ctx;
-    void (*on_presence)(void *ctx, session_ref session, struct slice user, bool is_visible, int64_t seen_s);
+    void (*on_presence)(void *ctx, session_ref session, struct slice user, uint32_t shown, int64_t seen_s); /* presence.h */
     /* lines "<name> <valid after, Unix seconds>\n" */
     void (*on_revocations)(void *ctx, struct slice lines);
     /* "<client id> <conversation> <JSON>": how a device's user keeps a conversation, changed while it was away */

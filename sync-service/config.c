@@ -61,6 +61,12 @@ static const struct key keys[] = {
      "conversations a shard keeps in memory"},
     {"presence_offline_after_ms", KIND_NUMBER, AT(presence_offline_after_ms), "2000", "ms", 0, 600000, false,
      "a user is told offline when she has been away for so long"},
+    {"presence_reciprocal", KIND_CHOICE, AT(presence_reciprocal), "yes", "no|yes", 0, 0, false,
+     "who shows nobody that she is online, or when she was, is not shown it of others"},
+    {"blocked_answer", KIND_CHOICE, AT(blocked_answer), "sent", "sent|error", 0, 0, false,
+     "what a message to somebody who blocks its sender is answered: as any other, though it is never delivered, or "
+     "with "
+     "the error `blocked`"},
     {"stop_after_ms", KIND_NUMBER, AT(stop_after_ms), "10000", "ms", 100, 600000, true,
      "longest wait for what was accepted, when stopping"},
     {"edit_within_s", KIND_NUMBER, AT(edit_within_s), "172800", "s", 0, 315360000, false,

@@ -28,6 +28,8 @@ struct config {
     int64_t flush_after_ms;
     int64_t pending_items_max, conversations_max;
     int64_t presence_offline_after_ms;
+    int64_t presence_reciprocal;
+    int64_t blocked_answer; /* 0: sent; 1: error */
     int64_t stop_after_ms;
     int64_t edit_within_s;
     struct push_options push;

@@ -6,6 +6,7 @@
 #include "clock.h"
 #include "log.h"
 #include "pg_status.h"
+#include "runtime.h"
 
 #define PAUSE_MIN_MS  50
 #define PAUSE_MAX_MS  2000
@@ -24,6 +25,7 @@ enum status database_init(struct database *database, struct primary *primary, co
 {
     memset(database, 0, sizeof *database);
     database->primary = primary;
+    database->answer_wait_ms = RUNTIME_ANSWER_WAIT_MS;
     database->name = strdup(name);
     if (database->name != NULL)
         return STATUS_OK;
@@ -59,12 +61,22 @@ void database_drop(struct database *database)
         clock_monotonic_ms() + database->pause_ms / 2 + randombytes_uniform(database->pause_ms / 2 + 1);
 }
 
+static bool is_set_up(struct database *database)
+{
+    if (database->setup == NULL)
+        return true;
+    PGresult *result = PQexec(database->conn, database->setup);
+    bool is_done = PQresultStatus(result) == PGRES_COMMAND_OK;
+    PQclear(result);
+    return is_done;
+}
+
 bool database_is_current(const struct database *database)
 {
     return primary_is_current(database->primary, &database->at);
 }
 
-/* PQexecParams, but it does not wait for a server that was replaced meanwhile. NULL: no answer. */
+/* PQexecParams, but it does not wait for a server that was replaced meanwhile, nor for ever. NULL: no answer. */
 static PGresult *exec(struct database *database, const char *sql, const struct pg_params *params,
                       enum database_format format)
 {
@@ -73,11 +85,16 @@ static PGresult *exec(struct database *database, const char *sql, const struct p
     PGresult *result = NULL;
     if (PQsendQueryParams(conn, sql, params->params, NULL, params->values, params->lengths, binary, (int)format) != 1)
         return NULL;
+    int64_t heard_at_ms = clock_monotonic_ms();
     for (;;) {
         while (PQisBusy(conn)) {
             struct pollfd fd = {PQsocket(conn), POLLIN, 0};
-            (void)poll(&fd, 1, LOOK_EVERY_MS); /* interrupted: an early look */
-            if (PQconsumeInput(conn) != 1 || !database_is_current(database)) {
+            if (poll(&fd, 1, LOOK_EVERY_MS) > 0) /* interrupted: an early look */
+                heard_at_ms = clock_monotonic_ms();
+            bool is_silent = clock_monotonic_ms() - heard_at_ms >= database->answer_wait_ms;
+            if (is_silent && database->answer_wait_ms < RUNTIME_ANSWER_WAIT_MAX_MS)
+                database->answer_wait_ms *= 2;
+            if (PQconsumeInput(conn) != 1 || is_silent || !database_is_current(database)) {
                 PQclear(result);
                 return NULL;
             }
@@ -103,16 +120,6 @@ static bool is_primary(struct database *database)
                                  pg_read_bigint(PQgetvalue(result, 0, 1)));
     PQclear(result);
     return is_good;
-}
-
-static bool is_set_up(struct database *database)
-{
-    if (database->setup == NULL)
-        return true;
-    PGresult *result = PQexec(database->conn, database->setup);
-    bool is_done = PQresultStatus(result) == PGRES_COMMAND_OK;
-    PQclear(result);
-    return is_done;
 }
 
 bool database_connect(struct database *database)
@@ -146,8 +153,15 @@ enum status database_ask(struct database *database, const char *sql, enum databa
     if (!database_connect(database))
         return STATUS_UNAVAILABLE;
     PGresult *result = exec(database, sql, &database->params, format);
+    if (result == NULL) {
+        log_warning("database", "no-answer", LOG_TEXT("for", database->name),
+                    LOG_TEXT("why", PQerrorMessage(database->conn)));
+        database_drop(database);
+        return STATUS_UNAVAILABLE;
+    }
     if (PQresultStatus(result) == PGRES_TUPLES_OK || PQresultStatus(result) == PGRES_COMMAND_OK) {
         *ret_result = result;
+        database->answer_wait_ms = RUNTIME_ANSWER_WAIT_MS;
         return STATUS_OK;
     }
     const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);

@@ -6,18 +6,22 @@
 #include "clock.h"
 #include "log.h"
 #include "metrics.h"
+#include "runtime.h"
 
 #define PAUSE_MIN_MS 50
 #define PAUSE_MAX_MS 2000
+#define QUIET_MS     1000 /* before that nobody looks whether something comes at all */
 
 const char *const query_statements[QUERY_KINDS] = {
     [QUERY_LOAD] = "select ord, state, conversation_id, last_seq, first_seq, membership_version, is_group, is_deleted"
-                   " from gnatter.conversation_load($1, $2)",
-    [QUERY_MEMBERS] = "select conversation_id, user_id, user_name, joined_seqs, left_seqs, delivered_seq, read_seq"
+                   " from gnatter.conversation_load($1, $2, $3)",
+    [QUERY_MEMBERS] = "select conversation_id, user_id, user_name, joined_seqs, left_seqs, delivered_seq, read_seq,"
+                      " block_from_seqs, block_to_seqs, shares_reads, is_asked"
                       " from gnatter.conversation_members($1)",
     [QUERY_CURSORS] = "select conversation_id, user_id, device_id, acked_seq from gnatter.conversation_cursors($1)",
     [QUERY_APPEND] = "select base_seqs, times_ms from gnatter.append($1, $2, $3, $4, $5, $6, $7)",
-    [QUERY_APPEND_CAREFUL] = "select ord, state, seq, time_ms from gnatter.append_careful($1, $2, $3, $4, $5)",
+    [QUERY_APPEND_CAREFUL] = "select ord, state, seq, time_ms, membership_version"
+                             " from gnatter.append_careful($1, $2, $3, $4, $5, $6)",
     [QUERY_PAGE] = "select ord, seq, time_ms, kind, sender_user_id, sender_device_id, sender_user, sender_device,"
                    " message_id, event_type, payload, is_last from gnatter.log_page($1, $2, $3, $4)",
     [QUERY_SENDERS] = "select ord, user_id from gnatter.log_senders($1, $2, $3) order by ord",
@@ -37,6 +41,7 @@ struct message_log *message_log_new(const struct message_log_options *options)
         return NULL;
     log->options = *options;
     log->last = &log->first;
+    log->answer_wait_ms = RUNTIME_ANSWER_WAIT_MS;
     log->name = strdup(options->name);
     if (log->name == NULL) {
         message_log_free(log);
@@ -317,6 +322,7 @@ static void introduced(struct message_log *log, const struct query *query)
 /* The oldest question has all its answer. */
 static void complete(struct message_log *log)
 {
+    log->heard_us = clock_monotonic_us();
     struct query *query = log->first;
     log->first = query->next;
     if (log->first == NULL)
@@ -335,8 +341,28 @@ static void complete(struct message_log *log)
     query_free(query);
 }
 
+/* Slow is not silent: a long answer may take its time. */
+static void look_for_silence(struct message_log *log)
+{
+    int64_t now_us = clock_monotonic_us();
+    int64_t since_us = log->first == NULL ? now_us : log->first->asked_us;
+    if (since_us < log->heard_us)
+        since_us = log->heard_us;
+    if (now_us - since_us < QUIET_MS * 1000)
+        return;
+    struct pollfd ready = {PQsocket(log->conn), POLLIN, 0};
+    if (poll(&ready, 1, 0) > 0)
+        log->heard_us = now_us;
+    else if (now_us - since_us >= log->answer_wait_ms * 1000) {
+        message_log_fail(log, "no answer");
+        if (log->answer_wait_ms < RUNTIME_ANSWER_WAIT_MAX_MS)
+            log->answer_wait_ms *= 2;
+    }
+}
+
 static void read_answers(struct message_log *log)
 {
+    look_for_silence(log);
     if (PQconsumeInput(log->conn) != 1) {
         message_log_fail(log, PQerrorMessage(log->conn));
         return;

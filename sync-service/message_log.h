@@ -46,7 +46,7 @@ int64_t message_log_waiting_ms(const struct message_log *log);
 void message_log_start_over(struct message_log *log, int64_t now_ms);
 
 /* What the core asks; core.h says what for. Only while it is up. */
-void message_log_load(struct message_log *log, const struct slice names[], const bool creates[], size_t len);
+void message_log_load(struct message_log *log, const struct slice names[], const int64_t senders[], size_t len);
 void message_log_append(struct message_log *log, const struct core_append_batch *batch);
 void message_log_page(struct message_log *log, const struct core_page_request *request);
 void message_log_senders(struct message_log *log, const struct core_senders_request *request);

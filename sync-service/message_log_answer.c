@@ -4,6 +4,7 @@
 #include "log.h"
 #include "message_log_state.h"
 #include "pg_status.h"
+#include "runtime.h"
 
 static struct slice text_of(const PGresult *result, int row, int column)
 {
@@ -76,6 +77,7 @@ static void loaded_first(struct message_log *log, struct query *query)
 struct load_room {
     struct core_member *members;
     struct core_interval *intervals;
+    struct core_block *blocks;
     struct core_cursor *cursors;
 };
 
@@ -83,30 +85,58 @@ static void load_room_free(struct load_room *room)
 {
     free(room->members);
     free(room->intervals);
+    free(room->blocks);
     free(room->cursors);
+}
+
+/* Two arrays as pairs: this column's and the next one's. False: there are no more. */
+struct pairs {
+    struct pg_array first, second;
+};
+
+static bool pairs_open(struct pairs *pairs, const PGresult *members, int row, int column)
+{
+    return !PQgetisnull(members, row, column) &&
+           pg_array_open(&pairs->first, text_of(members, row, column)) == STATUS_OK &&
+           pg_array_open(&pairs->second, text_of(members, row, column + 1)) == STATUS_OK &&
+           pairs->first.left == pairs->second.left;
+}
+
+static bool pairs_next(struct pairs *pairs, int64_t *first, int64_t *second)
+{
+    bool is_null;
+    return pg_array_next(&pairs->first, first, &is_null) == STATUS_OK &&
+           pg_array_next(&pairs->second, second, &is_null) == STATUS_OK;
 }
 
 static size_t intervals_read(const PGresult *members, int row, struct core_interval intervals[])
 {
-    struct pg_array joined, left;
-    size_t len = 0;
-    bool is_null;
-    if (pg_array_open(&joined, text_of(members, row, 3)) != STATUS_OK ||
-        pg_array_open(&left, text_of(members, row, 4)) != STATUS_OK || joined.left != left.left)
-        return 0;
+    struct pairs pairs;
     struct core_interval interval = {0, 0};
-    while (pg_array_next(&joined, &interval.joined_seq, &is_null) == STATUS_OK &&
-           pg_array_next(&left, &interval.left_seq, &is_null) == STATUS_OK)
-        intervals[len++] = interval;
+    size_t len = 0;
+    if (pairs_open(&pairs, members, row, 3))
+        while (pairs_next(&pairs, &interval.joined_seq, &interval.left_seq))
+            intervals[len++] = interval;
+    return len;
+}
+
+static size_t blocks_read(const PGresult *members, int row, struct core_block blocks[])
+{
+    struct pairs pairs;
+    struct core_block block = {0, 0};
+    size_t len = 0;
+    if (pairs_open(&pairs, members, row, 7))
+        while (pairs_next(&pairs, &block.from_seq, &block.to_seq))
+            blocks[len++] = block;
     return len;
 }
 
 /* An upper bound: each element of the array takes twelve bytes on the wire. */
-static size_t intervals_max(const PGresult *members)
+static size_t elements_max(const PGresult *members, int column)
 {
     size_t max = 0;
     for (int row = 0; row < PQntuples(members); row++)
-        max += (size_t)PQgetlength(members, row, 3) / 12 + 1;
+        max += (size_t)PQgetlength(members, row, column) / 12 + 1;
     return max;
 }
 
@@ -150,14 +180,23 @@ static void tell_loaded(struct message_log *log, const struct query *load, const
         conversation.is_group = boolean_of(loaded, row, 6);
         conversation.is_deleted = boolean_of(loaded, row, 7);
         int64_t id = conversation.conversation_id;
-        size_t interval_at = 0, members_len = 0, cursors_len = 0;
+        size_t interval_at = 0, block_at = 0, members_len = 0, cursors_len = 0;
         for (int m = first_row(members, id); is_row_of(members, m, id); m++) {
-            struct core_interval *intervals = room->intervals + interval_at;
-            size_t len = intervals_read(members, m, intervals);
-            interval_at += len;
-            room->members[members_len++] =
-                (struct core_member){bigint_of(members, m, 1), text_of(members, m, 2),  intervals, len,
-                                     bigint_of(members, m, 5), bigint_of(members, m, 6)};
+            struct core_member *member = &room->members[members_len++];
+            *member = (struct core_member){
+                .user_id = bigint_of(members, m, 1),
+                .user = text_of(members, m, 2),
+                .intervals = room->intervals + interval_at,
+                .intervals_len = intervals_read(members, m, room->intervals + interval_at),
+                .delivered_seq = bigint_of(members, m, 5),
+                .read_seq = bigint_of(members, m, 6),
+                .blocks = room->blocks + block_at,
+                .blocks_len = blocks_read(members, m, room->blocks + block_at),
+                .hides_reads = !boolean_of(members, m, 9),
+                .is_asked = boolean_of(members, m, 10),
+            };
+            interval_at += member->intervals_len;
+            block_at += member->blocks_len;
         }
         for (int c = first_row(cursors, id); is_row_of(cursors, c, id); c++)
             room->cursors[cursors_len++] =
@@ -182,10 +221,11 @@ static void loaded_all(struct message_log *log, struct query *query)
     }
     struct load_room room = {
         calloc((size_t)PQntuples(members) + 1, sizeof *room.members),
-        calloc(intervals_max(members) + 1, sizeof *room.intervals),
+        calloc(elements_max(members, 3) + 1, sizeof *room.intervals),
+        calloc(elements_max(members, 7) + 1, sizeof *room.blocks),
         calloc((size_t)PQntuples(cursors) + 1, sizeof *room.cursors),
     };
-    if (room.members == NULL || room.intervals == NULL || room.cursors == NULL)
+    if (room.members == NULL || room.intervals == NULL || room.blocks == NULL || room.cursors == NULL)
         message_log_fail(log, "no memory");
     else
         tell_loaded(log, query, gathered->results[0], members, cursors, &room);
@@ -219,8 +259,8 @@ static enum status groups_read(const struct query *query, struct core_append_ans
             pg_array_next(&times, &time_ms, &has_no_time) != STATUS_OK)
             return STATUS_INTERNAL;
         for (size_t i = 0; i < query->groups[group].len; i++)
-            answers[at++] = is_stale ? (struct core_append_answer){CORE_APPEND_STALE, 0, 0}
-                                     : (struct core_append_answer){CORE_APPEND_NEW, base_seq + (int64_t)i, time_ms};
+            answers[at++] = is_stale ? (struct core_append_answer){.state = CORE_APPEND_STALE}
+                                     : (struct core_append_answer){CORE_APPEND_NEW, base_seq + (int64_t)i, time_ms, 0};
     }
     return at == query->items_len ? STATUS_OK : STATUS_INTERNAL;
 }
@@ -233,11 +273,13 @@ static enum status careful_read(const struct query *query, struct core_append_an
     for (int row = 0; row < PQntuples(result); row++) {
         struct slice state = text_of(result, row, 1);
         struct core_append_answer answer = {CORE_APPEND_NOT_MEMBER, bigint_of(result, row, 2),
-                                            bigint_of(result, row, 3)};
+                                            bigint_of(result, row, 3), bigint_of(result, row, 4)};
         if (slice_equal(state, SLICE("new")))
             answer.state = CORE_APPEND_NEW;
         else if (slice_equal(state, SLICE("duplicate")))
             answer.state = CORE_APPEND_DUPLICATE;
+        else if (slice_equal(state, SLICE("blocked")))
+            answer.state = CORE_APPEND_BLOCKED;
         if (ord_of(result, row) >= query->items_len)
             return STATUS_INTERNAL;
         answers[ord_of(result, row)] = answer;
@@ -259,6 +301,7 @@ static void appended(struct message_log *log, const struct query *query, enum st
         count_up(&log->metrics.append_failures, 1);
         return;
     }
+    log->answer_wait_ms = RUNTIME_ANSWER_WAIT_MS; /* what is written is answered */
     uint64_t took_us = (uint64_t)(clock_monotonic_us() - query->asked_us);
     histogram_add(&log->metrics.append_items, &histogram_items, query->items_len);
     histogram_add(&log->metrics.append_us, &histogram_us, took_us);
@@ -295,12 +338,17 @@ static void paged(struct message_log *log, const struct query *query)
         size_t len = 0;
         bool is_end = true; /* no rows: nothing follows */
         for (; row < rows && ord_of(result, row) == i; row++) {
-            item_read(result, row, &items[len++]);
+            item_read(result, row, &items[len]);
+            if (len > 0 && items[len].seq <= items[len - 1].seq)
+                break; /* out of order, which log_page promises not to be */
+            len++;
             is_end = boolean_of(result, row, 11);
         }
         core_on_page(log->core, log->now_ms, &query->pages[i], items, len, is_end);
     }
     free(items);
+    if (row < rows)
+        message_log_fail(log, "a page of the log is out of order");
 }
 
 static void senders_told(struct message_log *log, const struct query *query)

@@ -29,7 +29,7 @@ static struct gathered *gathered_new(struct message_log *log)
     return gathered;
 }
 
-void message_log_load(struct message_log *log, const struct slice names[], const bool creates[], size_t len)
+void message_log_load(struct message_log *log, const struct slice names[], const int64_t senders[], size_t len)
 {
     if (!message_log_is_up(log))
         return;
@@ -58,7 +58,10 @@ void message_log_load(struct message_log *log, const struct slice names[], const
         pg_put_bytes(params, names[i]);
     pg_booleans(params);
     for (size_t i = 0; i < len; i++)
-        pg_put_boolean(params, creates[i]);
+        pg_put_boolean(params, senders[i] != 0);
+    pg_bigints(params);
+    for (size_t i = 0; i < len; i++)
+        pg_put_bigint(params, senders[i]);
     query_send(log, query);
 }
 
@@ -106,6 +109,8 @@ void message_log_append(struct message_log *log, const struct core_append_batch 
             pg_put_int(params, (int32_t)batch->groups[i].len);
     }
     put_items(params, batch);
+    if (batch->careful)
+        pg_boolean(params, batch->refuses_blocked);
     query_send(log, query);
 }
 

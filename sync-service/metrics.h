@@ -7,7 +7,7 @@
 struct metrics {
     _Atomic uint64_t frames_taken, records_taken, records_refused, frames_sent, ops_sent, bytes_sent;
     _Atomic uint64_t ops_dropped; /* for a link that is down or started over */
-    _Atomic uint64_t database_losses, rpcs, rpcs_refused;
+    _Atomic uint64_t database_losses, rpcs, rpcs_refused, messages_expired;
 };
 extern struct metrics metrics;
 

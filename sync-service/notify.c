@@ -38,8 +38,8 @@ static struct slice word(struct slice *rest)
     return word;
 }
 
-/* "c <conversation>", "r <user or client id> <valid after, s>", "d <client id>", "f <client id> <conversation> <JSON>"
- */
+/* "c <conversation>", "r <user or client id> <valid after, s>", "d <client id>", "f <client id> <conversation> <JSON>",
+ * "p <user>", "w <client id>", "u <user id>" */
 static void heard(struct notify *notify, const char *payload)
 {
     const struct notify_options *options = &notify->options;
@@ -50,6 +50,12 @@ static void heard(struct notify *notify, const char *payload)
         options->on_revoked(options->ctx, name, strtoll(rest.at, NULL, 10));
     else if (slice_equal(kind, SLICE("d")) && name.len > 0 && rest.len == 0)
         options->on_removed(options->ctx, name);
+    else if (slice_equal(kind, SLICE("p")) && name.len > 0 && rest.len == 0)
+        options->on_presence(options->ctx, name);
+    else if (slice_equal(kind, SLICE("w")) && name.len > 0 && rest.len == 0)
+        options->on_watcher(options->ctx, name);
+    else if (slice_equal(kind, SLICE("u")) && name.len > 0 && rest.len == 0)
+        options->on_reads(options->ctx, strtoll(name.at, NULL, 10));
     else if (slice_equal(kind, SLICE("f")) && name.len > 0 && rest.len > 0)
         options->on_flags(options->ctx, told);
     else

@@ -19,6 +19,10 @@ struct notify_options {
     void (*on_changed)(void *ctx, struct slice conversation);
     void (*on_revoked)(void *ctx, struct slice name, int64_t valid_after_s);
     void (*on_removed)(void *ctx, struct slice client_id);
+    /* a user shows herself otherwise, or to others; a device's user sees others otherwise */
+    void (*on_presence)(void *ctx, struct slice user);
+    void (*on_watcher)(void *ctx, struct slice client_id);
+    void (*on_reads)(void *ctx, int64_t user_id); /* shares what she has read, or does no more */
     void (*on_flags)(void *ctx, struct slice told); /* "<client id> <conversation> <JSON>" */
     void (*on_missed)(void *ctx); /* also with the first connection */
 };

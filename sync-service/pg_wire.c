@@ -168,6 +168,12 @@ void pg_int(struct pg_params *params, int32_t value)
     put_u32(params, (uint32_t)value);
 }
 
+void pg_boolean(struct pg_params *params, bool value)
+{
+    param_begin(params);
+    put_raw(params, value ? "\1" : "\0", 1);
+}
+
 void pg_text(struct pg_params *params, struct slice text)
 {
     param_begin(params);

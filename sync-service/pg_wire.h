@@ -36,6 +36,7 @@ void pg_put_bytes(struct pg_params *params, struct slice bytes); /* text or byte
 /* The next parameter, a scalar. */
 void pg_bigint(struct pg_params *params, int64_t value);
 void pg_int(struct pg_params *params, int32_t value);
+void pg_boolean(struct pg_params *params, bool value);
 void pg_text(struct pg_params *params, struct slice text);
 /* Ends the last array and fills in `values` and `lengths`. STATUS_NO_MEMORY, STATUS_TOO_LARGE (above 1 GiB - 1). */
 MUST_CHECK enum status pg_params_end(struct pg_params *params);

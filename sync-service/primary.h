@@ -40,7 +40,10 @@ void primary_begin(struct primary *primary, struct primary_try *at, const char *
 bool primary_failed(struct primary *primary, struct primary_try *at);
 /* The server has answered `primary_question`. False: it was replaced by another one, so do not use it. */
 bool primary_check(struct primary *primary, struct primary_try *at, int64_t system_id, int64_t timeline);
-#define PRIMARY_QUESTION "select system_id, timeline from gnatter.server()"
+/* Every connection begins with it. The database gives a question up before we do (RUNTIME_ANSWER_WAIT_MS), so that what
+ * is asked again does not wait for what was asked first. */
+#define PRIMARY_QUESTION                                                                                               \
+    "select system_id, timeline, set_config('statement_timeout', '15s', false) from gnatter.server()"
 /* False: a newer primary was found since this connection was begun. Cheap. */
 bool primary_is_current(const struct primary *primary, const struct primary_try *at);
 /* How long to wait for a connection, ms. */

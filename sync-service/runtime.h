@@ -39,5 +39,16 @@
 #define RUNTIME_STALLED_MS 30000 /* a thread that has not turned for so long: the watchdog is not fed */
 /* a question to the database that waits for so long: a device could not chat now */
 #define RUNTIME_DATABASE_SILENT_MS 5000
+/*
+ * Nothing of an answer has come for so long: the connection is given up. What lies between us and the database may have
+ * forgotten it without a word (keep alive of TCP sees the next hop only). Below RUNTIME_STALLED_MS: a thread that waits
+ * is no thread that hangs.
+ */
+#define RUNTIME_ANSWER_WAIT_MS 20000
+/* ... and twice as long each time, up to this: what waits for a synchronous standby goes on waiting in the server, also
+ * when nobody listens any more, and each holds one of its connections */
+#define RUNTIME_ANSWER_WAIT_MAX_MS 640000
+/* a frame that the broker has not confirmed for so long: the same for the link */
+#define RUNTIME_LINK_SILENT_MS 10000
 
 #endif

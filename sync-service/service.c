@@ -28,6 +28,24 @@ static void device_removed(void *ctx, struct slice client_id)
     hub_device_removed(((struct service *)ctx)->hub, client_id);
 }
 
+static void presence_changed(void *ctx, struct slice user)
+{
+    hub_presence_changed(((struct service *)ctx)->hub, user);
+}
+
+static void watcher_changed(void *ctx, struct slice client_id)
+{
+    hub_watcher_changed(((struct service *)ctx)->hub, client_id);
+}
+
+static void reads_changed(void *ctx, int64_t user_id)
+{
+    struct service *service = ctx;
+    struct shard_event event = {.kind = SHARD_USER_CHANGED, .device = {.user_id = user_id}};
+    for (size_t i = 0; i < service->shards_len; i++)
+        (void)shard_post(service->shards[i], &event); /* refused: it stops */
+}
+
 static void flags_changed(void *ctx, struct slice told)
 {
     hub_flags(((struct service *)ctx)->hub, told);
@@ -119,6 +137,7 @@ static enum status shards_make(struct service *service)
     options.core.flush_after_ms = (uint32_t)config->flush_after_ms;
     options.core.pending_items_max = (uint32_t)config->pending_items_max;
     options.core.conversations_max = (uint32_t)config->conversations_max;
+    options.core.refuses_blocked = config->blocked_answer != 0;
     for (size_t i = 0; i < wanted; i++) {
         options.index = (uint32_t)i;
         options.notes = pusher_notes_new(service->pusher);
@@ -149,6 +168,7 @@ static enum status helpers_make(struct service *service)
         .primary = service->primary,
         .name = config->name,
         .ctx = service->hub,
+        .is_reciprocal = config->presence_reciprocal != 0,
         .on_presence = hub_presence,
         .on_revocations = hub_revocations,
         .on_flags = hub_flags,
@@ -161,6 +181,9 @@ static enum status helpers_make(struct service *service)
         .on_changed = conversation_changed,
         .on_revoked = tokens_revoked,
         .on_removed = device_removed,
+        .on_presence = presence_changed,
+        .on_watcher = watcher_changed,
+        .on_reads = reads_changed,
         .on_flags = flags_changed,
         .on_missed = notifications_missed,
     };

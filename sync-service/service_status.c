@@ -166,6 +166,7 @@ static void add_counters(cJSON *object, const struct service *service)
         {"database_losses", &metrics.database_losses},
         {"rpcs", &metrics.rpcs},
         {"rpcs_refused", &metrics.rpcs_refused},
+        {"messages_expired", &metrics.messages_expired},
     };
     cJSON *totals = cJSON_AddObjectToObject(object, "counters");
     for (size_t i = 0; i < sizeof counters / sizeof counters[0]; i++)

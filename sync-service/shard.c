@@ -86,9 +86,9 @@ static void port_caught_up(void *ctx, session_ref session, uint64_t ready_number
     shard->caught_up[shard->caught_up_len++] = (struct caught_up){session, ready_number, replayed};
 }
 
-static void port_load(void *ctx, const struct slice names[], const bool creates[], size_t len)
+static void port_load(void *ctx, const struct slice names[], const int64_t senders[], size_t len)
 {
-    message_log_load(((struct shard *)ctx)->log, names, creates, len);
+    message_log_load(((struct shard *)ctx)->log, names, senders, len);
 }
 
 static void port_append(void *ctx, const struct core_append_batch *batch)
@@ -164,7 +164,7 @@ static void event_do(struct shard *shard, const struct shard_event *event)
         core_on_ready(core, now_ms, event->session, event->number, &event->device);
         break;
     case SHARD_GONE:
-        core_on_gone(core, now_ms, event->session);
+        core_on_gone(core, now_ms, event->session, event->device.device_id);
         break;
     case SHARD_CHAT:
         core_on_chat(core, now_ms, event->token, &event->device, event->conversation, event->message_id,
@@ -186,6 +186,9 @@ static void event_do(struct shard *shard, const struct shard_event *event)
         break;
     case SHARD_REMOVED:
         core_on_device_removed(core, now_ms, event->device.device_id);
+        break;
+    case SHARD_USER_CHANGED:
+        core_on_user_changed(core, now_ms, event->device.user_id);
         break;
     case SHARD_BARRIER:
         barrier_add(shard, event);

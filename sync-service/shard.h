@@ -40,7 +40,7 @@ void shard_free(struct shard *shard); /* joined, or never started; NULL is allow
 enum shard_event_kind {
     SHARD_LINK,    /* sessions told from now on are of this life (`number`) of the link (`session` >> 32) */
     SHARD_READY,   /* session, device, number */
-    SHARD_GONE,    /* session */
+    SHARD_GONE,    /* session, device: its id */
     SHARD_CHAT,    /* token, device, conversation, message_id, payload */
     SHARD_ACK,     /* token, device, conversation, seq */
     SHARD_READ,    /* as ACK */
@@ -48,6 +48,7 @@ enum shard_event_kind {
     SHARD_REWIND,  /* token, device, conversation, seq */
     SHARD_CHANGED, /* conversation */
     SHARD_REMOVED, /* device */
+    SHARD_USER_CHANGED, /* device.user_id */
     SHARD_BARRIER, /* barrier, number: reached when every mark that moved before is in the database */
     SHARD_RESYNC,  /* notifications were missed */
     SHARD_STOP,

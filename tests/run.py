@@ -63,6 +63,7 @@ SUITES = [  # the long ones first: the short ones fill what they leave
     Suite("system", 1200, pytest("tests/system"), "junit"),
     Suite("push", 900, pytest("tests/push"), "junit"),
     Suite("plugin", 900, pytest("tests/plugin"), "junit"),
+    Suite("accelerator", 400, pytest("tests/accelerator"), "junit"),
     Suite("ctl", 900, pytest("tests/ctl"), "junit"),
     Suite("schema", 600, script("tests/schema/run.sh")),
     Suite("sanitized", 600, sanitized, env={"CMOCKA_MESSAGE_OUTPUT": "TAP", **UBSAN}),

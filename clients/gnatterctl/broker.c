@@ -1,3 +1,4 @@
+#define _GNU_SOURCE /* environ */
 #include "broker.h"
 #include "file.h"
 #include "output.h"
@@ -5,6 +6,7 @@
 #include "text.h"
 #include <errno.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -51,12 +53,24 @@ const char *broker_plugin(void)
     return path;
 }
 
+/* "" when it is not wanted. NULL: said what to do. */
+static const char *accelerator(const struct node_conf *conf)
+{
+    if (strcmp(conf->accelerator, "on") != 0)
+        return "";
+    const char *path = sibling_path("GNATTER_ACCELERATOR_LIBRARY", "../lib/gnatter_accelerator.so",
+                                    "../lib/gnatter/gnatter_accelerator.so");
+    if (!path)
+        (void)fail("gnatter_accelerator.so is not beside gnatterctl: run make, or --accelerator off");
+    return path;
+}
+
 enum result broker_files_copy(const struct node *node, bool *ret_changed)
 {
     const struct node_conf *conf = &node->conf;
-    const char *plugin = broker_plugin();
+    const char *plugin = broker_plugin(), *preloaded = accelerator(conf);
     struct account account;
-    if (!plugin)
+    if (!plugin || !preloaded)
         return REFUSED;
     if (!account_find(ACCOUNT_BROKER, &account))
         return fail("the broker does not stay root, and this system has neither a user mosquitto nor nobody");
@@ -66,9 +80,11 @@ enum result broker_files_copy(const struct node *node, bool *ret_changed)
         uid_t uid;
         gid_t gid;
     } files[] = {{plugin, NODE_PLUGIN, 0644, (uid_t)-1, (gid_t)-1},
+                 {preloaded, NODE_ACCELERATOR, 0644, (uid_t)-1, (gid_t)-1},
                  {conf->tls_cert, NODE_TLS_CERT, 0600, account.uid, account.gid},
                  {conf->tls_key, NODE_TLS_KEY, 0600, account.uid, account.gid}};
-    bool any = false, changed = false;
+    /* Whether it is there is what a running broker is compared with: one that was started otherwise is replaced. */
+    bool any = !preloaded[0] && unlinkat(node->dir_fd, NODE_ACCELERATOR, 0) == 0, changed = false;
     for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
         if (!files[i].from[0])
             continue;
@@ -129,6 +145,7 @@ enum result broker_conf_write(const struct node *node, bool limits, bool *ret_ch
                        "plugin_opt_journal_file broker/journal.ring\n"
                        "plugin_opt_journal_bytes %lld\n"
                        "plugin_opt_revocations_file broker/revoked.tab\n"
+                       "plugin_opt_bench_file " NODE_BROKER_BENCH "\n"
                        "plugin_opt_max_message_bytes %lld\n"
                        "plugin_opt_overload_wait_ms %lld\n"
                        "plugin_opt_messages_per_second %lld\n"
@@ -144,6 +161,41 @@ enum result broker_conf_write(const struct node *node, bool limits, bool *ret_ch
     return DONE;
 }
 
+/* Ours and LD_PRELOAD, with a path that holds from where the broker is started; free() it. NULL: ours will do. */
+static char **environment(const struct node *node)
+{
+    static const char name[] = "LD_PRELOAD=";
+    size_t len = 0, kept = 1;
+    const char *theirs = getenv("LD_PRELOAD");
+    if (strcmp(node->conf.accelerator, "on") != 0)
+        return NULL;
+    while (environ[len])
+        len++;
+    char **copy = calloc(len + 2, sizeof(*copy));
+    if (!copy)
+        return NULL; /* then without it */
+    copy[0] = text_format("%s./" NODE_ACCELERATOR "%s%s", name, theirs ? ":" : "", theirs ? theirs : "");
+    for (size_t i = 0; i < len; i++)
+        if (strncmp(environ[i], name, sizeof(name) - 1) != 0)
+            copy[kept++] = environ[i];
+    return copy;
+}
+
+/* The library maps a page of this name when it has found the broker it knows. */
+bool broker_is_accelerated(struct process process)
+{
+    char *line = NULL;
+    size_t size = 0;
+    bool found = false;
+    FILE *maps = process.pid ? fopen(text_format("/proc/%ld/maps", (long)process.pid), "re") : NULL;
+    while (maps && !found && getline(&line, &size, maps) > 0)
+        found = strstr(line, "/memfd:gnatter-accelerator") != NULL;
+    free(line);
+    if (maps)
+        (void)fclose(maps); /* was only read */
+    return found;
+}
+
 bool broker_start(const struct node *node, int log_fd, struct process *ret_process)
 {
     const char *program = broker_program();
@@ -154,7 +206,13 @@ bool broker_start(const struct node *node, int log_fd, struct process *ret_proce
     char *argv[] = {text_format("%s", program), "-c", NODE_BROKER_CONF, NULL};
     struct launch launch = {
         .program = program, .argv = argv, .cwd_fd = node->dir_fd, .input_fd = -1, .log_fd = log_fd, .keep_fd = -1};
-    return process_start(&launch, ret_process);
+    char **with_accelerator = environment(node);
+    launch.environment = with_accelerator;
+    bool ok = process_start(&launch, ret_process);
+    int error = errno;
+    free(with_accelerator);
+    errno = error;
+    return ok;
 }
 
 static enum result port_check(const char *address, int64_t port, const char *option, pid_t except)
@@ -186,21 +244,44 @@ enum result broker_ports_check(const struct node *node, pid_t except)
     return result;
 }
 
+/* The code that the broker answers this CONNECT with; -1: it does not answer. */
+static int connack_of(const struct node *node, const unsigned char *packet, size_t packet_len, int timeout_ms)
+{
+    unsigned char answer[4];
+    int fd = port_connect(address_to_reach(node->conf.listen), (int)node->conf.mqtt_port, timeout_ms);
+    if (fd < 0)
+        return -1;
+    struct pollfd waiting = {.fd = fd, .events = POLLIN};
+    bool ok = send(fd, packet, packet_len, MSG_NOSIGNAL) == (ssize_t)packet_len && poll(&waiting, 1, timeout_ms) == 1 &&
+              recv(fd, answer, sizeof(answer), 0) == (ssize_t)sizeof(answer) && answer[0] == 0x20;
+    (void)close(fd); /* nothing more to say */
+    return ok ? answer[3] : -1;
+}
+
 /*
  * A CONNECT that MQTT 3.1.1 has the broker refuse (no client id and no clean session: return code 2) before the plugin
  * hears of it: proof that its loop turns, without a login or a line in the log.
  */
 bool broker_answers(const struct node *node, int timeout_ms)
 {
-    static const unsigned char connect_packet[] = {0x10, 12, 0, 4, 'M', 'Q', 'T', 'T', 4, 0, 0, 60, 0, 0};
-    unsigned char answer[4];
-    int fd = port_connect(address_to_reach(node->conf.listen), (int)node->conf.mqtt_port, timeout_ms);
-    if (fd < 0)
-        return false;
-    struct pollfd waiting = {.fd = fd, .events = POLLIN};
-    bool ok = send(fd, connect_packet, sizeof(connect_packet), MSG_NOSIGNAL) == (ssize_t)sizeof(connect_packet) &&
-              poll(&waiting, 1, timeout_ms) == 1 && recv(fd, answer, sizeof(answer), 0) == (ssize_t)sizeof(answer) &&
-              answer[0] == 0x20;
-    (void)close(fd); /* nothing more to say */
-    return ok;
+    static const unsigned char packet[] = {0x10, 12, 0, 4, 'M', 'Q', 'T', 'T', 4, 0, 0, 60, 0, 0};
+    return connack_of(node, packet, sizeof(packet), timeout_ms) >= 0;
+}
+
+int broker_login(const struct node *node, const char *client_id, const char *user, const char *password, int timeout_ms)
+{
+    unsigned char packet[2 + 127] = {0x10, 0, 0, 4, 'M', 'Q', 'T', 'T', 4, 0xc2, 0, 60};
+    const char *const texts[] = {client_id, user, password};
+    size_t len = 12;
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        size_t text_len = strlen(texts[i]);
+        if (text_len > 127 || len + 2 + text_len > sizeof(packet))
+            return -1; /* of a length of one byte, and no more is needed */
+        packet[len++] = 0;
+        packet[len++] = (unsigned char)text_len;
+        memcpy(packet + len, texts[i], text_len);
+        len += text_len;
+    }
+    packet[1] = (unsigned char)(len - 2);
+    return connack_of(node, packet, len, timeout_ms);
 }

@@ -14,9 +14,14 @@ bool broker_start(const struct node *node, int log_fd, struct process *ret_proce
 MUST_CHECK enum result broker_ports_check(const struct node *node, pid_t except);
 /* Does it answer MQTT? Waits at most that long. */
 bool broker_answers(const struct node *node, int timeout_ms);
+/* The code of CONNACK for these credentials (texts of at most 127 bytes in all); -1: no answer. */
+int broker_login(const struct node *node, const char *client_id, const char *user, const char *password,
+                 int timeout_ms);
 /* Mosquitto and the plugin, NULL when they are not there: said what to do. */
 const char *broker_program(void);
 const char *broker_plugin(void);
+/* Has the process of the broker an accelerator at work? False also when this may not be seen. */
+bool broker_is_accelerated(struct process process);
 /* A program or library that is installed with this one. */
 const char *sibling_path(const char *variable, const char *beside, const char *installed);
 #endif

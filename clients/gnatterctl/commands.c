@@ -1,7 +1,8 @@
 #include "ctl.h"
 #include <stddef.h>
 
-#define INIT "database mqtt-port ws-port listen plain-exposed tls-cert tls-key tls-listen mqtts-port wss-port"
+#define INIT                                                                                                           \
+    "database mqtt-port ws-port listen plain-exposed tls-cert tls-key tls-listen mqtts-port wss-port accelerator"
 
 const struct command commands[] = {
     {"init", "", 0, 0, INIT, command_init, "make a node in DIR"},
@@ -45,6 +46,16 @@ const struct command commands[] = {
     {"push unregister", "USER DEVICE", 2, 2, "", command_push_unregister, "wake a device no more"},
     {"push resume", "[PROVIDER]", 0, 1, "", command_push_resume,
      "after a key or topic is mended: providers that stopped go on, and what they refused is tried again"},
+    {"bench-mode on", "", 0, 0, "users password force", command_bench_on,
+     "let stock load generators in with one password, as users made for it"},
+    {"bench-mode off", "", 0, 0, "", command_bench_off, "end that, and remove these users and what they wrote"},
+    {"bench-mode status", "", 0, 0, "", command_bench_status, "is it on, and with which password"},
+    {"timer", "CONVERSATION TIME", 2, 2, "", command_timer,
+     "let messages disappear that long after they were sent, from now on: 30s to 365d, or off"},
+    {"block add", "USER OTHER", 2, 2, "", command_block_add, "withhold from USER what OTHER writes to her alone"},
+    {"block remove", "USER OTHER", 2, 2, "", command_block_remove,
+     "deliver what OTHER writes from now on; what was withheld never is"},
+    {"block list", "[USER]", 0, 1, "", command_block_list, "who blocks whom"},
     {"purge", "", 0, 0, "conversation older-than delivered", command_purge, "erase old messages for ever (retention)"},
     {"verify", "", 0, 0, "", command_verify, "check the stored state against the design's invariants"},
     {"psql", "[ARG ...]", 0, -1, "", command_psql, "psql on the node's database"},

@@ -1,4 +1,4 @@
-/* group ..., purge: each a call of the SQL API. */
+/* group ..., timer, purge: each a call of the SQL API. */
 #include "database.h"
 #include "output.h"
 #include "text.h"
@@ -136,6 +136,34 @@ enum result command_group_list(struct args *args)
     PGresult *rows = database_query(conn, GROUPS " order by group_name collate \"C\"", 0, NULL);
     if (rows)
         output_rows(args, rows, "no groups");
+    else
+        result = REFUSED;
+    PQclear(rows);
+    database_end(&node, conn);
+    return result;
+}
+
+enum result command_timer(struct args *args)
+{
+    struct node node;
+    PGconn *conn;
+    int64_t seconds = 0;
+    enum result result = database_begin(args, &node, &conn);
+    if (result != DONE)
+        return result;
+    const char *conversation = args->words[0], *time = args->words[1];
+    bool is_off = strcmp(time, "off") == 0 || strcmp(time, "0") == 0;
+    if (!is_off && !text_duration(time, &seconds)) {
+        database_end(&node, conn);
+        return fail_usage("a timer is a time like 30s, 12h or 7d, or off: %s", time);
+    }
+    const char *params[] = {conversation, text_format("%lld", (long long)seconds)};
+    PGresult *rows = database_query(conn, "select gnatter.set_timer($1, $2) as seq", 2, params);
+    if (rows && is_off)
+        output_done(args, output_row_json(rows, 0), "messages in %s stay", conversation);
+    else if (rows)
+        output_done(args, output_row_json(rows, 0), "messages in %s disappear after %s, from now on", conversation,
+                    time);
     else
         result = REFUSED;
     PQclear(rows);

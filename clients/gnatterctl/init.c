@@ -164,7 +164,7 @@ static enum result fill(struct node *node, const struct args *args)
     bool changed;
     int migrations;
     node_conf_default(&node->conf);
-    enum result result = node_apply_listeners(node, args, &changed);
+    enum result result = node_apply_args(node, args, &changed);
     if (result != DONE)
         return result;
     if (!account_find(ACCOUNT_SERVICE, &service))
@@ -178,7 +178,7 @@ static enum result fill(struct node *node, const struct args *args)
     if (result == DONE)
         result = make_secrets(node, &service);
     if (result == DONE && args->database)
-        result = migrate(node, &migrations);
+        result = migrate(node, &migrations, &changed);
     if (result == DONE)
         result = write_conf(node, &service);
     if (result == DONE)

@@ -33,6 +33,15 @@ static bool next_key(char **at, char **ret_kid, char **ret_public)
     return false;
 }
 
+static bool is_listed(char *text, const char *name)
+{
+    char *kid, *public;
+    while (next_key(&text, &kid, &public))
+        if (!strcmp(kid, name))
+            return true;
+    return false;
+}
+
 static enum result read_public(const struct node *node, char **ret_text)
 {
     enum status status = file_read(node->dir_fd, NODE_PUBLIC_KEYS, ret_text, NULL);
@@ -80,7 +89,9 @@ enum result key_make(const struct node *node, const char **ret_kid)
     struct tm utc;
     gmtime_r(&now, &utc);
     (void)strftime(date, sizeof(date), "%Y%m%d", &utc);
-    kid = text_format("%s-%08x", date, randombytes_random());
+    do /* short, as it stands in every token; a name of an earlier key would only make its tokens look forged */
+        kid = text_format("%s%02x", date + strlen("20"), randombytes_uniform(256));
+    while (file_exists(node->dir_fd, key_file(kid)) || is_listed(text, kid));
     enum status status =
         file_write(node->dir_fd, key_file(kid), seed_text, strlen(seed_text), 0600, (uid_t)-1, (gid_t)-1);
     sodium_memzero(seed_text, sizeof(seed_text));

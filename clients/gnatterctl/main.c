@@ -121,8 +121,14 @@ static enum result run(struct args *args, int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-    struct args args = {
-        .mqtt_port = -1, .ws_port = -1, .mqtts_port = -1, .wss_port = -1, .ttl_s = -1, .count = -1, .older_than_s = -1};
+    struct args args = {.mqtt_port = -1,
+                        .ws_port = -1,
+                        .mqtts_port = -1,
+                        .wss_port = -1,
+                        .ttl_s = -1,
+                        .count = -1,
+                        .users = -1,
+                        .older_than_s = -1};
     const char *dir = getenv("GNATTER_DIR");
     args.dir = dir && *dir ? dir : "run";
     if (sodium_init() < 0)

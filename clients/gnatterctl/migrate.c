@@ -10,6 +10,9 @@
 
 #define LOCK_KEY "4746413251" /* any number, as long as it is ours */
 
+/* Longer than any statement of ours takes: who holds a lock then has left a transaction open. */
+#define LOCK_WAIT "20s"
+
 /* A file of several statements. */
 static enum result run_text(PGconn *conn, const char *what, const char *sql)
 {
@@ -108,7 +111,8 @@ static enum result run_schema(PGconn *conn, int *ret_migrations_done)
 {
     enum result result = run_text(conn, "(begin)",
                                   "begin; set local client_min_messages = warning;"
-                                  "select pg_advisory_xact_lock(" LOCK_KEY ")");
+                                  "select pg_advisory_xact_lock(" LOCK_KEY ");"
+                                  "set local lock_timeout = '" LOCK_WAIT "'");
     if (result != DONE)
         return result;
     result = run_files(conn, ret_migrations_done);
@@ -119,7 +123,7 @@ static enum result run_schema(PGconn *conn, int *ret_migrations_done)
 }
 
 /* The private cluster's database, in a connection to the one that is always there. */
-static enum result make_database(const struct node *node)
+static enum result make_database(const struct node *node, bool *ret_was_lost)
 {
     struct node initial = *node;
     initial.conf.database = text_format("%s dbname=postgres", node->conf.database);
@@ -131,6 +135,7 @@ static enum result make_database(const struct node *node)
     if (rows)
         result = PQntuples(rows) ? DONE : run_text(conn, "(create database)", "create database gnatter");
     PQclear(rows);
+    *ret_was_lost = PQstatus(conn) != CONNECTION_OK;
     PQfinish(conn);
     return result;
 }
@@ -201,10 +206,11 @@ out:
     return result;
 }
 
-enum result migrate(const struct node *node, int *ret_migrations_done)
+enum result migrate(const struct node *node, int *ret_migrations_done, bool *ret_was_lost)
 {
+    *ret_was_lost = false;
     if (node->conf.postgres_port) {
-        enum result result = make_database(node);
+        enum result result = make_database(node, ret_was_lost);
         if (result != DONE)
             return result;
     }
@@ -214,6 +220,7 @@ enum result migrate(const struct node *node, int *ret_migrations_done)
     enum result result = run_schema(conn, ret_migrations_done);
     if (result == DONE)
         result = let_service_in(node, conn);
+    *ret_was_lost = PQstatus(conn) != CONNECTION_OK;
     PQfinish(conn);
     return result;
 }
@@ -222,10 +229,11 @@ enum result command_migrate(struct args *args)
 {
     struct node node;
     int done = 0;
+    bool was_lost;
     enum result result = node_open(args, &node);
     if (result != DONE)
         return result;
-    result = migrate(&node, &done);
+    result = migrate(&node, &done, &was_lost);
     if (result == DONE) {
         cJSON *object = cJSON_CreateObject();
         (void)cJSON_AddNumberToObject(object, "migrations", done);

@@ -16,7 +16,7 @@
 /* [node] of gnatter.conf: reading, writing and explaining come from this table. */
 static const struct conf_row {
     const char *key;
-    bool is_number;
+    enum { ROW_TEXT, ROW_SWITCH, ROW_NUMBER } kind; /* SWITCH: on or off */
     size_t offset;
     const char *standard;
     int64_t min, max;
@@ -24,11 +24,15 @@ static const struct conf_row {
 } conf_rows[] = {
 #define TEXT(key, standard, help)                                                                                      \
     {                                                                                                                  \
-#key, false, offsetof(struct node_conf, key), standard, 0, 0, help                                             \
+#key, ROW_TEXT, offsetof(struct node_conf, key), standard, 0, 0, help                                          \
+    }
+#define SWITCH(key, standard, help)                                                                                    \
+    {                                                                                                                  \
+#key, ROW_SWITCH, offsetof(struct node_conf, key), standard, 0, 0, help                                        \
     }
 #define NUMBER(key, standard, min, max, help)                                                                          \
     {                                                                                                                  \
-#key, true, offsetof(struct node_conf, key), #standard, min, max, help                                         \
+#key, ROW_NUMBER, offsetof(struct node_conf, key), #standard, min, max, help                                   \
     }
     TEXT(name, "gnatter", "the node's name, in logs and metrics"),
     TEXT(listen, "127.0.0.1", "address of the plain listeners; another than loopback on purpose only"),
@@ -41,6 +45,7 @@ static const struct conf_row {
     NUMBER(wss_port, 8084, 0, 65535, "MQTT over WebSocket over TLS"),
     TEXT(other_brokers, "",
          "more brokers that the service links to: mqtts://host:8883, ... with this node's link.secret and tokens.pub"),
+    TEXT(accelerator, "off", "on: the broker runs with gnatter_accelerator.so, which spares it system calls"),
     NUMBER(max_message_bytes, 65536, 1024, LIMIT_MESSAGE_BYTES_MAX, "largest payload of a message"),
     NUMBER(journal_bytes, 67108864, 1048576, 1099511627776,
            "the broker's journal of what the service has not yet taken"),
@@ -48,10 +53,12 @@ static const struct conf_row {
            "messages that would wait for longer are refused as overloaded; 0: only a full journal refuses"),
     NUMBER(messages_per_second, 100, 1, 1000000, "what one device may send in the long run"),
     NUMBER(messages_burst, 2000, 1, 1000000, "and at once"),
+    SWITCH(bench_mode, "off", "on: load generators may log in; gnatterctl bench-mode switches it"),
     NUMBER(postgres_port, 0, 0, 65535, "of the private PostgreSQL; 0: an existing server"),
     TEXT(database, "", "how gnatterctl connects to it; the password is in keys/pgpass"),
     TEXT(service_user, "gnatter_service", "the database role of the service; its password is in keys/service.pgpass"),
 #undef TEXT
+#undef SWITCH
 #undef NUMBER
 };
 enum { CONF_ROWS = sizeof(conf_rows) / sizeof(conf_rows[0]) };
@@ -59,8 +66,10 @@ enum { CONF_ROWS = sizeof(conf_rows) / sizeof(conf_rows[0]) };
 static bool conf_put(struct node_conf *conf, const struct conf_row *row, const char *value)
 {
     void *at = (char *)conf + row->offset;
-    if (row->is_number)
+    if (row->kind == ROW_NUMBER)
         return text_number(value, row->min, row->max, at);
+    if (row->kind == ROW_SWITCH && strcmp(value, "on") != 0 && strcmp(value, "off") != 0)
+        return false;
     *(char **)at = text_copy(value, strlen(value));
     return true;
 }
@@ -68,7 +77,7 @@ static bool conf_put(struct node_conf *conf, const struct conf_row *row, const c
 static const char *conf_value(const struct node_conf *conf, const struct conf_row *row)
 {
     const void *at = (const char *)conf + row->offset;
-    return row->is_number ? text_format("%lld", (long long)*(const int64_t *)at) : *(char *const *)at;
+    return row->kind == ROW_NUMBER ? text_format("%lld", (long long)*(const int64_t *)at) : *(char *const *)at;
 }
 
 void node_conf_default(struct node_conf *ret_conf)
@@ -100,6 +109,8 @@ static const char *take_pair(struct node_conf *conf, const struct conf_pair *pai
             continue;
         if (conf_put(conf, &conf_rows[i], pair->value))
             return NULL;
+        if (conf_rows[i].kind == ROW_SWITCH)
+            return text_format("%s: neither on nor off", pair->key);
         return text_format("%s: not a number from %lld to %lld", pair->key, (long long)conf_rows[i].min,
                            (long long)conf_rows[i].max);
     }
@@ -197,7 +208,7 @@ static const char *absolute(const char *path)
     return text;
 }
 
-enum result node_apply_listeners(struct node *node, const struct args *args, bool *ret_changed)
+enum result node_apply_args(struct node *node, const struct args *args, bool *ret_changed)
 {
     struct node_conf *conf = &node->conf;
     bool changed = false;
@@ -205,6 +216,9 @@ enum result node_apply_listeners(struct node *node, const struct args *args, boo
     set_text(&conf->tls_listen, args->tls_listen, &changed);
     set_text(&conf->tls_cert, absolute(args->tls_cert), &changed);
     set_text(&conf->tls_key, absolute(args->tls_key), &changed);
+    set_text(&conf->accelerator, args->accelerator, &changed);
+    if (strcmp(conf->accelerator, "on") != 0 && strcmp(conf->accelerator, "off") != 0)
+        return fail_usage("the accelerator is on or off, not \"%s\"", conf->accelerator);
     if (!address_is_valid(conf->listen) || !address_is_valid(conf->tls_listen))
         return fail_usage("--listen and --tls-listen take a numeric address such as 127.0.0.1, not \"%s\"",
                           address_is_valid(conf->listen) ? conf->tls_listen : conf->listen);

@@ -13,12 +13,15 @@
 #define NODE_LINK_SECRET        "keys/link.secret"      /* the service's copy */
 #define NODE_BROKER_LINK_SECRET "broker/link.secret"    /* the broker's: each account reads only its own */
 #define NODE_PLUGIN             "lib/gnatter_plugin.so" /* a copy: what was built may be where the broker cannot go */
-#define NODE_TLS_CERT           "broker/tls.crt"        /* copies that the broker's account can read */
+#define NODE_ACCELERATOR        "lib/gnatter_accelerator.so" /* likewise; there only when it is on */
+#define NODE_TLS_CERT           "broker/tls.crt"             /* copies that the broker's account can read */
 #define NODE_TLS_KEY            "broker/tls.key"
 #define NODE_PGPASS             "keys/pgpass"         /* the administrator's password */
 #define NODE_SERVICE_PGPASS     "keys/service.pgpass" /* the service's */
 #define NODE_SYNCD_SOCKET       "run/syncd.sock"
 #define NODE_PRIMARY            "run/primary" /* the service's: the newest primary it has seen */
+#define NODE_BENCH              "keys/bench"   /* what bench mode is, while it is on */
+#define NODE_BROKER_BENCH       "broker/bench" /* the broker's copy */
 
 /* [node]; text is never NULL. */
 struct node_conf {
@@ -28,9 +31,11 @@ struct node_conf {
     char *tls_cert, *tls_key, *tls_listen; /* empty: no TLS */
     int64_t mqtts_port, wss_port;
     char *other_brokers; /* links besides the one to this node's own broker; empty: none */
+    char *accelerator;   /* "on": preloaded under the broker */
     int64_t max_message_bytes, overload_wait_ms, journal_bytes, messages_per_second, messages_burst;
     char *database;        /* libpq conninfo of the administrator, without password */
     int64_t postgres_port; /* of the private cluster; 0: --database */
+    char *bench_mode;      /* on or off */
     char *service_user;    /* the database role the service logs in as */
 };
 struct node {
@@ -46,8 +51,8 @@ void node_close(struct node *node);
 bool node_exists(const char *dir);
 /* The absolute path of something in the node. */
 const char *node_path(const struct node *node, const char *name);
-/* Puts what the command line says about listeners into node->conf, checked. `*ret_changed`: anything new. */
-MUST_CHECK enum result node_apply_listeners(struct node *node, const struct args *args, bool *ret_changed);
+/* Puts what the command line says about the broker into node->conf, checked. `*ret_changed`: anything new. */
+MUST_CHECK enum result node_apply_args(struct node *node, const struct args *args, bool *ret_changed);
 /* Writes node->conf into gnatter.conf, with the service's link to the broker; keeps all other lines. */
 MUST_CHECK enum result node_save(const struct node *node, bool *ret_changed);
 /* A fresh conf with its defaults. */

@@ -51,7 +51,7 @@ static void child(const struct launch *launch, int error_fd)
         (void)fcntl(fd, F_SETFD, FD_CLOEXEC); /* fails where there is none */
     ok = ok && (!launch->account || account_become(launch->account));
     if (ok)
-        (void)execv(launch->program, launch->argv);
+        (void)execve(launch->program, launch->argv, launch->environment ? launch->environment : environ);
     int error = errno;
     (void)!write(report >= 0 ? report : error_fd, &error, sizeof(error)); /* nobody else to tell */
     _exit(127);

@@ -19,6 +19,7 @@ struct launch {
     int input_fd;                  /* -1: /dev/null */
     int log_fd;                    /* its output and errors */
     int keep_fd;                   /* -1, or one that stays open as PROCESS_KEPT_FD */
+    char *const *environment;      /* NULL: ours */
 };
 #define PROCESS_KEPT_FD 3
 /* A link that the kernel follows without looking at the folders above: works where those are closed to the account. */

@@ -1,8 +1,11 @@
 /* status: each part, and what the service says of itself. */
+#include "bench.h"
+#include "broker.h"
 #include "output.h"
 #include "state.h"
 #include "text.h"
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 
 static const char *since_text(struct process process)
@@ -27,16 +30,25 @@ static cJSON *process_json(const char *name, struct process process)
     return object;
 }
 
+static bool accelerator_is_wanted(const struct node *node)
+{
+    return !strcmp(node->conf.accelerator, "on");
+}
+
 static void print_json(const struct node *node, struct node_state *state)
 {
     cJSON *object = cJSON_CreateObject(), *parts = cJSON_AddArrayToObject(object, "parts");
     (void)cJSON_AddBoolToObject(object, "ok", !state->why);
+    (void)cJSON_AddBoolToObject(object, "bench_mode", bench_is_on(node));
     if (state->why)
         (void)cJSON_AddStringToObject(object, "why", state->why);
     for (int id = 0; id < PARTS; id++)
         if (part_is_ours(node, (enum part_id)id))
             (void)cJSON_AddItemToArray(parts, process_json(part_rows[id].name, state->parts.part[id]));
     (void)cJSON_AddItemToArray(parts, process_json("supervisor", state->parts.supervisor));
+    cJSON *accelerator = cJSON_AddObjectToObject(object, "accelerator");
+    (void)cJSON_AddBoolToObject(accelerator, "wanted", accelerator_is_wanted(node));
+    (void)cJSON_AddBoolToObject(accelerator, "active", broker_is_accelerated(state->parts.part[PART_BROKER]));
     (void)cJSON_AddItemToObject(object, "service", state->service ? state->service : cJSON_CreateNull());
     state->service = NULL; /* it is the object's now */
     output_json(object);
@@ -97,6 +109,13 @@ static void print_text(const struct node *node, const struct node_state *state)
         else
             printf("%-11s %-5s (not of this node)\n", part_rows[id].name, state->database_answers ? "up" : "down");
     print_process("supervisor", state->parts.supervisor);
+    if (bench_is_on(node))
+        printf("BENCH MODE IS ON: one password opens the node to load generators (gnatterctl bench-mode off)\n");
+    struct process broker = state->parts.part[PART_BROKER];
+    if (broker_is_accelerated(broker))
+        printf("accelerator on\n");
+    else if (accelerator_is_wanted(node) && broker.pid)
+        printf("accelerator off   wanted, but not at work: see %s\n", part_rows[PART_BROKER].log_file);
     print_service(state->service);
 }
 

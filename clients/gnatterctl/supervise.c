@@ -1,5 +1,7 @@
 #include "supervise.h"
+#include "bench.h"
 #include "broker.h"
+#include "file.h"
 #include "migrate.h"
 #include "output.h"
 #include "postgres.h"
@@ -27,6 +29,7 @@
 #define PAUSE_SHORT_MS 100    /* after a life of less than a second: let go what its last life held */
 #define STATE_MS       1000   /* the state is tried again after so long: the disk was full */
 #define TURN_MS        50     /* between two looks at something that has no descriptor */
+#define LOST           75     /* exit status of the child that migrates: the database went away, try again */
 #define DESCRIPTORS    262144 /* more costs memory: libwebsockets has a table of them */
 
 enum phase {
@@ -184,13 +187,15 @@ static void schema_start(struct supervisor *s)
     pid_t pid = fork();
     if (pid == 0) {
         int done;
+        bool was_lost;
         sigset_t none;
         (void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* cannot fail; its transaction is undone */
         (void)close(s->supervision->lock_fd);   /* or a killed supervisor would look alive as long as this runs */
         (void)sigemptyset(&none);
         (void)sigprocmask(SIG_SETMASK, &none, NULL); /* cannot fail with these arguments */
         (void)dup2(out[1], STDERR_FILENO);
-        _exit((int)migrate(s->node, &done));
+        enum result result = migrate(s->node, &done, &was_lost);
+        _exit(was_lost ? LOST : (int)result);
     }
     (void)close(out[1]);
     struct process process;
@@ -220,6 +225,11 @@ static void on_schema_done(struct supervisor *s, int state)
         return;
     }
     const char *text = text_trim(words);
+    if (WIFEXITED(state) && WEXITSTATUS(state) == LOST) {
+        say("warning", "schema-again why=\"%s\"", text);
+        s->phase = PHASE_DATABASE;
+        return;
+    }
     report(s, !strncmp(text, "gnatterctl: ", 12) ? text + 12 : "the schema could not be brought up to date");
     s->failed = true;
     s->phase = PHASE_STOP;
@@ -260,6 +270,8 @@ static void on_signals(struct supervisor *s)
         } else if (info.ssi_signo == SIGHUP) {
             bool changed;
             say("info", "reload");
+            if (file_exists(s->node->dir_fd, NODE_BROKER_BENCH))
+                say("warning", "bench-mode-on until=\"gnatterctl bench-mode off\"");
             if (broker_files_copy(s->node, &changed) != DONE)
                 say("error", "files-not-copied what=\"the broker keeps its certificates\"");
             for (int id = 0; id < PARTS; id++)
@@ -396,6 +408,8 @@ enum result supervise(struct supervision *supervision)
     say("info", "begin dir=%s", s.node->dir);
     if (!supervision->limits)
         say("warning", "rate-limits-off until=\"the next up without --limits off\"");
+    if (bench_is_on(s.node))
+        say("warning", "bench-mode-on until=\"gnatterctl bench-mode off\"");
     take_over(&s);
     if (part_is_ours(s.node, PART_POSTGRES) && !s.life[PART_POSTGRES].process.pid)
         start(&s, PART_POSTGRES);

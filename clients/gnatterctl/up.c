@@ -1,4 +1,5 @@
 /* up, down, reload: a node's life as its operator sees it. */
+#include "bench.h"
 #include "broker.h"
 #include "file.h"
 #include "init.h"
@@ -70,6 +71,8 @@ static void print_up(const struct args *args, const struct node *node, bool was_
     (void)fflush(stdout); /* checked at the end */
     if (!limits)
         note("RATE LIMITS ARE OFF until the next up without --limits off");
+    if (bench_is_on(node))
+        note("BENCH MODE IS ON: one password opens the node to load generators (gnatterctl bench-mode off)");
 }
 
 /* Until a device could chat, or the supervisor says or shows that this will not be. */
@@ -165,11 +168,11 @@ static enum result up_foreground(const struct args *args, struct supervision *su
 static enum result already_up(const struct args *args, struct node *node)
 {
     bool changed;
-    enum result result = node_apply_listeners(node, args, &changed);
+    enum result result = node_apply_args(node, args, &changed);
     if (result != DONE)
         return result;
     if (changed)
-        return fail("the node is up with other listeners: gnatterctl down first, then up changes them");
+        return fail("the node is up with other settings: gnatterctl down first, then up changes them");
     if (args->limits && !strcmp(args->limits, "off") != limits_are_off(node))
         return fail("the node is up with limits %s: gnatterctl down first, then up changes that",
                     limits_are_off(node) ? "off" : "on");
@@ -197,7 +200,7 @@ static enum result prepare(const struct args *args, struct node *node, bool is_n
     bool changed = false;
     struct parts left;
     parts_read(node, &left);
-    enum result result = is_new ? DONE : node_apply_listeners(node, args, &changed);
+    enum result result = is_new ? DONE : node_apply_args(node, args, &changed);
     if (result == DONE && node->conf.postgres_port && !left.part[PART_POSTGRES].pid)
         result = postgres_port_check(node);
     if (result == DONE)
@@ -206,6 +209,8 @@ static enum result prepare(const struct args *args, struct node *node, bool is_n
         result = node_save(node, &supervision->replace[PART_SYNCD]);
     if (result == DONE)
         result = broker_files_copy(node, &changed);
+    if (result == DONE)
+        result = bench_apply(node);
     if (result == DONE)
         result = broker_conf_write(node, supervision->limits, &supervision->replace[PART_BROKER]);
     supervision->replace[PART_BROKER] = supervision->replace[PART_BROKER] || changed;

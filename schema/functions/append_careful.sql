@@ -1,6 +1,6 @@
 create or replace function gnatter.append_careful(conversation_ids bigint[], user_ids bigint[], device_ids bigint[],
-    message_ids text[], payloads bytea[])
-returns table (ord int, state text, seq bigint, time_ms bigint)
+    message_ids text[], payloads bytea[], refuses_blocked boolean default false)
+returns table (ord int, state text, seq bigint, time_ms bigint, membership_version bigint)
 language plpgsql volatile security definer
 set search_path = pg_catalog, gnatter, pg_temp
 set plan_cache_mode = force_generic_plan
@@ -21,6 +21,7 @@ begin
          order by i.ord
     loop
         ord := item.ord;
+        membership_version := null;
         select m.seq, m.time_ms into seq, time_ms
           from gnatter.message m
          where m.conversation_id = item.conversation_id and m.sender_device_id = item.device_id
@@ -30,13 +31,26 @@ begin
             return next;
             continue;
         end if;
+        if refuses_blocked and exists (
+            select from gnatter.block b where b.conversation_id = item.conversation_id
+               and b.user_id <> item.user_id and b.to_seq is null)
+        then
+            state := 'blocked';
+            return next;
+            continue;
+        end if;
+        if exists (select from gnatter.request r
+                    where r.conversation_id = item.conversation_id and r.user_id = item.user_id) then
+            -- who answers has accepted
+            perform gnatter.request_accept(item.conversation_id, item.user_id);
+        end if;
         update gnatter.conversation c
            set last_seq = c.last_seq + 1, last_time_ms = greatest(c.last_time_ms, now_ms)
          where c.conversation_id = item.conversation_id and c.deleted_at is null
            and exists (select from gnatter.member m
                         where m.conversation_id = item.conversation_id and m.user_id = item.user_id
                           and m.left_seq is null)
-        returning c.last_seq, c.last_time_ms into seq, time_ms;
+        returning c.last_seq, c.last_time_ms, c.membership_version into seq, time_ms, membership_version;
         if not found then
             state := 'not-member';
             return next;
@@ -50,6 +64,7 @@ begin
     end loop;
 end
 $$;
-comment on function gnatter.append_careful(bigint[], bigint[], bigint[], text[], bytea[]) is
-    'appends messages one by one, in order, deciding membership and duplicates here: new, duplicate (with the seq and '
-    'time it has) or not-member. For what append refused.';
+comment on function gnatter.append_careful(bigint[], bigint[], bigint[], text[], bytea[], boolean) is
+    'appends messages one by one, in order, deciding membership and duplicates here: new (with the membership version it '
+    'was decided with), duplicate (with the seq and time it has), not-member or, if asked to refuse these, blocked. For '
+    'what append refused.';

@@ -11,10 +11,12 @@ begin
                         from (select distinct r.seq from gnatter.message_reaction r
                                where r.conversation_id = content_notes.conversation_id and r.seq = any (seqs)) s
                        cross join lateral (
-                           select gnatter.reaction_counts(content_notes.conversation_id, s.seq, 8) as counts) k
+                           select gnatter.reaction_counts(content_notes.conversation_id, s.seq,
+                                                          content_notes.user_id, 8) as counts) k
                         left join gnatter.message_reaction o
                           on o.conversation_id = content_notes.conversation_id and o.seq = s.seq
-                         and o.user_id = content_notes.user_id)));
+                         and o.user_id = content_notes.user_id
+                       where k.counts is not null)));
 end
 $$;
 comment on function gnatter.content_notes(bigint, bigint, bigint[]) is

@@ -1,4 +1,4 @@
-create or replace function gnatter.conversation_load(names text[], creates boolean[])
+create or replace function gnatter.conversation_load(names text[], creates boolean[], senders bigint[] default null)
 returns table (ord int, state text, conversation_id bigint, last_seq bigint, first_seq bigint,
                membership_version bigint, is_group boolean, is_deleted boolean)
 language plpgsql volatile security definer
@@ -11,6 +11,10 @@ as $$
 begin
     if true = any (creates) then
         perform gnatter.direct_create(names, creates);
+        -- in the order of names, as they are locked
+        perform gnatter.request_begin(n.name, n.sender_id)
+           from (select n.name, n.sender_id from unnest(names, creates, senders) as n (name, creates, sender_id)
+                  where n.creates and n.sender_id is not null and n.name like 'd/%' order by n.name offset 0) n;
     end if;
     return query
     select n.ord::int,
@@ -24,6 +28,7 @@ begin
      order by n.ord;
 end
 $$;
-comment on function gnatter.conversation_load(text[], boolean[]) is
+comment on function gnatter.conversation_load(text[], boolean[], bigint[]) is
     'conversations by their server names, a row for each (state ok, no-such-user, no-such-group); a direct one is '
-    'made where creates is true and both users are there. A deleted group is ok: its log is still to be delivered.';
+    'made where creates is true and both users are there, and may become a request when nothing has been said in it '
+    'and a message of this sender waits. A deleted group is ok: its log is still to be delivered.';

@@ -16,12 +16,15 @@ begin
                      and q.user_id = conversation_notes.user_id and q.muted_until > now()),
         'timer', (select t.timer_s from gnatter.conversation_timer t
                    where t.conversation_id = conversation_notes.conversation_id and t.to_seq is null),
-        'reactions', (select gnatter.reaction_counts(conversation_notes.conversation_id, m.seq, 8)
-                        from (select i.seq, i.event_type from gnatter.message i
+        'reactions', (select gnatter.reaction_counts(conversation_notes.conversation_id, m.seq, conversation_notes.user_id, 8)
+                        from (select i.seq, i.event_type, i.sender_user_id from gnatter.message i
                                where i.conversation_id = conversation_notes.conversation_id
                                  and i.seq <= conversation_notes.last_seq
                                order by i.seq desc limit 100) m
-                       where m.event_type is null order by m.seq desc limit 1)));
+                       where m.event_type is null
+                         and not (m.sender_user_id <> conversation_notes.user_id and gnatter.block_covers(
+                                      conversation_notes.conversation_id, conversation_notes.user_id, m.seq))
+                       order by m.seq desc limit 1)));
 end
 $$;
 comment on function gnatter.conversation_notes(bigint, bigint, bigint) is

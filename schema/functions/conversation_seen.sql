@@ -16,7 +16,7 @@ begin
         select c.* into seen from gnatter.conversation c
          where c.name = 'd/' || least(own_name collate "C", other_name collate "C") || '/'
                              || greatest(own_name collate "C", other_name collate "C");
-        if not found then
+        if not found or seen.last_seq = 0 then
             if exists (select from gnatter.user_account u where u.name = other_name and u.removed_at is null) then
                 return null; -- nothing has been said yet
             end if;

@@ -13,6 +13,8 @@ as $$
 declare
     seen gnatter.conversation := gnatter.conversation_seen(history_items.user_id, conversation);
     items int := least(coalesce(lim, 50), 200);
+    has_blocked boolean := exists (select from gnatter.block b where b.conversation_id = seen.conversation_id
+                                      and b.user_id = history_items.user_id);
     direction int := case when after is null then -1 else 1 end; -- to the past, or from a seq on
 begin
     if items < 1 then
@@ -34,10 +36,20 @@ begin
             (select m.* from gnatter.message m
               where direction > 0 and m.conversation_id = seen.conversation_id and m.seq between v.from_seq and v.to_seq
               order by m.seq limit items + 1)) i
+    ), shown as (
+        -- what was withheld is an empty event in its place
+        select c.seq, c.time_ms, w.is_withheld,
+               case when w.is_withheld then null else c.sender_user_id end as sender_user_id, c.sender_device_id, c.message_id,
+               case when w.is_withheld then 'withheld' else c.event_type::text end as event_type,
+               case when w.is_withheld then '{}'::bytea else c.payload end as payload
+          from candidate c
+         cross join lateral (
+             select has_blocked and coalesce(c.sender_user_id <> history_items.user_id, false)
+                    and gnatter.block_covers(c.conversation_id, history_items.user_id, c.seq) as is_withheld) w
     ), counted as (
         select c.*, row_number() over nearest as n, sum(octet_length(c.payload)) over nearest as bytes_so_far,
                count(*) over () as candidates
-          from candidate c window nearest as (order by c.seq * direction)
+          from shown c window nearest as (order by c.seq * direction)
     ), kept as (
         select c.*, count(*) over () < c.candidates as more
           from counted c where c.n <= items and (c.n = 1 or c.bytes_so_far <= 1048576)
@@ -45,7 +57,7 @@ begin
     select k.seq, k.time_ms, case when k.event_type is null then 'chat' else 'event' end, k.sender_user_id,
            case when k.event_type is null then k.sender_device_id end, coalesce(u.name::text, '-'),
            case when k.event_type is null then d.name::text end,
-           case when k.event_type is null then k.message_id::text end, k.event_type::text, k.payload, k.more
+           case when k.event_type is null then k.message_id::text end, k.event_type, k.payload, k.more
       from kept k
       left join gnatter.user_account u on u.user_id = k.sender_user_id
       left join gnatter.device d on d.device_id = k.sender_device_id

@@ -4,6 +4,9 @@ returns table (ord int, seq bigint, time_ms bigint, kind text, sender_user_id bi
 language plpgsql stable security definer
 set search_path = pg_catalog, gnatter, pg_temp
 set plan_cache_mode = force_generic_plan
+-- a nested loop over the caller's order
+set enable_hashjoin = off
+set enable_mergejoin = off
 set enable_seqscan = off
 set jit = off
 as $$
@@ -19,8 +22,7 @@ begin
       -- "offset 0": looked up one by one, whatever the planner believes about tables that were never analyzed
       cross join lateral (select c.last_seq from gnatter.conversation c where c.conversation_id = r.id offset 0) c
       cross join lateral (
-          select m.*, sum(octet_length(m.payload)) over (order by m.seq) as bytes_so_far,
-                 row_number() over (order by m.seq) as n
+          select m.*, sum(octet_length(m.payload)) over (order by m.seq rows unbounded preceding) as bytes_so_far
             from (select * from gnatter.message m
                    where m.conversation_id = r.id and m.seq > r.after_seq
                    order by m.seq limit r.items) m) p
@@ -28,8 +30,9 @@ begin
           select u.name from gnatter.user_account u where u.user_id = p.sender_user_id offset 0) u on true
       left join lateral (
           select d.name from gnatter.device d where d.device_id = p.sender_device_id offset 0) d on true
-     where p.n = 1 or p.bytes_so_far <= r.bytes
-     order by r.ord, p.seq;
+     -- no "order by": loops within loops keep the order, and sorting whole rows would cost as much as finding them; who
+     -- reads them checks
+     where p.bytes_so_far <= r.bytes or p.bytes_so_far = octet_length(p.payload);
 end
 $$;
 comment on function gnatter.log_page(bigint[], bigint[], int[], int[]) is

@@ -11,8 +11,8 @@ begin
      where m.conversation_id = message_erase.conversation_id and m.seq = message_erase.seq;
     if not found then
         raise exception 'there is no message %', seq using errcode = 'GN006';
-    elsif item.message_id is null then
-        raise exception 'an event cannot be deleted' using errcode = 'GN006';
+    elsif item.message_id is null or item.event_type = 'messages-expired' then
+        raise exception 'an event cannot be deleted, nor what has disappeared' using errcode = 'GN006';
     elsif item.event_type is not null then -- deleted before: the event that said so
         select m.seq into event_seq from gnatter.message m
          where m.conversation_id = message_erase.conversation_id and m.seq > message_erase.seq

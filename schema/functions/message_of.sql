@@ -10,7 +10,9 @@ begin
      where m.conversation_id = message_of.conversation_id and m.seq = message_of.seq
        and exists (select from gnatter.member v
                     where v.conversation_id = m.conversation_id and v.user_id = message_of.user_id
-                      and m.seq between v.joined_seq and coalesce(v.left_seq, m.seq));
+                      and m.seq between v.joined_seq and coalesce(v.left_seq, m.seq))
+       and not (m.sender_user_id is distinct from message_of.user_id
+                and gnatter.block_covers(m.conversation_id, message_of.user_id, m.seq));
     if not found then
         raise exception 'there is no message %', seq using errcode = 'GN006';
     elsif item.event_type is not null then

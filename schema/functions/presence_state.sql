@@ -1,5 +1,5 @@
-create or replace function gnatter.presence_state(watcher_user_ids bigint[], names text[])
-returns table (ord int, visible boolean, user_id bigint, last_seen_s bigint)
+create or replace function gnatter.presence_state(watcher_user_ids bigint[], names text[], is_reciprocal boolean)
+returns table (ord int, online_is_shown boolean, last_seen_is_shown boolean, user_id bigint, last_seen_s bigint)
 language plpgsql stable security definer
 set search_path = pg_catalog, gnatter, pg_temp
 set plan_cache_mode = force_generic_plan
@@ -10,22 +10,37 @@ as $$
 begin
     return query
     select w.ord::int,
-           u.user_id is not null and (u.user_id = w.watcher_id or exists (
-               -- "offset 0": looked up one by one, whatever the planner believes about tables that were never analyzed
-               select from (select a.conversation_id from gnatter.member a
-                             where a.user_id = w.watcher_id and a.left_seq is null offset 0) a
-                cross join lateral (select from gnatter.member b
-                                     where b.conversation_id = a.conversation_id and b.user_id = u.user_id
-                                       and b.left_seq is null offset 0) b)),
+           coalesce(w.watcher_id = u.user_id or (not b.is_blocked
+               and (u.shows_online = 'everyone' or (u.shows_online = 'contacts' and c.is_contact))
+               and not (is_reciprocal and s.shows_online = 'nobody')), false),
+           coalesce(w.watcher_id = u.user_id or (not b.is_blocked
+               and (u.shows_last_seen = 'everyone' or (u.shows_last_seen = 'contacts' and c.is_contact))
+               and not (is_reciprocal and s.shows_last_seen = 'nobody')), false),
            u.user_id,
-           (select floor(extract(epoch from max(d.last_seen_at)))::bigint
+           -- no finer than a minute
+           (select floor(extract(epoch from max(d.last_seen_at)) / 60)::bigint * 60
               from gnatter.device d where d.user_id = u.user_id and d.removed_at is null)
       from unnest(watcher_user_ids, names) with ordinality as w (watcher_id, name, ord)
+      -- "offset 0": looked up one by one, whatever the planner believes about tables that were never analyzed
+      cross join lateral (
+          select s.name, s.shows_online, s.shows_last_seen from gnatter.user_account s where s.user_id = w.watcher_id offset 0) s
       left join lateral (
-          select u.user_id from gnatter.user_account u where u.name = w.name and u.removed_at is null offset 0) u on true
+          select u.* from gnatter.user_account u where u.name = w.name and u.removed_at is null offset 0) u on true
+      left join lateral (
+          select exists (
+              select from (select d.conversation_id from gnatter.conversation d
+                            where d.name = 'd/' || least(s.name::text collate "C", w.name collate "C") || '/'
+                                                || greatest(s.name::text collate "C", w.name collate "C") offset 0) d
+               cross join lateral (select from gnatter.block b
+                                    where b.conversation_id = d.conversation_id and b.to_seq is null offset 0) b) as is_blocked
+          offset 0) b on true
+      left join lateral (
+          select gnatter.is_contact(u.user_id, w.watcher_id) as is_contact
+           where 'contacts' in (u.shows_online, u.shows_last_seen) and u.user_id <> w.watcher_id offset 0) c on true
      order by w.ord;
 end
 $$;
-comment on function gnatter.presence_state(bigint[], text[]) is
-    'may this watcher see this user (they share a conversation), who it is, and when a device of hers was last seen '
-    '(Unix seconds; null: never)';
+comment on function gnatter.presence_state(bigint[], text[], boolean) is
+    'what these watchers see of these users: whether that they are online, and when they were last seen (a device of '
+    'theirs; Unix seconds, to the minute; null: never). Nothing where one blocks the other; reciprocal: nor what a watcher '
+    'shows nobody of herself';

@@ -37,8 +37,9 @@ begin
           from gnatter.push_job j
           join gnatter.push_registration r on r.device_id = j.device_id and r.refused_at is null
            and r.provider = j.provider
-          join gnatter.member m on m.user_id = r.user_id and m.left_seq is null
-         where j.job_id = any (claimed) and j.finished_at is null
+          -- see is_contact
+          cross join lateral (select m.conversation_id, m.left_seq from gnatter.member m where m.user_id = r.user_id offset 0) m
+         where m.left_seq is null and j.job_id = any (claimed) and j.finished_at is null
     ), waiting as (
         select w.device_id, w.conversation_id, w.seq, w.absent_since, i.time_ms, i.sender_user_id, i.payload,
                row_number() over (partition by w.device_id order by i.time_ms desc, w.conversation_id) as place,

@@ -21,7 +21,10 @@ begin
             select r.device_id, m.conversation_id
               from unnest(push_evaluate.device_ids) as i (id)
               join gnatter.push_registration r on r.device_id = i.id and r.refused_at is null
-              join gnatter.member m on m.user_id = r.user_id and m.left_seq is null) p;
+              -- see is_contact
+              cross join lateral (
+                  select m.conversation_id, m.left_seq from gnatter.member m where m.user_id = r.user_id offset 0) m
+             where m.left_seq is null) p;
     if pair_devices is null then
         return;
     end if;

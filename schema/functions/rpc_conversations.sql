@@ -18,11 +18,20 @@ begin
     ), newest as (
         select c.conversation_id, c.name, c.title, c.kind, m.role, m.left_seq is not null as has_left,
                coalesce(m.left_seq, c.last_seq) as last_seq,
-               case when m.left_seq is null then nullif(c.last_time_ms, 0)
+               b.from_seq is not null as is_blocked, r.user_id is not null as is_request,
+               -- who is blocked does not bring it to the top
+               case when b.from_seq is not null
+                    then (select i.time_ms from gnatter.message i
+                           where i.conversation_id = c.conversation_id and i.seq = b.from_seq - 1)
+                    when m.left_seq is null then nullif(c.last_time_ms, 0)
                     else (select i.time_ms from gnatter.message i
                            where i.conversation_id = c.conversation_id and i.seq = m.left_seq) end as last_time
           from membership m
           join gnatter.conversation c on c.conversation_id = m.conversation_id
+          left join gnatter.block b
+            on b.conversation_id = c.conversation_id and b.user_id = rpc_conversations.user_id and b.to_seq is null
+          left join gnatter.request r on r.conversation_id = c.conversation_id and r.user_id = rpc_conversations.user_id
+         where c.last_seq > 0
          order by last_time desc nulls last, c.conversation_id
          limit 1000
     ), told as (
@@ -32,6 +41,8 @@ begin
                'delivered_seq', coalesce(k.delivered_seq, 0), 'read_seq', coalesce(k.read_seq, 0),
                'unread', gnatter.unread_count(n.conversation_id, rpc_conversations.user_id, coalesce(k.read_seq, 0)),
                'role', n.role, 'left', n.has_left)
+               || case when n.is_blocked then '{"blocked": true}'::jsonb else '{}' end
+               || case when n.is_request then '{"request": true}'::jsonb else '{}' end
                || gnatter.conversation_notes(n.conversation_id, rpc_conversations.user_id, n.last_seq) as line
           from newest n
           left join gnatter.mark k on k.conversation_id = n.conversation_id and k.user_id = rpc_conversations.user_id
@@ -49,6 +60,6 @@ end
 $$;
 comment on function gnatter.rpc_conversations(bigint, bigint, jsonb) is
     'conversations: the 1,000 with the newest items, newest first; of one that she has left, the last item she may see. '
-    'At most 240 KiB of them';
+    'At most 240 KiB of them; blocked and request only where they are true';
 insert into gnatter.rpc_method (name, function_name, is_mutating) values ('conversations', 'rpc_conversations', false)
 on conflict (name) do update set function_name = excluded.function_name, is_mutating = excluded.is_mutating;

@@ -20,6 +20,10 @@ begin
     end if;
     event_seq := gnatter.event_append(seen.conversation_id, user_id, 'message-edited',
         format('{"seq":%s,%s}', asked, fresh.member), false);
+    if gnatter.block_hides(seen.conversation_id, user_id) then
+        -- who blocks her does not get it, so the place that he sees stays as it was
+        return jsonb_build_object('seq', event_seq);
+    end if;
     perform gnatter.edit_scrub(seen.conversation_id, array[asked]);
     update gnatter.message m set payload = fresh.bytes
      where m.conversation_id = seen.conversation_id and m.seq = asked;
@@ -31,6 +35,7 @@ end
 $$;
 comment on function gnatter.rpc_message_edit(bigint, bigint, jsonb) is
     'message.edit, for the sender as long as she is a member and the message is young enough: the new payload takes the '
-    'place of the old one, and a message-edited event brings it to those who have the old one. GN005';
+    'place of the old one, and a message-edited event brings it to those who have the old one. Withheld, it '
+    'changes nothing for whom it is withheld from. GN005';
 insert into gnatter.rpc_method (name, function_name, is_mutating) values ('message.edit', 'rpc_message_edit', true)
 on conflict (name) do update set function_name = excluded.function_name, is_mutating = excluded.is_mutating;

@@ -9,13 +9,17 @@ declare
 begin
     perform gnatter.message_of(seen.conversation_id, user_id, asked);
     select jsonb_build_object('seq', asked,
-               'counts', coalesce(gnatter.reaction_counts(seen.conversation_id, asked, 100), '{}'),
+               'counts', coalesce(gnatter.reaction_counts(seen.conversation_id, asked, user_id, 100), '{}'),
                'users', coalesce(jsonb_agg(jsonb_build_object('user', n.name, 'reaction', n.reaction)
                                            order by n.event_seq desc), '[]'))
       into result
       from (select u.name::text as name, r.reaction, r.event_seq
               from gnatter.message_reaction r join gnatter.user_account u on u.user_id = r.user_id
              where r.conversation_id = seen.conversation_id and r.seq = asked
+               and (r.user_id = rpc_message_reactions.user_id
+                    or not exists (select from gnatter.block b
+                                    where b.conversation_id = r.conversation_id and b.user_id = rpc_message_reactions.user_id
+                                      and r.event_seq between b.from_seq and coalesce(b.to_seq, r.event_seq)))
              order by r.event_seq desc limit 1000) n;
     return result;
 end

@@ -8,6 +8,9 @@ set jit = off
 as $$
 declare
     unread bigint;
+    -- asked first, so that who blocks nobody pays nothing for it
+    has_blocked boolean := exists (select from gnatter.block b where b.conversation_id = unread_count.conversation_id
+                                      and b.user_id = unread_count.user_id);
 begin
     select count(*) into unread
       from (select from gnatter.member v
@@ -16,6 +19,7 @@ begin
                    and m.seq <= coalesce(v.left_seq, 9223372036854775807)
              where v.conversation_id = unread_count.conversation_id and v.user_id = unread_count.user_id
                and m.event_type is null and m.sender_user_id <> unread_count.user_id
+               and not (has_blocked and gnatter.block_covers(m.conversation_id, v.user_id, m.seq))
              limit 10000) counted;
     return unread;
 end

@@ -7,6 +7,7 @@ begin
     return query select 'marks', v.* from gnatter.verify_marks() v;
     return query select 'members', v.* from gnatter.verify_members() v;
     return query select 'events', v.* from gnatter.verify_events() v;
+    return query select 'blocks', v.* from gnatter.verify_blocks() v;
     return query select 'content', v.* from gnatter.verify_content() v;
 end
 $$;

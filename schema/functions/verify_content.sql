@@ -22,6 +22,9 @@ as $$
        and (convert_from(i.payload, 'UTF8')::jsonb ->> 'seq')::bigint >= c.first_seq
        and not exists (select from gnatter.message_edit e
                         where e.conversation_id = i.conversation_id and e.edit_seq = i.seq)
+       and not exists (select from gnatter.block b -- withheld: it changed nothing
+                        where b.conversation_id = i.conversation_id and b.user_id <> i.sender_user_id
+                          and i.seq between b.from_seq and coalesce(b.to_seq, i.seq))
     union all
     select c.name, format('%s reacted to %s, and event %s does not say so', u.name, r.seq, r.event_seq)
       from gnatter.message_reaction r
@@ -44,7 +47,10 @@ as $$
                  or convert_from(i.payload, 'UTF8')::jsonb is distinct from jsonb_build_object('seconds', t.timer_s)))
         or exists (select from gnatter.message n
                     where n.conversation_id = t.conversation_id and n.seq > t.from_seq and n.event_type = 'timer-changed'
-                      and (t.to_seq is null or n.seq < t.to_seq))
+                      and (t.to_seq is null or n.seq < t.to_seq)
+                      and not exists (select from gnatter.block b
+                                       where b.conversation_id = n.conversation_id and b.user_id <> n.sender_user_id
+                                         and n.seq between b.from_seq and coalesce(b.to_seq, n.seq)))
     union all
     select c.name, format('message %s should have disappeared', m.seq)
       from gnatter.conversation_timer t

@@ -36,7 +36,8 @@ as $$
      where (i.event_type = 'created' and (i.seq <> 1 or c.kind <> 'group'))
         or (i.event_type = 'deleted' and (i.seq <> c.last_seq or c.deleted_at is null))
         or (c.kind = 'direct' and i.event_type not in ('message-deleted', 'withheld', 'message-edited', 'message-reacted',
-                                                        'timer-changed', 'messages-expired'))
+                                                        'timer-changed', 'messages-expired', 'request', 'request-accepted'))
+        or (c.kind = 'group' and i.event_type in ('request', 'request-accepted'))
     union all
     select c.name, 'a group whose log does not start with created'
       from gnatter.conversation c

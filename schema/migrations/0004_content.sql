@@ -4,7 +4,7 @@ alter domain gnatter.event_type drop constraint event_type_known;
 -- a superset of what was allowed: nothing stored has to be looked at
 alter domain gnatter.event_type add constraint event_type_known check (value in ('created', 'member-added',
     'member-removed', 'member-left', 'role-changed', 'renamed', 'message-deleted', 'deleted', 'withheld',
-    'message-edited', 'message-reacted', 'timer-changed', 'messages-expired')) not valid;
+    'message-edited', 'message-reacted', 'timer-changed', 'messages-expired', 'request', 'request-accepted')) not valid;
 
 create table gnatter.message_edit (
     conversation_id bigint not null,

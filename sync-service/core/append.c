@@ -3,7 +3,7 @@
 #include <string.h>
 #include <syslog.h>
 
-#include "state.h"
+#include "restraint.h"
 
 #define RETRY_AFTER "5000"
 
@@ -65,8 +65,13 @@ void core_on_chat(struct core *core, int64_t now_ms, struct core_token token, co
     else
         conversation->pending = message;
     conversation->pending_last = message;
-    if (!conversation_is_known(conversation))
+    if (!conversation_is_known(conversation)) {
         conversation_create(conversation);
+    } else if (conversation->last_seq == 0 && conversation->pending == message) {
+        /* nothing has been said yet: the load decides whether this is a request */
+        conversation_create(conversation);
+        conversation_reload(core, conversation);
+    }
     core->stats.pending_items++;
     core->pending_bytes += payload.len;
     conversation_touch(core, conversation);
@@ -92,6 +97,7 @@ static struct slice explained(const char *code)
         const char *code, *payload;
     } why[] = {
         {"not-member", "{\"message\":\"you are not a member of this conversation\"}"},
+        {"blocked", "{\"message\":\"this user does not take messages from you\"}"},
         {"no-such-user", "{\"message\":\"there is no such user\"}"},
         {"no-such-group", "{\"message\":\"there is no such group\"}"},
         {"read-only", "{\"message\":\"nothing can be stored at the moment\",\"retry_after_ms\":" RETRY_AFTER "}"},
@@ -153,9 +159,10 @@ static bool is_member_now(const struct conversation *conversation, const struct 
     return member && member_is_current(member);
 }
 
-static bool needs_care(const struct conversation *conversation, const struct message *message)
+static bool needs_care(const struct core *core, const struct conversation *conversation, const struct message *message)
 {
-    return message->is_careful || !is_member_now(conversation, message);
+    return message->is_careful || !is_member_now(conversation, message) ||
+           restraint_needs_care(core, conversation, message->user_id);
 }
 
 struct picking {
@@ -169,7 +176,7 @@ static uint32_t pick_from(const struct core *core, struct picking *picking, stru
     uint32_t len = 0;
     for (struct message *message = conversation->pending; message; message = message->next) {
         if (len > 0 &&
-            (picking->is_alone || message->is_alone || needs_care(conversation, message) != picking->is_careful))
+            (picking->is_alone || message->is_alone || needs_care(core, conversation, message) != picking->is_careful))
             break;
         if (picking->items == core->options.append_items_max ||
             (picking->items > 0 && picking->bytes + message->payload_len > core->options.append_bytes_max))
@@ -188,7 +195,7 @@ static struct picking pick(struct core *core)
     struct conversation *conversation, *next;
     DL_FOREACH_SAFE2 (core->to_send, conversation, next, work_next) {
         const struct message *head = conversation->pending;
-        bool is_careful = needs_care(conversation, head);
+        bool is_careful = needs_care(core, conversation, head);
         if (picking.items == 0) {
             picking.is_careful = is_careful;
             picking.is_alone = head->is_alone;
@@ -235,6 +242,7 @@ static void send_picked(struct core *core, const struct picking *picking)
     core->flight_items += batch->items_len;
     core->port.append(core->port.ctx, &(struct core_append_batch){.batch = batch->number,
                                                                   .careful = picking->is_careful,
+                                                                  .refuses_blocked = core->options.refuses_blocked,
                                                                   .groups = core->groups,
                                                                   .groups_len = picking->groups,
                                                                   .items = core->items,
@@ -297,8 +305,9 @@ static void message_appended(struct core *core, struct conversation *conversatio
             conversation_reload(core, conversation);
     } else {
         core->stats.appended++;
-        /* The careful path does not compare versions: what lies between may have changed who is a member. */
-        if (was_careful && answer->seq != conversation->last_seq + 1)
+        /* The careful path does not compare versions: it may have changed who is a member, or who blocks. */
+        if (was_careful && (answer->seq != conversation->last_seq + 1 ||
+                            answer->membership_version != conversation->membership_version))
             conversation_reload(core, conversation);
         else
             push_new(core, conversation, &item, now_ms);
@@ -329,6 +338,9 @@ static void group_appended(struct core *core, struct conversation *conversation,
             message_fail(core, conversation, not_member(conversation));
             break;
         }
+        case CORE_APPEND_BLOCKED:
+            message_fail(core, conversation, "blocked");
+            break;
         case CORE_APPEND_STALE: /* a group is stale as a whole */
             message_fail(core, conversation, "internal");
             break;

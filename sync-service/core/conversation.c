@@ -3,7 +3,7 @@
 #include <string.h>
 #include <syslog.h>
 
-#include "state.h"
+#include "restraint.h"
 
 #define LOAD_NAMES       256 /* per question */
 #define EVICT_CANDIDATES 64  /* looked at per turn */
@@ -134,28 +134,38 @@ void core_on_changed(struct core *core, int64_t now_ms, struct slice conversatio
     struct conversation *conversation = conversation_find(core, conversation_name);
     if (conversation)
         conversation_reload(core, conversation);
-    else if (core->sessions && !core->is_away) /* whether a member is live is known after the load */
+    else if (core->sessions.len > 0 && !core->is_away) /* whether a member is live is known after the load */
         (void)conversation_want(core, conversation_name);
+}
+
+void core_on_user_changed(struct core *core, int64_t now_ms, int64_t user_id)
+{
+    (void)now_ms;
+    const struct user *user = user_find(core, user_id);
+    struct member *member;
+    if (user)
+        DL_FOREACH2 (user->members, member, user_next)
+            conversation_reload(core, member->conversation);
 }
 
 void conversations_load(struct core *core)
 {
     while (core->to_load && core->loads_len < LOADS_MAX) {
         struct slice names[LOAD_NAMES];
-        bool creates[LOAD_NAMES];
+        int64_t senders[LOAD_NAMES];
         size_t len = 0;
         while (core->to_load && len < LOAD_NAMES && core->loads_len < LOADS_MAX) {
             struct conversation *conversation = core->to_load;
             conversation->asked_creates = conversation->creates;
             conversation->load_again = false;
             names[len] = conversation_name_of(conversation);
-            creates[len++] = conversation->creates;
+            senders[len++] = conversation->creates && conversation->pending ? conversation->pending->user_id : 0;
             core->loads_len++;
             conversation_move(core, conversation,
                               conversation->state == CONVERSATION_STALE ? CONVERSATION_RELOADING
                                                                         : CONVERSATION_LOADING);
         }
-        core->port.load(core->port.ctx, names, creates, len);
+        core->port.load(core->port.ctx, names, senders, len);
     }
 }
 
@@ -177,7 +187,7 @@ static void subs_add(struct core *core, struct conversation *conversation)
     for (uint32_t i = 0; i < conversation->members_len; i++) {
         struct member *member = conversation->members[i];
         struct session *session;
-        DL_FOREACH2 (member->user->sessions, session, user_next)
+        LL_FOREACH2 (member->user->sessions, session, user_next)
             if (!sub_find(member, session))
                 (void)sub_new(session, conversation, member, -1);
     }
@@ -218,6 +228,7 @@ static void take(struct core *core, struct conversation *conversation, const str
     conversation->is_group = loaded->is_group;
     conversation->is_deleted = loaded->is_deleted;
     members_merge(core, conversation, loaded);
+    restraint_take(core, conversation, loaded);
     subs_add(core, conversation);
     subs_take_cursors(core, conversation, loaded);
 }
@@ -272,6 +283,7 @@ void core_on_loaded(struct core *core, int64_t now_ms, const struct core_convers
 void conversation_unload(struct core *core, struct conversation *conversation)
 {
     receipts_forget(core, conversation);
+    restraint_free(conversation);
     struct sub *sub, *next;
     DL_FOREACH_SAFE2 (conversation->subs, sub, next, conversation_next)
         sub_free(core, sub);
@@ -326,7 +338,7 @@ static bool may_forget(const struct sub *sub, bool is_pressing)
         return is_pressing && (sub->session->state == SESSION_NEW || sub->is_assumed);
     case SUB_HUNGRY:
     case SUB_PARKED:
-        return is_pressing && sub->session->outstanding_items > 0;
+        return is_pressing && sub->session->flow->outstanding_items > 0;
     case SUB_FED:
         break;
     }
@@ -349,14 +361,15 @@ static void forget(struct core *core, struct conversation *conversation)
     bool is_missed = false;
     DL_FOREACH_SAFE2 (conversation->subs, sub, next, conversation_next) {
         struct session *session = sub->session;
-        uint32_t items = session->outstanding_items, bytes = session->outstanding_bytes;
+        uint32_t items = session->flow->outstanding_items, bytes = session->flow->outstanding_bytes;
         if (sub->state == SUB_HUNGRY || sub->state == SUB_PARKED || sub->ring_len)
-            session->has_forgotten = is_missed = true;
+            session->flow->has_forgotten = is_missed = true;
         sub_free(core, sub);
-        session->forgotten_items += items - session->outstanding_items;
-        session->forgotten_bytes += bytes - session->outstanding_bytes;
-        session->outstanding_items = items;
-        session->outstanding_bytes = bytes;
+        session->flow->forgotten_items += items - session->flow->outstanding_items;
+        session->flow->forgotten_bytes += bytes - session->flow->outstanding_bytes;
+        session->flow->outstanding_items = items;
+        session->flow->outstanding_bytes = bytes;
+        session_rest(session);
     }
     core->stats.forgotten += is_missed;
     conversation_free(core, conversation);

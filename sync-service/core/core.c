@@ -109,8 +109,8 @@ void core_free(struct core *core)
 {
     if (!core)
         return;
-    struct session *session, *next_session;
-    HASH_ITER (hh, core->sessions, session, next_session)
+    struct table_walk walk;
+    for (struct session *session = session_first(core, &walk); session; session = session_next(&walk))
         session_free(core, session);
     batches_forget(core);
     struct conversation *conversation, *next_conversation;
@@ -121,6 +121,7 @@ void core_free(struct core *core)
     marks_free(core);
     for (size_t i = 0; i < 2; i++)
         free(core->gathered[i].refs);
+    free(core->withheld.refs);
     free(core->items);
     free(core->groups);
     free(core->picked);
@@ -139,7 +140,7 @@ static int64_t next_due(const struct core *core, int64_t now_ms)
         if (core->due[i])
             due_ms = earlier(due_ms, core->due[i]->due_ms);
     if (core->paced)
-        due_ms = earlier(due_ms, core->paced->pace_from_ms + PACE_SLICE_MS);
+        due_ms = earlier(due_ms, core->paced->flow->pace_from_ms + PACE_SLICE_MS);
     if (core->is_away)
         return due_ms;
     if (core->unscanned && conversations_are_crowded(core))
@@ -180,7 +181,7 @@ void core_stats(const struct core *core, struct core_stats *ret_stats)
 {
     *ret_stats = core->stats;
     ret_stats->conversations = HASH_COUNT(core->conversations);
-    ret_stats->sessions = HASH_COUNT(core->sessions);
+    ret_stats->sessions = core->sessions.len;
 }
 
 struct slice core_conversation_name(const struct core *core, int64_t conversation_id)

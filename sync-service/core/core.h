@@ -67,12 +67,17 @@ struct core_item {
 
 /* ---- what a load answers ---- */
 struct core_interval { int64_t joined_seq, left_seq; /* both included; left_seq 0: still a member */ };
+struct core_block { int64_t from_seq, to_seq; }; /* both included; to_seq 0: still */
 struct core_member {
     int64_t user_id;
     struct slice user;
     const struct core_interval *intervals; /* ascending, disjoint */
     size_t intervals_len;
     int64_t delivered_seq, read_seq;
+    const struct core_block *blocks; /* direct: what the other does there is withheld from her; ascending, disjoint */
+    size_t blocks_len;
+    bool is_asked;    /* direct: it waits as a request for her to accept */
+    bool hides_reads; /* nobody is told what she has read */
 };
 struct core_cursor { int64_t device_id, user_id, acked_seq; }; /* only where a row exists; absent means 0 */
 enum core_load_state { CORE_LOAD_OK, CORE_LOAD_NO_SUCH_USER, CORE_LOAD_NO_SUCH_GROUP };
@@ -102,6 +107,7 @@ struct core_append_group {
 struct core_append_batch {
     uint64_t batch; /* comes back with the answer */
     bool careful;   /* decide membership and duplicates in the database, item by item */
+    bool refuses_blocked; /* and blocks (careful only) */
     const struct core_append_group *groups;
     size_t groups_len;
     const struct core_append_item *items;
@@ -112,8 +118,13 @@ enum core_append_state {
     CORE_APPEND_DUPLICATE,  /* it had this seq and time already (careful only) */
     CORE_APPEND_NOT_MEMBER, /* (careful only) */
     CORE_APPEND_STALE,      /* membership changed: nothing of this group was appended (not careful) */
+    CORE_APPEND_BLOCKED,    /* (careful only, and only with refuses_blocked) */
 };
-struct core_append_answer { enum core_append_state state; int64_t seq, time_ms; }; /* one per item */
+struct core_append_answer { /* one per item */
+    enum core_append_state state;
+    int64_t seq, time_ms;
+    int64_t membership_version; /* that it was decided with (NEW, careful only) */
+};
 
 struct core_page_request { int64_t conversation_id; int64_t after_seq; uint32_t items_max; uint32_t bytes_max; };
 struct core_senders_request { int64_t conversation_id; int64_t after_seq, to_seq; };
@@ -136,7 +147,7 @@ struct core_port {
     /* this session has got everything it missed in this shard; `replayed` items */
     void (*caught_up)(void *ctx, session_ref session, uint64_t ready_number, uint64_t replayed);
     /* to the database; each is answered by the core_on_... of the same name */
-    void (*load)(void *ctx, const struct slice names[], const bool creates[], size_t len); /* creates: a direct conversation that is new */
+    void (*load)(void *ctx, const struct slice names[], const int64_t senders[], size_t len); /* of this user's message, which waits, a direct conversation is made; 0: none waits */
     void (*append)(void *ctx, const struct core_append_batch *batch);
     void (*page)(void *ctx, const struct core_page_request *request);
     void (*senders)(void *ctx, const struct core_senders_request *request); /* who sent what lies in (after, to] */
@@ -159,6 +170,7 @@ struct core_options {
     uint64_t pending_bytes_max;     /* their payloads: 256 MiB */
     uint32_t page_items;            /* per page: 256 */
     uint32_t receipts_members_max;  /* LIMIT_PUSHED_RECEIPTS_MEMBERS */
+    bool refuses_blocked;           /* who is blocked is answered `blocked`, not `sent` */
     bool plant_contiguity_bug;      /* tests only: pushes without the contiguity rule, to show that the simulation sees it */
 };
 void core_options_default(struct core_options *ret_options);
@@ -168,7 +180,7 @@ struct core *core_new(const struct core_options *options, const struct core_port
 void core_free(struct core *core); /* NULL is allowed */
 
 /*
- * Who is told what of marks. A moved mark goes, once per turn, to the live devices of the current members who sent a
+ * Who is told what of marks, where nothing is kept back (restraint.c). A moved mark goes, once per turn, to the live devices of the current members who sent a
  * message that it newly covers: `read`, or `delivered` where only that moved. A user's own other devices are told her
  * `read`. In groups of more than receipts_members_max current members there are `receipts` instead, at most once a second
  * per conversation: each sender of one of the last 128 items that marks newly cover is told her last message among these,
@@ -179,7 +191,8 @@ void core_free(struct core *core); /* NULL is allowed */
 /* The device is subscribed to its inbox on this connection (again: replay again). Every shard hears of every session.
  * `ready_number` comes back in caught_up, once; where another core_on_ready came before that, only the newest does. */
 void core_on_ready(struct core *core, int64_t now_ms, session_ref session, uint64_t ready_number, const struct core_device *device);
-void core_on_gone(struct core *core, int64_t now_ms, session_ref session);
+/* Of a session that the device does not have any more: nothing. */
+void core_on_gone(struct core *core, int64_t now_ms, session_ref session, int64_t device_id);
 /* The answer (`sent` or an error) goes to the session the device then has, if it has one. */
 void core_on_chat(struct core *core, int64_t now_ms, struct core_token token, const struct core_device *device,
                   struct slice conversation_name, struct slice message_id, struct slice payload);
@@ -195,6 +208,8 @@ void core_on_rewind(struct core *core, int64_t now_ms, struct core_token token, 
 /* ---- events: database ---- */
 /* A change by SQL was committed to this conversation (membership, an event, retention). */
 void core_on_changed(struct core *core, int64_t now_ms, struct slice conversation_name);
+/* What this user shares changed: her conversations are loaded again. */
+void core_on_user_changed(struct core *core, int64_t now_ms, int64_t user_id);
 /* A device is no more, or became another; forget its sessions and cursors. */
 void core_on_device_removed(struct core *core, int64_t now_ms, int64_t device_id);
 void core_on_loaded(struct core *core, int64_t now_ms, const struct core_conversation *conversation);

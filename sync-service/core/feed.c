@@ -16,38 +16,40 @@ static uint32_t less_of(uint32_t a, uint32_t b)
 
 static bool has_pace(const struct core *core, struct session *session, int64_t now_ms)
 {
-    if (now_ms - session->pace_from_ms >= PACE_SLICE_MS) {
-        session->pace_from_ms = now_ms;
-        session->pace_items = session->pace_bytes = 0;
+    if (now_ms - session->flow->pace_from_ms >= PACE_SLICE_MS) {
+        session->flow->pace_from_ms = now_ms;
+        session->flow->pace_items = session->flow->pace_bytes = 0;
     }
-    return session->pace_items < core->options.window_items && session->pace_bytes < core->options.window_bytes;
+    return session->flow->pace_items < core->options.window_items &&
+           session->flow->pace_bytes < core->options.window_bytes;
 }
 
 void session_pace(struct session *session, uint32_t bytes)
 {
-    session->pace_items++;
-    session->pace_bytes += bytes;
+    session->flow->pace_items++;
+    session->flow->pace_bytes += bytes;
 }
 
 bool session_may_take(const struct core *core, struct session *session, bool is_acked, uint32_t bytes, int64_t now_ms)
 {
     if (!is_acked || session->ack_auto)
         return has_pace(core, session, now_ms);
-    session->is_blocked =
-        session->outstanding_items != 0 && (session->outstanding_items >= core->options.window_items ||
-                                            session->outstanding_bytes + bytes > core->options.window_bytes);
-    return !session->is_blocked;
+    session->flow->is_blocked = session->flow->outstanding_items != 0 &&
+                                (session->flow->outstanding_items >= core->options.window_items ||
+                                 session->flow->outstanding_bytes + bytes > core->options.window_bytes);
+    return !session->flow->is_blocked;
 }
 
 /* Items that may be granted now; 0 also where it is too little to be worth a page. */
 static uint32_t room_for(const struct core *core, const struct session *session, uint32_t wanted)
 {
     uint32_t window = core->options.window_items;
-    uint32_t taken = session->granted_items + (session->ack_auto ? session->pace_items : session->outstanding_items);
+    uint32_t taken = session->flow->granted_items +
+                     (session->ack_auto ? session->flow->pace_items : session->flow->outstanding_items);
     uint32_t room = taken < window ? window - taken : 0;
     if (room < less_of(wanted, window / 4 + 1) && taken > 0)
         return 0;
-    if (session->is_blocked)
+    if (session->flow->is_blocked)
         return 0;
     return less_of(room, wanted);
 }
@@ -56,20 +58,20 @@ static uint32_t room_for(const struct core *core, const struct session *session,
 
 static void session_wait_for_pace(struct core *core, struct session *session, int64_t now_ms)
 {
-    session->pace_from_ms = now_ms; /* all wait equally long: the list is in order */
+    session->flow->pace_from_ms = now_ms; /* all wait equally long: the list is in order */
     session_work_set(core, session, SESSION_PACED);
 }
 
 static void feed_session(struct core *core, struct session *session, int64_t now_ms)
 {
     session_work_set(core, session, SESSION_AT_REST);
-    if (session->has_forgotten && session->has_answered && !session->granted_items &&
-        session->outstanding_items == session->forgotten_items) {
+    if (session->flow->has_forgotten && session->flow->has_answered && !session->flow->granted_items &&
+        session->flow->outstanding_items == session->flow->forgotten_items) {
         session_scan_again(core, session);
         return;
     }
-    while (session->hungry) {
-        struct sub *sub = session->hungry;
+    while (session->flow->hungry) {
+        struct sub *sub = session->flow->hungry;
         if (!has_pace(core, session, now_ms)) {
             session_wait_for_pace(core, session, now_ms);
             return;
@@ -80,13 +82,13 @@ static void feed_session(struct core *core, struct session *session, int64_t now
             wanted = (uint32_t)behind;
         uint32_t grant = room_for(core, session, wanted);
         if (grant == 0) {
-            if (session->ack_auto && session->granted_items == 0)
+            if (session->ack_auto && session->flow->granted_items == 0)
                 session_wait_for_pace(core, session, now_ms);
             return; /* an acknowledgement or the end of a grant makes it feedable again */
         }
         sub_move(core, sub, SUB_FED);
         sub->grant = (uint16_t)grant;
-        session->granted_items += grant;
+        session->flow->granted_items += grant;
         page_want(core, sub->conversation);
     }
 }
@@ -94,12 +96,12 @@ static void feed_session(struct core *core, struct session *session, int64_t now
 static void grant_use(struct sub *sub)
 {
     sub->grant--;
-    sub->session->granted_items--;
+    sub->session->flow->granted_items--;
 }
 
 static void grant_drop(struct sub *sub)
 {
-    sub->session->granted_items -= sub->grant;
+    sub->session->flow->granted_items -= sub->grant;
     sub->grant = 0;
 }
 
@@ -129,7 +131,7 @@ static void tell_truncated(struct core *core, struct conversation *conversation,
             continue;
         grant_use(sub);
         if (sub->is_owed)
-            sub->session->replayed++;
+            sub->session->flow->replayed++;
         push_gather(core, sub, &item, now_ms);
     }
     push_gathered(core, conversation, &item);
@@ -182,7 +184,7 @@ static void feed_item(struct core *core, struct conversation *conversation, cons
         }
         grant_use(sub);
         if (sub->is_owed && item->seq <= sub->target_seq)
-            sub->session->replayed++;
+            sub->session->flow->replayed++;
         if (is_own) {
             push_sent(core, conversation, 1, item);
             session_pace(sub->session, ITEM_OVERHEAD_BYTES);
@@ -253,7 +255,7 @@ void core_on_page(struct core *core, int64_t now_ms, const struct core_page_requ
 
 void feed_turn(struct core *core, int64_t now_ms)
 {
-    while (core->paced && now_ms - core->paced->pace_from_ms >= PACE_SLICE_MS)
+    while (core->paced && now_ms - core->paced->flow->pace_from_ms >= PACE_SLICE_MS)
         session_work_set(core, core->paced, SESSION_FEEDABLE);
     while (core->feedable)
         feed_session(core, core->feedable, now_ms);

@@ -45,9 +45,9 @@ static void cursor_raise(struct core *core, const struct member *member, int64_t
         sub_ack(core, sub, seq, now_ms);
     else
         mark_cursor(core, device_id, member->conversation->conversation_id, seq, false, now_ms);
-    if (!session || !session->has_forgotten)
+    if (!session || !session->flow || !session->flow->has_forgotten)
         return;
-    session->has_answered = true;
+    session->flow->has_answered = true;
     session_wake(core, session);
 }
 

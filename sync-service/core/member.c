@@ -65,6 +65,7 @@ static void member_update(struct core *core, struct member *member, const struct
         member->intervals = core_grow(NULL, loaded->intervals_len, sizeof member->intervals[0]);
         memcpy(member->intervals, loaded->intervals, loaded->intervals_len * sizeof member->intervals[0]);
     }
+    member->hides_reads = loaded->hides_reads;
     if (!is_new)
         return; /* this shard moves the marks: what it knows is never less than what is stored */
     member->delivered_seq = loaded->delivered_seq;

@@ -2,7 +2,7 @@
 #include <stdlib.h>
 #include <syslog.h>
 
-#include "state.h"
+#include "restraint.h"
 
 void deliver(struct core *core, const session_ref refs[], size_t refs_len, int qos, const struct inbox *inbox,
              struct slice payload)
@@ -60,12 +60,31 @@ void gathered_add(struct gathered *gathered, session_ref ref)
 
 void push_gather(struct core *core, struct sub *sub, const struct core_item *item, int64_t now_ms)
 {
-    gathered_add(&core->gathered[view_index(sub)], sub->session->ref);
+    bool is_withheld = restraint_withholds(sub, item);
+    gathered_add(is_withheld ? &core->withheld : &core->gathered[view_index(sub)], sub->session->ref);
     sub_pushed(core, sub, item->seq, item_bytes(item), now_ms);
+}
+
+/* All of them are devices of the one of the two who did not do it. */
+static void push_withheld(struct core *core, struct conversation *conversation, const struct core_item *item)
+{
+    const struct member *member =
+        conversation->members[conversation->members[0]->user->user_id == item->sender_user_id];
+    char view[LIMIT_CONVERSATION_LEN + 1];
+    struct inbox inbox = {.kind = INBOX_EVENT,
+                          .conversation = conversation_view_of(conversation, user_name(member->user), view),
+                          .seq = item->seq,
+                          .time_ms = item->time_ms,
+                          .user = SLICE("-"),
+                          .word = SLICE("withheld")};
+    deliver(core, core->withheld.refs, core->withheld.len, 1, &inbox, SLICE("{}"));
+    core->withheld.len = 0;
 }
 
 void push_gathered(struct core *core, struct conversation *conversation, const struct core_item *item)
 {
+    if (core->withheld.len)
+        push_withheld(core, conversation, item);
     for (size_t i = 0; i < 2; i++) {
         struct gathered *gathered = &core->gathered[i];
         if (gathered->len == 0)
@@ -120,7 +139,7 @@ void deliver_user(struct core *core, const struct conversation *conversation, co
     struct gathered *gathered = &core->gathered[0];
     const struct session *session;
     gathered->len = 0;
-    DL_FOREACH2 (user->sessions, session, user_next) {
+    LL_FOREACH2 (user->sessions, session, user_next) {
         if (session->device_id == but_device_id)
             continue;
         gathered_add(gathered, session->ref);
@@ -137,7 +156,7 @@ void core_on_typing(struct core *core, int64_t now_ms, const struct core_device 
 {
     (void)now_ms;
     struct conversation *conversation = core->is_away ? NULL : conversation_want(core, conversation_name);
-    if (!conversation || !conversation_is_known(conversation) ||
+    if (!conversation || !conversation_is_known(conversation) || restraint_is_quiet(conversation) ||
         conversation->current_len > core->options.receipts_members_max)
         return;
     const struct member *typist = member_find(conversation, device->user_id);

@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "state.h"
+#include "restraint.h"
 
 #define SENDERS_DIRECT 16 /* what is usually acknowledged at once */
 #define SENDERS_GROUP  128
@@ -140,7 +140,7 @@ static void tell_count(struct core *core, const struct conversation *conversatio
         if (member == sender || !member_is_current(member))
             continue;
         delivered += member->delivered_seq >= seq;
-        read += member->read_seq >= seq;
+        read += member->read_seq >= seq && !member->hides_reads;
     }
     char payload[64];
     int len = snprintf(payload, sizeof payload, "{\"delivered\":%u,\"read\":%u}", delivered, read);
@@ -193,6 +193,18 @@ static int64_t more_of(int64_t a, int64_t b)
 }
 
 /* Read covers what delivered would: only what is delivered beyond is told besides. */
+static void tell_ranges(struct core *core, struct conversation *conversation, const struct member *member,
+                        int64_t old_read, int64_t old_delivered)
+{
+    int64_t read_seq = restraint_mark(member, member->read_seq);
+    if (member->hides_reads || restraint_hides_reads(conversation))
+        old_read = read_seq = 0;
+    tell_range(core, conversation, member, true, old_read, read_seq);
+    tell_range(core, conversation, member, false, more_of(old_delivered, read_seq),
+               restraint_mark(member, member->delivered_seq));
+}
+
+/* The user herself on her other devices, and those who sent what is covered. */
 static void tell_member(struct core *core, struct conversation *conversation, struct member *member, bool is_large,
                         int64_t *after_seq, int64_t *to_seq)
 {
@@ -210,8 +222,8 @@ static void tell_member(struct core *core, struct conversation *conversation, st
         *to_seq = more_of(*to_seq, member->delivered_seq);
         return;
     }
-    tell_range(core, conversation, member, true, old_read, member->read_seq);
-    tell_range(core, conversation, member, false, more_of(old_delivered, member->read_seq), member->delivered_seq);
+    if (!restraint_is_quiet(conversation))
+        tell_ranges(core, conversation, member, old_read, old_delivered);
 }
 
 static void tell_conversation(struct core *core, struct conversation *conversation, int64_t now_ms)

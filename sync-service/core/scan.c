@@ -7,16 +7,16 @@
 
 static void tell_caught_up(struct core *core, struct session *session)
 {
-    session->owes_caught_up = false;
-    core->port.caught_up(core->port.ctx, session->ref, session->ready_number, session->replayed);
+    session->flow->owes_caught_up = false;
+    core->port.caught_up(core->port.ctx, session->ref, session->flow->ready_number, session->flow->replayed);
 }
 
 void session_check_caught_up(struct core *core, struct session *session)
 {
-    if (session->state != SESSION_REPLAYING || session->owed || session->has_forgotten)
+    if (session->state != SESSION_REPLAYING || session->flow->owed || session->flow->has_forgotten)
         return;
     session_move(core, session, SESSION_LIVE);
-    if (session->owes_caught_up)
+    if (session->flow->owes_caught_up)
         tell_caught_up(core, session);
 }
 
@@ -46,7 +46,7 @@ void scan_turn(struct core *core, int64_t now_ms)
             struct session *session = core->unscanned;
             assume_all(session);
             rewinds_wait(core, session);
-            session->scan = core->last_scan;
+            session->flow->scan = core->last_scan;
             session_move(core, session, SESSION_SCANNING);
             device_ids[len++] = session->device_id;
         }
@@ -60,7 +60,7 @@ void scan_turn(struct core *core, int64_t now_ms)
 struct session *session_scanned(const struct core *core, uint64_t scan, int64_t device_id)
 {
     struct session *session = session_find(core, device_id);
-    return session && session->state == SESSION_SCANNING && session->scan == scan ? session : NULL;
+    return session && session->state == SESSION_SCANNING && session->flow->scan == scan ? session : NULL;
 }
 
 void core_on_scan_behind(struct core *core, int64_t now_ms, uint64_t scan, int64_t device_id,
@@ -97,17 +97,18 @@ static void scan_end(struct core *core, struct session *session)
 {
     session_move(core, session, SESSION_REPLAYING);
     struct sub *sub, *next;
-    DL_FOREACH2 (session->subs, sub, session_next) {
+    DL_FOREACH2 (session->flow->subs, sub, session_next) {
         assume_no_more(core, sub);
         /* what is being loaded has its target when it is there */
         sub->target_seq = sub->conversation->state == CONVERSATION_LOADED ? sub->conversation->last_seq : INT64_MAX;
         if (!sub->is_owed)
-            session->owed++;
+            session->flow->owed++;
         sub->is_owed = true;
     }
-    DL_FOREACH_SAFE2 (session->subs, sub, next, session_next)
+    DL_FOREACH_SAFE2 (session->flow->subs, sub, next, session_next)
         sub_settle(core, sub);
     session_check_caught_up(core, session);
+    session_rest(session);
 }
 
 void core_on_scan_done(struct core *core, int64_t now_ms, uint64_t scan)
@@ -115,8 +116,8 @@ void core_on_scan_done(struct core *core, int64_t now_ms, uint64_t scan)
     (void)now_ms;
     core->scans_len--;
     struct session *session, *next;
-    DL_FOREACH_SAFE2 (core->scanning, session, next, state_next)
-        if (session->scan == scan)
+    DL_FOREACH_SAFE2 (core->scanning, session, next, flow->state_next)
+        if (session->flow->scan == scan)
             scan_end(core, session);
 }
 
@@ -126,13 +127,13 @@ void core_on_database_lost(struct core *core, int64_t now_ms)
 {
     core->is_away = true;
     receipts_turn(core, now_ms);
-    struct session *session, *next_session;
-    HASH_ITER (hh, core->sessions, session, next_session) {
+    struct table_walk walk;
+    for (struct session *session = session_first(core, &walk); session; session = session_next(&walk)) {
         session_move(core, session, SESSION_NEW);
         session_forgive(session);
-        session->owed = 0;
+        session->flow->owed = 0;
         struct sub *sub;
-        DL_FOREACH2 (session->subs, sub, session_next)
+        DL_FOREACH2 (session->flow->subs, sub, session_next)
             sub->is_owed = false;
     }
     struct batch *batch;

@@ -6,11 +6,22 @@
 
 /* ---- users: known while they are live or members of something loaded ---- */
 
+static struct user *user_at(struct table_link *link)
+{
+    return link ? TABLE_ENTRY(link, struct user, by_id) : NULL;
+}
+
+static uint64_t user_hash(const struct table_link *link)
+{
+    return hash_number((uint64_t)TABLE_ENTRY(link, const struct user, by_id)->user_id);
+}
+
 struct user *user_find(const struct core *core, int64_t user_id)
 {
-    struct user *user;
-    HASH_FIND(hh, core->users, &user_id, sizeof user_id, user);
-    return user;
+    struct table_link *link = table_chain(&core->users, hash_number((uint64_t)user_id));
+    while (link && user_at(link)->user_id != user_id)
+        link = link->next;
+    return user_at(link);
 }
 
 struct user *user_get(struct core *core, int64_t user_id, struct slice name)
@@ -18,11 +29,12 @@ struct user *user_get(struct core *core, int64_t user_id, struct slice name)
     struct user *user = user_find(core, user_id);
     if (user)
         return user;
-    user = core_alloc(sizeof *user + name.len);
+    user = core_alloc(SIZE_WITH(struct user, name, name.len));
     user->user_id = user_id;
     user->name_len = (uint8_t)name.len;
     memcpy(user->name, name.at, name.len);
-    HASH_ADD(hh, core->users, user_id, sizeof user->user_id, user);
+    if (table_add(&core->users, &user->by_id, user_hash) != STATUS_OK)
+        core_no_memory();
     return user;
 }
 
@@ -30,7 +42,7 @@ void user_put(struct core *core, struct user *user)
 {
     if (user->sessions || user->members)
         return;
-    HASH_DELETE(hh, core->users, user);
+    table_remove(&core->users, &user->by_id, user_hash);
     free(user);
 }
 
@@ -41,18 +53,49 @@ struct slice user_name(const struct user *user)
 
 /* ---- sessions ---- */
 
-struct session *session_find(const struct core *core, int64_t device_id)
+static struct session *session_at(struct table_link *link)
 {
-    struct session *session;
-    HASH_FIND(hh, core->sessions, &device_id, sizeof device_id, session);
-    return session;
+    return link ? TABLE_ENTRY(link, struct session, by_device) : NULL;
 }
 
-static struct session *session_find_ref(const struct core *core, session_ref ref)
+static uint64_t session_hash(const struct table_link *link)
 {
-    struct session *session;
-    HASH_FIND(hh_ref, core->sessions_by_ref, &ref, sizeof ref, session);
-    return session;
+    return hash_number((uint64_t)TABLE_ENTRY(link, const struct session, by_device)->device_id);
+}
+
+struct session *session_find(const struct core *core, int64_t device_id)
+{
+    struct table_link *link = table_chain(&core->sessions, hash_number((uint64_t)device_id));
+    while (link && session_at(link)->device_id != device_id)
+        link = link->next;
+    return session_at(link);
+}
+
+struct session *session_first(const struct core *core, struct table_walk *walk)
+{
+    return session_at(table_first(&core->sessions, walk));
+}
+
+struct session *session_next(struct table_walk *walk)
+{
+    return session_at(table_next(walk));
+}
+
+struct flow *session_flow(struct session *session)
+{
+    if (!session->flow)
+        session->flow = core_alloc(sizeof *session->flow);
+    return session->flow;
+}
+
+void session_rest(struct session *session)
+{
+    const struct flow *flow = session->flow;
+    if (!flow || session->state != SESSION_LIVE || session->work != SESSION_AT_REST || flow->subs ||
+        flow->has_forgotten)
+        return;
+    free(session->flow);
+    session->flow = NULL;
 }
 
 static struct session **state_list(struct core *core, enum session_state state)
@@ -73,11 +116,13 @@ void session_move(struct core *core, struct session *session, enum session_state
 {
     struct session **list = state_list(core, session->state);
     if (list)
-        DL_DELETE2(*list, session, state_prev, state_next);
+        DL_DELETE2(*list, session, flow->state_prev, flow->state_next);
     session->state = (uint8_t)state;
     list = state_list(core, state);
-    if (list)
-        DL_APPEND2(*list, session, state_prev, state_next);
+    if (!list)
+        return;
+    session_flow(session);
+    DL_APPEND2(*list, session, flow->state_prev, flow->state_next);
 }
 
 static struct session **work_list(struct core *core, enum session_work work)
@@ -99,66 +144,66 @@ void session_work_set(struct core *core, struct session *session, enum session_w
         return;
     struct session **list = work_list(core, session->work);
     if (list)
-        DL_DELETE2(*list, session, work_prev, work_next);
+        DL_DELETE2(*list, session, flow->work_prev, flow->work_next);
     session->work = (uint8_t)work;
     list = work_list(core, work);
     if (list)
-        DL_APPEND2(*list, session, work_prev, work_next);
+        DL_APPEND2(*list, session, flow->work_prev, flow->work_next);
 }
 
 void session_wake(struct core *core, struct session *session)
 {
-    if (session->work == SESSION_AT_REST && (session->hungry || session->has_forgotten))
+    if (session->flow && session->work == SESSION_AT_REST && (session->flow->hungry || session->flow->has_forgotten))
         session_work_set(core, session, SESSION_FEEDABLE);
 }
 
 static struct session *session_new(struct core *core, session_ref ref, const struct core_device *device)
 {
-    struct session *session = core_alloc(sizeof *session + device->device.len);
+    struct session *session = core_alloc(sizeof *session);
     session->ref = ref;
     session->device_id = device->device_id;
-    session->ack_auto = device->ack_auto;
-    session->device_len = (uint8_t)device->device.len;
-    memcpy(session->device, device->device.at, device->device.len);
     session->user = user_get(core, device->user_id, device->user);
-    DL_APPEND2(session->user->sessions, session, user_prev, user_next);
-    HASH_ADD(hh, core->sessions, device_id, sizeof session->device_id, session);
-    HASH_ADD(hh_ref, core->sessions_by_ref, ref, sizeof session->ref, session);
-    DL_APPEND2(core->unscanned, session, state_prev, state_next);
+    LL_APPEND2(session->user->sessions, session, user_next);
+    if (table_add(&core->sessions, &session->by_device, session_hash) != STATUS_OK)
+        core_no_memory();
+    session_flow(session);
+    DL_APPEND2(core->unscanned, session, flow->state_prev, flow->state_next);
     return session;
 }
 
 void session_free(struct core *core, struct session *session)
 {
-    session->owes_caught_up = false;
-    struct sub *sub, *next;
-    DL_FOREACH_SAFE2 (session->subs, sub, next, session_next)
-        sub_free(core, sub);
+    if (session->flow) {
+        struct sub *sub, *next;
+        session->flow->owes_caught_up = false;
+        DL_FOREACH_SAFE2 (session->flow->subs, sub, next, session_next)
+            sub_free(core, sub);
+    }
     session_work_set(core, session, SESSION_AT_REST);
     session_move(core, session, SESSION_LIVE); /* the state without a list */
-    HASH_DELETE(hh, core->sessions, session);
-    HASH_DELETE(hh_ref, core->sessions_by_ref, session);
+    table_remove(&core->sessions, &session->by_device, session_hash);
     struct user *user = session->user;
-    DL_DELETE2(user->sessions, session, user_prev, user_next);
+    LL_DELETE2(user->sessions, session, user_next);
+    free(session->flow);
     free(session);
     user_put(core, user);
 }
 
 void session_forgive(struct session *session)
 {
-    session->has_forgotten = session->has_answered = session->is_blocked = false;
-    session->outstanding_items -= session->forgotten_items;
-    session->outstanding_bytes -= session->forgotten_bytes;
-    session->forgotten_items = session->forgotten_bytes = 0;
+    session->flow->has_forgotten = session->flow->has_answered = session->flow->is_blocked = false;
+    session->flow->outstanding_items -= session->flow->forgotten_items;
+    session->flow->outstanding_bytes -= session->flow->forgotten_bytes;
+    session->flow->forgotten_items = session->flow->forgotten_bytes = 0;
 }
 
 void session_scan_again(struct core *core, struct session *session)
 {
-    session->owed = 0;
+    session_flow(session)->owed = 0;
     session_forgive(session);
     session_move(core, session, SESSION_NEW);
     struct sub *sub, *next;
-    DL_FOREACH_SAFE2 (session->subs, sub, next, session_next) {
+    DL_FOREACH_SAFE2 (session->flow->subs, sub, next, session_next) {
         sub->is_owed = false;
         if (sub->is_assumed) /* its cursor was to come with the scan that this replaces */
             sub_free(core, sub);
@@ -176,23 +221,19 @@ void core_on_ready(struct core *core, int64_t now_ms, session_ref ref, uint64_t 
         session_free(core, session);
         session = NULL;
     }
-    if (!session) {
-        session = session_find_ref(core, ref); /* never so from a sane plugin: a session is one device's */
-        if (session)
-            session_free(core, session);
+    if (!session)
         session = session_new(core, ref, device);
-    }
-    session->ready_number = ready_number;
-    session->owes_caught_up = true;
-    session->replayed = 0;
+    session_flow(session)->ready_number = ready_number;
+    session->flow->owes_caught_up = true;
+    session->flow->replayed = 0;
     session->ack_auto = device->ack_auto;
     session_scan_again(core, session);
 }
 
-void core_on_gone(struct core *core, int64_t now_ms, session_ref ref)
+void core_on_gone(struct core *core, int64_t now_ms, session_ref ref, int64_t device_id)
 {
     (void)now_ms;
-    struct session *session = session_find_ref(core, ref);
-    if (session)
+    struct session *session = session_find(core, device_id);
+    if (session && session->ref == ref)
         session_free(core, session);
 }

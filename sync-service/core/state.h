@@ -4,12 +4,13 @@
  * What the core is made of, and which file moves it. Nothing here is seen outside sync-service/core/.
  *
  *   user          somebody who is live or a member of a loaded conversation           session.c
- *   session       a live device                                                       session.c, scan.c
+ *   session       a live device; while it is not at rest it has a flow                session.c, scan.c
  *   conversation  what the database knows of it, while somebody needs it              conversation.c
  *   member        a user in a conversation: when she was in, how far her marks are    member.c
  *   sub           a live device in a conversation: what was pushed, what it has       sub.c, push.c, feed.c
  *   message       a publish that waits for its seq                                    append.c
  *   mark          an acknowledgement that is not in the database yet                  mark.c, flush.c
+ *   restraint     what is kept back in a direct conversation: blocks, requests        restraint.c
  *
  * A state is an enum and the list one is on: one function moves a thing from state to state (conversation_move,
  * session_move, sub_move). Memory that is not there is the end of the process: it holds nothing that the broker's journal
@@ -22,15 +23,16 @@ noreturn void core_no_memory(void);
 #define uthash_fatal(why) core_no_memory()
 #include <uthash.h>
 #include <utlist.h>
+#include "../../clients/protocol/table.h"
 
 /* Two-way list links inside a struct, for utlist's ..2 macros. */
 #define LINKS(type, name) struct type *name##_prev, *name##_next
 
 struct user {
+    struct table_link by_id;
     int64_t user_id;
     struct session *sessions;
     struct member *members;
-    UT_hash_handle hh;
     uint8_t name_len;
     char name[];
 };
@@ -49,11 +51,8 @@ enum session_work {
     SESSION_PACED,    /* was given all that a time slice allows; feedable again when it is over */
 };
 
-struct session {
-    session_ref ref;
-    int64_t device_id;
-    struct user *user;
-    LINKS(session, user);
+/* What a session is given and lacks. One at rest, which is live and in no loaded conversation, has none. */
+struct flow {
     LINKS(session, state); /* the core's list of its state: unscanned or scanning */
     LINKS(session, work);
     struct sub *subs;
@@ -65,14 +64,22 @@ struct session {
     uint32_t forgotten_items, forgotten_bytes; /* of these, what was forgotten with its conversation */
     uint32_t granted_items;
     uint32_t owed; /* subs below their target */
-    uint8_t state, work;
-    bool ack_auto, owes_caught_up;
+    bool owes_caught_up;
     bool has_forgotten; /* something it lacks or has not acknowledged: to be scanned again when it is done with the rest */
     bool has_answered;  /* and has acknowledged something since */
     bool is_blocked; /* something did not fit the window: first an acknowledgement */
-    UT_hash_handle hh, hh_ref;
-    uint8_t device_len;
-    char device[];
+};
+
+/* There is one per connection and shard: nothing is in it that only a busy one needs. */
+struct session {
+    struct table_link by_device;
+    session_ref ref;
+    int64_t device_id;
+    struct user *user;
+    struct session *user_next;
+    struct flow *flow;
+    uint8_t state, work;
+    bool ack_auto;
 };
 
 struct member {
@@ -83,6 +90,7 @@ struct member {
     struct core_interval *intervals; /* ascending */
     uint32_t intervals_len;
     bool is_moved; /* its marks moved and were not told yet: on conversation->moved */
+    bool hides_reads;
     struct member *moved_next;
     int64_t delivered_seq, read_seq;
     int64_t told_delivered_seq, told_read_seq;
@@ -195,6 +203,7 @@ struct conversation {
     struct senders_wanted *senders_wanted; /* the first is being asked for */
     int64_t count_after_seq, count_to_seq; /* counts are to be told to the senders of these; to 0: none */
     int64_t receipts_due_ms;               /* counts are not told before */
+    struct restraint *restraint; /* NULL: nothing is kept back, as nearly everywhere; restraint.c */
     int64_t hole_seq;        /* a page lacked this seq; when it does so again after a reload, the log is damaged */
     LINKS(conversation, lru);
     LINKS(conversation, work);
@@ -260,8 +269,7 @@ struct core {
     struct core_port port;
     bool is_away; /* no database */
     /* tables */
-    struct user *users;
-    struct session *sessions, *sessions_by_ref;
+    struct table users, sessions;
     struct conversation *conversations, *conversations_by_id;
     struct conversation *lru; /* most recently used first */
     /* work for the next turn */
@@ -284,7 +292,7 @@ struct core {
     uint32_t waiting_marks;
     struct waiting_mark *rewinds;
     /* scratch */
-    struct gathered gathered[2];
+    struct gathered gathered[2], withheld; /* by view; to those who get `withheld` in its place */
     char tail[LIMIT_INBOX_TOPIC_LEN + 1];
     struct core_append_item *items; /* these three: append_items_max */
     struct core_append_group *groups;
@@ -305,6 +313,11 @@ struct user *user_find(const struct core *core, int64_t user_id);
 void user_put(struct core *core, struct user *user); /* forgets it when nobody needs it */
 struct slice user_name(const struct user *user);
 struct session *session_find(const struct core *core, int64_t device_id);
+/* One after the other, as table_first and table_next. */
+struct session *session_first(const struct core *core, struct table_walk *walk);
+struct session *session_next(struct table_walk *walk);
+struct flow *session_flow(struct session *session); /* makes it */
+void session_rest(struct session *session); /* if it is at rest its flow goes */
 void session_move(struct core *core, struct session *session, enum session_state state);
 void session_work_set(struct core *core, struct session *session, enum session_work work);
 void session_wake(struct core *core, struct session *session); /* feedable, if there is a reason to be */

@@ -13,11 +13,12 @@ struct sub *sub_new(struct session *session, struct conversation *conversation, 
                     int64_t acked_seq)
 {
     struct sub *sub = core_alloc(sizeof *sub);
+    session_flow(session);
     sub->session = session;
     sub->conversation = conversation;
     sub->acked_seq = sub->pushed_seq = acked_seq;
     sub->state = SUB_SCANNING;
-    DL_APPEND2(session->subs, sub, session_prev, session_next);
+    DL_APPEND2(session->flow->subs, sub, session_prev, session_next);
     DL_APPEND2(conversation->subs, sub, conversation_prev, conversation_next);
     if (member)
         sub_attach(sub, member);
@@ -51,7 +52,7 @@ struct sub *sub_find(const struct member *member, const struct session *session)
 static void grant_release(struct core *core, struct sub *sub)
 {
     struct session *session = sub->session;
-    session->granted_items -= sub->grant;
+    session->flow->granted_items -= sub->grant;
     sub->grant = 0;
     session_wake(core, session);
 }
@@ -77,14 +78,14 @@ void sub_move(struct core *core, struct sub *sub, enum sub_state state)
     core->stats.behind += is_behind(state);
     struct session *session = sub->session;
     if (sub->state == SUB_HUNGRY)
-        DL_DELETE2(session->hungry, sub, state_prev, state_next);
+        DL_DELETE2(session->flow->hungry, sub, state_prev, state_next);
     if (sub->state == SUB_FED) {
         DL_DELETE2(sub->conversation->fed, sub, state_prev, state_next);
         grant_release(core, sub);
     }
     sub->state = (uint8_t)state;
     if (state == SUB_HUNGRY) {
-        DL_APPEND2(session->hungry, sub, state_prev, state_next);
+        DL_APPEND2(session->flow->hungry, sub, state_prev, state_next);
         session_wake(core, session);
     }
     if (state == SUB_FED)
@@ -96,7 +97,7 @@ static void owed_paid(struct core *core, struct sub *sub)
     if (!sub->is_owed)
         return;
     sub->is_owed = false;
-    sub->session->owed--;
+    sub->session->flow->owed--;
     session_check_caught_up(core, sub->session);
 }
 
@@ -142,9 +143,9 @@ static void ring_pop(struct core *core, struct sub *sub)
     struct session *session = sub->session;
     const struct outstanding *entry = ring_at(sub, 0);
     if (!entry->is_own) {
-        session->outstanding_items--;
-        session->outstanding_bytes -= entry->bytes;
-        session->is_blocked = false;
+        session->flow->outstanding_items--;
+        session->flow->outstanding_bytes -= entry->bytes;
+        session->flow->is_blocked = false;
         core->stats.outstanding--;
     }
     sub->ring_first++;
@@ -239,8 +240,8 @@ void sub_pushed(struct core *core, struct sub *sub, int64_t seq, uint32_t bytes,
         return;
     }
     ring_add(sub, (struct outstanding){seq, bytes, false});
-    session->outstanding_items++;
-    session->outstanding_bytes += bytes;
+    session->flow->outstanding_items++;
+    session->flow->outstanding_bytes += bytes;
     core->stats.outstanding++;
     if (!sub->is_due)
         due_set(core, sub, now_ms);
@@ -298,7 +299,7 @@ void sub_free(struct core *core, struct sub *sub)
 {
     sub_reset(core, sub, sub->acked_seq);
     struct session *session = sub->session;
-    DL_DELETE2(session->subs, sub, session_prev, session_next);
+    DL_DELETE2(session->flow->subs, sub, session_prev, session_next);
     DL_DELETE2(sub->conversation->subs, sub, conversation_prev, conversation_next);
     if (sub->member)
         LL_DELETE2(sub->member->subs, sub, member_next);

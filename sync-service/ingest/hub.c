@@ -15,6 +15,8 @@ enum note_kind {
     NOTE_LINK_DOWN,
     NOTE_CAUGHT_UP,
     NOTE_PRESENCE,
+    NOTE_PRESENCE_CHANGED,
+    NOTE_WATCHER_CHANGED,
     NOTE_REVOCATIONS,
     NOTE_REVOKED,
     NOTE_REMOVED,
@@ -26,7 +28,7 @@ enum note_kind {
 struct note {
     struct letter head;
     uint32_t link;
-    bool is_visible;
+    uint32_t shown;
     uint64_t number; /* life, ready number, valid after, seen, number of a barrier */
     uint64_t replayed;
     session_ref session;
@@ -72,10 +74,22 @@ void hub_caught_up(void *hub, session_ref session, uint64_t ready_number, uint64
     leave(hub, NOTE_CAUGHT_UP, &note, nothing);
 }
 
-void hub_presence(void *hub, session_ref session, struct slice user, bool is_visible, int64_t seen_s)
+void hub_presence(void *hub, session_ref session, struct slice user, uint32_t shown, int64_t seen_s)
 {
-    struct note note = {.session = session, .is_visible = is_visible, .number = (uint64_t)seen_s};
+    struct note note = {.session = session, .shown = shown, .number = (uint64_t)seen_s};
     leave(hub, NOTE_PRESENCE, &note, user);
+}
+
+void hub_presence_changed(void *hub, struct slice user)
+{
+    struct note note = {0};
+    leave(hub, NOTE_PRESENCE_CHANGED, &note, user);
+}
+
+void hub_watcher_changed(void *hub, struct slice client_id)
+{
+    struct note note = {0};
+    leave(hub, NOTE_WATCHER_CHANGED, &note, client_id);
 }
 
 void hub_revocations(void *hub, struct slice lines)
@@ -137,6 +151,7 @@ static void resync(struct hub *hub)
     identities_forget_all(&hub->identities);
     struct shard_event event = {.kind = SHARD_RESYNC};
     hub_post_all(hub, &event);
+    presence_ask_everybody(&hub->presence);
     revoked_ask(hub);
 }
 
@@ -162,7 +177,13 @@ static void note_do(struct hub *hub, struct note *note)
         break;
     case NOTE_PRESENCE:
         if ((session = sessions_find(&hub->sessions, note->session)) != NULL)
-            presence_answer(&hub->presence, session, text, note->is_visible, (int64_t)note->number);
+            presence_answer(&hub->presence, session, text, note->shown, (int64_t)note->number);
+        break;
+    case NOTE_PRESENCE_CHANGED:
+        presence_changed(&hub->presence, text);
+        break;
+    case NOTE_WATCHER_CHANGED:
+        live_watcher_changed(hub, text);
         break;
     case NOTE_REVOCATIONS:
         revoked_told(hub, text);
@@ -200,7 +221,7 @@ static void *hub_run(void *arg)
         hub->unix_ms = clock_unix_ms();
         for (struct letter *letter; (letter = mailbox_next(&hub->mailbox)) != NULL;)
             note_do(hub, (struct note *)(void *)letter);
-        atomic_store(&hub->sessions_len, HASH_COUNT(hub->sessions.by_ref));
+        atomic_store(&hub->sessions_len, hub->sessions.by_ref.len);
         atomic_store(&hub->ready_len, hub->sessions.ready);
     }
     everybody_leaves(hub);

@@ -36,7 +36,10 @@ void hub_free(struct hub *hub); /* NULL is allowed */
 void hub_frame(void *hub, uint32_t link, uint64_t life, struct link_frame frame);
 void hub_link_down(void *hub, uint32_t link, uint64_t life);
 void hub_caught_up(void *hub, session_ref session, uint64_t ready_number, uint64_t replayed);
-void hub_presence(void *hub, session_ref session, struct slice user, bool is_visible, int64_t seen_s);
+void hub_presence(void *hub, session_ref session, struct slice user, uint32_t shown, int64_t seen_s); /* presence.h */
+/* What a user shows of herself, or what the user of a device sees of others, is to be asked again. */
+void hub_presence_changed(void *hub, struct slice user);
+void hub_watcher_changed(void *hub, struct slice client_id);
 void hub_revocations(void *hub, struct slice lines);
 /* A user's or a device's tokens issued before that second are void. */
 void hub_revoked(void *hub, struct slice name, int64_t valid_after_s);

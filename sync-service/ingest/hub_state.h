@@ -68,6 +68,7 @@ void live_unready(struct hub *hub, struct session *session);
 void live_gone(struct hub *hub, struct session *session);
 void live_caught_up(struct hub *hub, session_ref ref, uint64_t ready_number, uint64_t replayed);
 void live_removed(struct hub *hub, struct slice client_id);
+void live_watcher_changed(struct hub *hub, struct slice client_id);
 void live_flags(struct hub *hub, struct slice told);
 void live_presence_port(struct hub *hub, struct presence_port *ret_port);
 

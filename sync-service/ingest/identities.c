@@ -2,34 +2,66 @@
 #include <stdlib.h>
 #include <string.h>
 
+static struct identity *identity_at(struct table_link *link)
+{
+    return TABLE_ENTRY(link, struct identity, by_client_id);
+}
+
+static struct slice client_id_of(const struct identity *identity)
+{
+    return (struct slice){identity->client_id, identity->client_id_len};
+}
+
+static uint64_t hash_of(const struct table_link *link)
+{
+    return hash_text(client_id_of(TABLE_ENTRY(link, const struct identity, by_client_id)));
+}
+
+struct core_device identity_device(const struct identity *identity)
+{
+    size_t device_at = identity->user_len + 1u;
+    return (struct core_device){
+        .device_id = identity->device_id,
+        .user_id = identity->user_id,
+        .user = {identity->client_id, identity->user_len},
+        .device = {identity->client_id + device_at, identity->client_id_len - device_at},
+        .ack_auto = identity->ack_auto,
+    };
+}
+
 struct identity *identities_find(struct identities *identities, struct slice client_id)
 {
-    struct identity *identity;
-    HASH_FIND(hh, identities->by_client_id, client_id.at, client_id.len, identity);
-    return identity;
+    struct table_link *link = table_chain(&identities->by_client_id, hash_text(client_id));
+    while (link != NULL && !slice_equal(client_id_of(identity_at(link)), client_id))
+        link = link->next;
+    return link != NULL ? identity_at(link) : NULL;
 }
 
 static void forget(struct identities *identities, struct identity *identity)
 {
-    HASH_DEL(identities->by_client_id, identity); /* NOLINT(clang-analyzer-*): it does not see that the list moves on */
+    table_remove(&identities->by_client_id, &identity->by_client_id, hash_of);
     free(identity);
 }
 
-/* The table keeps the order of adding. */
 static void make_room(struct identities *identities)
 {
-    if (HASH_COUNT(identities->by_client_id) < identities->max)
+    if (identities->by_client_id.len < identities->max)
         return;
     size_t wanted = identities->max / 16 + 1;
-    struct identity *identity, *next;
-    HASH_ITER (hh, identities->by_client_id, identity, next) {
-        if (identity->sessions == NULL) {
-            forget(identities, identity);
-            if (--wanted == 0)
-                return;
+    struct table_walk walk = {.table = &identities->by_client_id, .head = identities->hand};
+    for (int rounds = 0; wanted > 0 && rounds < 2;) {
+        struct table_link *link = table_next(&walk);
+        if (link == NULL) {
+            walk.head = 0;
+            rounds++;
+        } else if (identity_at(link)->sessions == NULL) {
+            forget(identities, identity_at(link));
+            wanted--;
         }
     }
-    identities->max *= 2; /* all of them are connected: sessions have their own bound */
+    identities->hand = walk.head;
+    if (wanted > 0)
+        identities->max *= 2; /* nearly all of them are connected: sessions have their own bound */
 }
 
 struct identity *identities_add(struct identities *identities, struct slice client_id, int64_t device_id,
@@ -39,19 +71,19 @@ struct identity *identities_add(struct identities *identities, struct slice clie
     if (client_id_parse(client_id, &user, &device) != STATUS_OK)
         return NULL;
     make_room(identities);
-    struct identity *identity = calloc(1, sizeof *identity + client_id.len + 1);
+    struct identity *identity = calloc(1, SIZE_WITH(struct identity, client_id, client_id.len + 1));
     if (identity == NULL)
         return NULL;
     memcpy(identity->client_id, client_id.at, client_id.len);
     identity->client_id_len = (uint8_t)client_id.len;
-    identity->device = (struct core_device){
-        .device_id = device_id,
-        .user_id = user_id,
-        .user = {identity->client_id, user.len},
-        .device = {identity->client_id + user.len + 1, device.len},
-        .ack_auto = ack_auto,
-    };
-    HASH_ADD(hh, identities->by_client_id, client_id, client_id.len, identity);
+    identity->user_len = (uint8_t)user.len;
+    identity->device_id = device_id;
+    identity->user_id = user_id;
+    identity->ack_auto = ack_auto;
+    if (table_add(&identities->by_client_id, &identity->by_client_id, hash_of) != STATUS_OK) {
+        free(identity);
+        return NULL;
+    }
     return identity;
 }
 
@@ -63,7 +95,7 @@ void identity_release(struct identity *identity)
 
 void identities_remove(struct identities *identities, struct identity *identity)
 {
-    HASH_DEL(identities->by_client_id, identity); /* NOLINT(clang-analyzer-*): it does not see that the list moves on */
+    table_remove(&identities->by_client_id, &identity->by_client_id, hash_of);
     identity->is_removed = true;
     if (identity->sessions == NULL)
         free(identity);
@@ -71,14 +103,16 @@ void identities_remove(struct identities *identities, struct identity *identity)
 
 void identities_forget_all(struct identities *identities)
 {
-    struct identity *identity, *next;
-    HASH_ITER (hh, identities->by_client_id, identity, next)
-        identities_remove(identities, identity);
+    struct table_walk walk;
+    for (struct table_link *link = table_first(&identities->by_client_id, &walk); link != NULL;
+         link = table_next(&walk))
+        identities_remove(identities, identity_at(link));
 }
 
 void identities_done(struct identities *identities)
 {
-    struct identity *identity, *next;
-    HASH_ITER (hh, identities->by_client_id, identity, next)
-        forget(identities, identity);
+    struct table_walk walk;
+    for (struct table_link *link = table_first(&identities->by_client_id, &walk); link != NULL;
+         link = table_next(&walk))
+        forget(identities, identity_at(link));
 }

@@ -3,23 +3,28 @@
 /*
  * What the database says about client ids, remembered while a session needs it and some time longer. The hub's thread.
  */
-#include <uthash.h>
+#include "../../clients/protocol/table.h"
 #include "../../clients/protocol/topic.h"
 #include "../core/core.h"
 
 struct session;
 struct identity {
-    UT_hash_handle hh;
-    struct core_device device; /* its names borrow from client_id */
-    struct session *sessions;  /* sessions.h; while there is one it stays */
-    bool is_removed;           /* not in the table any more: it is freed with its last session */
-    uint8_t client_id_len;
+    struct table_link by_client_id;
+    int64_t device_id, user_id;
+    struct session *sessions; /* sessions.h; while there is one it stays */
+    bool ack_auto : 1;
+    bool is_removed : 1; /* not in the table any more: it is freed with its last session */
+    uint8_t user_len, client_id_len;
     char client_id[];
 };
 struct identities {
-    struct identity *by_client_id;
-    size_t max; /* unused ones above this are forgotten, oldest first */
+    struct table by_client_id;
+    size_t max;    /* unused ones above this are forgotten, */
+    uint32_t hand; /* looked at in turn, like the hand of a clock */
 };
+
+/* Its names borrow from the identity. */
+struct core_device identity_device(const struct identity *identity);
 
 /* NULL: not known (here). */
 struct identity *identities_find(struct identities *identities, struct slice client_id);

@@ -26,8 +26,9 @@ static void drop(struct hub *hub, struct session *session)
 /* ---- links ---- */
 void live_link_down(struct hub *hub, uint32_t link)
 {
-    struct session *session, *next;
-    HASH_ITER (hh, hub->sessions.by_ref, session, next)
+    struct table_walk walk;
+    for (struct session *session = sessions_first(&hub->sessions, &walk); session != NULL;
+         session = sessions_next(&walk))
         if (session_link(session->ref) == link)
             drop(hub, session);
 }
@@ -78,15 +79,15 @@ void live_connected(struct hub *hub, uint32_t link, const struct frame_op *op)
 
 void live_ready(struct hub *hub, struct session *session)
 {
-    const struct core_device *device = &session->identity->device;
+    const struct core_device known = identity_device(session->identity), *device = &known;
     session->ready_number = ++hub->last_ready_number;
     session->replayed = 0;
-    session->shards_behind = (uint32_t)hub->options.shards_len;
+    session->shards_behind = (uint8_t)hub->options.shards_len;
     if (!session->is_ready) {
         session->is_ready = true;
         hub->sessions.ready++;
         clerk_device_live(hub->options.clerk, device->device_id);
-        presence_came(&hub->presence, device->user);
+        presence_came(&hub->presence, device->user, hub->now_ms);
     }
     struct shard_event event = {
         .kind = SHARD_READY, .session = session->ref, .number = session->ready_number, .device = *device};
@@ -103,9 +104,10 @@ void live_subscribed(struct hub *hub, struct session *session)
 
 void live_backlog_taken(struct hub *hub, uint32_t link)
 {
-    struct session *session, *next;
     hub->links[link].has_backlog = false;
-    HASH_ITER (hh, hub->sessions.by_ref, session, next) {
+    struct table_walk walk;
+    for (struct session *session = sessions_first(&hub->sessions, &walk); session != NULL;
+         session = sessions_next(&walk)) {
         if (session_link(session->ref) != link || !session->waits)
             continue;
         session->waits = false;
@@ -118,10 +120,11 @@ void live_unready(struct hub *hub, struct session *session)
     session->waits = false;
     if (!session->is_ready)
         return;
-    const struct core_device *device = &session->identity->device;
+    const struct core_device known = identity_device(session->identity), *device = &known;
     session->is_ready = false;
     hub->sessions.ready--;
-    struct shard_event event = {.kind = SHARD_GONE, .session = session->ref};
+    struct shard_event event = {
+        .kind = SHARD_GONE, .session = session->ref, .device = {.device_id = device->device_id}};
     hub_post_all(hub, &event);
     clerk_device_gone(hub->options.clerk, device->device_id, hub->unix_ms);
     presence_went(&hub->presence, device->user, hub->now_ms, hub->unix_ms / 1000);
@@ -138,7 +141,7 @@ void live_caught_up(struct hub *hub, session_ref ref, uint64_t ready_number, uin
     struct session *session = sessions_find(&hub->sessions, ref);
     if (session == NULL || !session->is_ready || session->ready_number != ready_number || session->shards_behind == 0)
         return;
-    session->replayed += replayed;
+    session->replayed = replayed < UINT32_MAX - session->replayed ? session->replayed + (uint32_t)replayed : UINT32_MAX;
     if (--session->shards_behind == 0)
         answer_synced(&hub->courier, ref, session->replayed);
 }
@@ -149,7 +152,7 @@ void live_removed(struct hub *hub, struct slice client_id)
     struct identity *identity = identities_find(&hub->identities, client_id);
     if (identity == NULL)
         return;
-    struct shard_event event = {.kind = SHARD_REMOVED, .device = identity->device};
+    struct shard_event event = {.kind = SHARD_REMOVED, .device = identity_device(identity)};
     hub_post_all(hub, &event);
     identities_remove(&hub->identities, identity); /* freed with its last session, or now */
 }
@@ -176,6 +179,15 @@ void live_flags(struct hub *hub, struct slice told)
 }
 
 /* ---- presence ---- */
+void live_watcher_changed(struct hub *hub, struct slice client_id)
+{
+    const struct identity *identity = identities_find(&hub->identities, client_id);
+    if (identity == NULL)
+        return;
+    for (const struct session *session = identity->sessions; session != NULL; session = session->same_next)
+        presence_ask_session(&hub->presence, session);
+}
+
 static void presence_ask(void *ctx, session_ref session, int64_t watcher_user_id, struct slice user)
 {
     struct hub *hub = ctx;

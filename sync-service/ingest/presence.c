@@ -5,13 +5,21 @@
 #include <string.h>
 #include <utlist.h>
 
-struct watched {
-    UT_hash_handle hh;
-    uint32_t devices; /* live */
-    bool is_leaving;  /* on the list */
+#define RETURNS_WITHIN_MS 60000
+#define SEEN_TO_S         60 /* last seen is no finer than that */
+
+/* Of a user who is watched, or who went and whom we still know. Nearly all who are there are neither. */
+struct story {
     int64_t told_at_ms, seen_s;
     struct watch *watches;
-    struct watched *prev, *next;
+    struct watched *prev, *next; /* leaving */
+    uint8_t returns;             /* soon after having been told offline, in a row */
+};
+struct watched {
+    struct table_link by_name;
+    struct story *story;
+    uint32_t devices : 31; /* live */
+    bool is_leaving : 1;   /* on the list */
     uint8_t name_len;
     char name[];
 };
@@ -26,30 +34,58 @@ static struct slice name_of(const struct watched *watched)
     return (struct slice){watched->name, watched->name_len};
 }
 
+static struct watched *watched_at(struct table_link *link)
+{
+    return TABLE_ENTRY(link, struct watched, by_name);
+}
+
+static uint64_t hash_of(const struct table_link *link)
+{
+    return hash_text(name_of(TABLE_ENTRY(link, const struct watched, by_name)));
+}
+
 static struct watched *find(const struct presence *presence, struct slice user)
 {
-    struct watched *watched;
-    HASH_FIND(hh, presence->by_name, user.at, user.len, watched);
-    return watched;
+    struct table_link *link = table_chain(&presence->by_name, hash_text(user));
+    while (link != NULL && !slice_equal(name_of(watched_at(link)), user))
+        link = link->next;
+    return link != NULL ? watched_at(link) : NULL;
+}
+
+static struct story *story_of(struct watched *watched)
+{
+    if (watched->story == NULL)
+        watched->story = calloc(1, sizeof *watched->story);
+    return watched->story;
+}
+
+static struct watch *watches_of(const struct watched *watched)
+{
+    return watched->story != NULL ? watched->story->watches : NULL;
 }
 
 static struct watched *get(struct presence *presence, struct slice user)
 {
     struct watched *watched = find(presence, user);
-    if (watched != NULL || user.len > LIMIT_USER_LEN || (watched = calloc(1, sizeof *watched + user.len + 1)) == NULL)
+    if (watched != NULL || user.len > LIMIT_USER_LEN ||
+        (watched = calloc(1, SIZE_WITH(struct watched, name, user.len))) == NULL)
         return watched;
     memcpy(watched->name, user.at, user.len);
     watched->name_len = (uint8_t)user.len;
-    HASH_ADD(hh, presence->by_name, name, user.len, watched);
+    if (table_add(&presence->by_name, &watched->by_name, hash_of) != STATUS_OK) {
+        free(watched);
+        return NULL;
+    }
     return watched;
 }
 
 /* Forgets a user nobody needs. */
 static void put(struct presence *presence, struct watched *watched)
 {
-    if (watched->devices > 0 || watched->is_leaving || watched->watches != NULL)
+    if (watched->devices > 0 || watched->is_leaving || watches_of(watched) != NULL)
         return;
-    HASH_DEL(presence->by_name, watched);
+    table_remove(&presence->by_name, &watched->by_name, hash_of);
+    free(watched->story);
     free(watched);
 }
 
@@ -76,21 +112,41 @@ static void watch_free(struct presence *presence, struct watch *watch)
     told_set(presence, watch, PRESENCE_NOTHING);
     DL_DELETE2(watch->session->watches, watch, session_prev, session_next);
     watch->session->watches_len--;
-    DL_DELETE2(watched->watches, watch, watched_prev, watched_next);
+    DL_DELETE2(watched->story->watches, watch, watched_prev, watched_next);
     free(watch);
     put(presence, watched);
 }
 
 static void ask(struct presence *presence, const struct watch *watch)
 {
-    presence->port.ask(presence->port.ctx, watch->session->ref, watch->session->identity->device.user_id,
+    presence->port.ask(presence->port.ctx, watch->session->ref, watch->session->identity->user_id,
                        name_of(watch->watched));
 }
 
 static void ask_all(struct presence *presence, const struct watched *watched)
 {
-    for (const struct watch *watch = watched->watches; watch != NULL; watch = watch->watched_next)
+    for (const struct watch *watch = watches_of(watched); watch != NULL; watch = watch->watched_next)
         ask(presence, watch);
+}
+
+void presence_changed(struct presence *presence, struct slice user)
+{
+    const struct watched *watched = find(presence, user);
+    if (watched != NULL)
+        ask_all(presence, watched);
+}
+
+void presence_ask_session(struct presence *presence, const struct session *session)
+{
+    for (const struct watch *watch = session->watches; watch != NULL; watch = watch->session_next)
+        ask(presence, watch);
+}
+
+void presence_ask_everybody(struct presence *presence)
+{
+    struct table_walk walk;
+    for (struct table_link *link = table_first(&presence->by_name, &walk); link != NULL; link = table_next(&walk))
+        ask_all(presence, watched_at(link));
 }
 
 void presence_watch(struct presence *presence, struct session *session, struct slice user)
@@ -99,12 +155,13 @@ void presence_watch(struct presence *presence, struct session *session, struct s
     if (watched == NULL)
         return;
     struct watch *watch = watch_find(session, watched);
-    if (watch == NULL && session->watches_len < LIMIT_WATCHED_USERS && (watch = calloc(1, sizeof *watch)) != NULL) {
+    if (watch == NULL && session->watches_len < LIMIT_WATCHED_USERS && story_of(watched) != NULL &&
+        (watch = calloc(1, sizeof *watch)) != NULL) {
         watch->watched = watched;
         watch->session = session;
         DL_APPEND2(session->watches, watch, session_prev, session_next);
         session->watches_len++;
-        DL_APPEND2(watched->watches, watch, watched_prev, watched_next);
+        DL_APPEND2(watched->story->watches, watch, watched_prev, watched_next);
     }
     if (watch != NULL) {
         told_set(presence, watch, PRESENCE_NOTHING); /* subscribing again tells again */
@@ -129,16 +186,27 @@ void presence_forget_session(struct presence *presence, struct session *session)
 
 static void stop_leaving(struct presence *presence, struct watched *watched)
 {
-    DL_DELETE(presence->leaving, watched);
+    DL_DELETE2(presence->leaving[watched->story->returns], watched, story->prev, story->next);
     watched->is_leaving = false;
 }
 
-void presence_came(struct presence *presence, struct slice user)
+/* told_at_ms: when she was told offline last; 0: not since she is known here. */
+static void note_return(struct story *story, int64_t now_ms)
+{
+    if (story->told_at_ms == 0 || now_ms - story->told_at_ms > RETURNS_WITHIN_MS)
+        story->returns = 0;
+    else if (story->returns < PRESENCE_RETURNS_MAX)
+        story->returns++;
+}
+
+void presence_came(struct presence *presence, struct slice user, int64_t now_ms)
 {
     struct watched *watched = get(presence, user);
     if (watched == NULL)
         return;
     bool was_there = watched->devices++ > 0 || watched->is_leaving;
+    if (!was_there && watched->story != NULL)
+        note_return(watched->story, now_ms);
     if (watched->is_leaving)
         stop_leaving(presence, watched);
     if (!was_there)
@@ -150,15 +218,31 @@ void presence_went(struct presence *presence, struct slice user, int64_t now_ms,
     struct watched *watched = find(presence, user);
     if (watched == NULL || watched->devices == 0)
         return;
-    watched->seen_s = unix_s;
+    struct story *story = story_of(watched);
+    if (story != NULL)
+        story->seen_s = unix_s;
     if (--watched->devices > 0)
         return;
-    watched->told_at_ms = now_ms + presence->offline_after_ms;
+    if (story == NULL) { /* no memory; then nobody watches her, and she is gone at once */
+        put(presence, watched);
+        return;
+    }
+    story->told_at_ms = now_ms + ((int64_t)presence->offline_after_ms << story->returns);
     watched->is_leaving = true;
-    DL_APPEND(presence->leaving, watched);
+    DL_APPEND2(presence->leaving[story->returns], watched, story->prev, story->next);
 }
 
-void presence_answer(struct presence *presence, struct session *session, struct slice user, bool is_visible,
+static enum presence_told what_to_tell(bool is_there, uint32_t shown)
+{
+    if (is_there && shown & PRESENCE_SHOWS_ONLINE)
+        return PRESENCE_ONLINE;
+    /* who shows only when she was last seen is offline while she is there */
+    return shown & (is_there ? PRESENCE_SHOWS_LAST_SEEN : PRESENCE_SHOWS_ONLINE | PRESENCE_SHOWS_LAST_SEEN)
+               ? PRESENCE_OFFLINE
+               : PRESENCE_HIDDEN;
+}
+
+void presence_answer(struct presence *presence, struct session *session, struct slice user, uint32_t shown,
                      int64_t seen_s)
 {
     struct watched *watched = find(presence, user);
@@ -166,9 +250,10 @@ void presence_answer(struct presence *presence, struct session *session, struct 
     if (watch == NULL)
         return;
     bool is_there = watched->devices > 0 || watched->is_leaving;
-    enum presence_told told = !is_visible ? PRESENCE_HIDDEN : is_there ? PRESENCE_ONLINE : PRESENCE_OFFLINE;
-    if (seen_s < watched->seen_s)
-        seen_s = watched->seen_s; /* the database hears of it later */
+    enum presence_told told = what_to_tell(is_there, shown);
+    if (seen_s < watched->story->seen_s)
+        seen_s = watched->story->seen_s; /* the database hears of it later */
+    seen_s = shown & PRESENCE_SHOWS_LAST_SEEN ? seen_s - seen_s % SEEN_TO_S : 0;
     if (told == watch->told && (told != PRESENCE_OFFLINE || seen_s == watch->told_seen_s))
         return;
     told_set(presence, watch, told);
@@ -192,24 +277,29 @@ static void ask_hidden(struct presence *presence, int64_t now_ms)
 
 int64_t presence_turn(struct presence *presence, int64_t now_ms)
 {
-    while (presence->leaving != NULL && presence->leaving->told_at_ms <= now_ms) {
-        struct watched *watched = presence->leaving;
-        stop_leaving(presence, watched);
-        ask_all(presence, watched);
-        put(presence, watched);
-    }
     ask_hidden(presence, now_ms);
     int64_t due_ms = presence->hidden == NULL ? INT64_MAX : presence->hidden_at_ms;
-    return presence->leaving == NULL || due_ms < presence->leaving->told_at_ms ? due_ms : presence->leaving->told_at_ms;
+    for (size_t i = 0; i <= PRESENCE_RETURNS_MAX; i++) {
+        struct watched *watched;
+        while ((watched = presence->leaving[i]) != NULL && watched->story->told_at_ms <= now_ms) {
+            stop_leaving(presence, watched);
+            ask_all(presence, watched);
+            put(presence, watched);
+        }
+        if (watched != NULL && watched->story->told_at_ms < due_ms)
+            due_ms = watched->story->told_at_ms;
+    }
+    return due_ms;
 }
 
 /* Watches go with their sessions, before. */
 void presence_done(struct presence *presence)
 {
-    struct watched *watched, *next;
-    HASH_ITER (hh, presence->by_name, watched, next) {
-        HASH_DEL(presence->by_name, watched); /* NOLINT(clang-analyzer-*): it does not see that the list moves on */
-        free(watched);
+    struct table_walk walk;
+    for (struct table_link *link = table_first(&presence->by_name, &walk); link != NULL; link = table_next(&walk)) {
+        table_remove(&presence->by_name, link, hash_of);
+        free(watched_at(link)->story);
+        free(watched_at(link));
     }
-    presence->leaving = NULL;
+    memset(presence->leaving, 0, sizeof presence->leaving);
 }

@@ -2,8 +2,9 @@
 #define GNATTER_PRESENCE_H
 /*
  * Who watches whom, and who is there. Pure state: what is to be asked of the database and what is to be told comes out
- * by calls of the port. Whether a watcher may see the user is asked anew with each change, so that who shares no
- * conversation any more sees no more. Going away is told after a pause, so that a reconnect is not a story.
+ * by calls of the port. What a watcher may see of the user is asked anew with each change, so that who shares no
+ * conversation any more sees no more. Going away is told after a pause, so that a reconnect is not a story; the pause
+ * doubles each time that a user is back within a minute, so that a device that comes and goes is none either.
  * The hub's thread.
  */
 #include "sessions.h"
@@ -22,16 +23,17 @@ struct watch {
 };
 struct presence_port {
     void *ctx;
-    /* may this user see that one, and when was that one last seen? presence_answer */
+    /* what may this user see of that one, and when was that one last seen? presence_answer */
     void (*ask)(void *ctx, session_ref session, int64_t watcher_user_id, struct slice user);
     void (*tell)(void *ctx, session_ref session, struct slice user, struct slice state);
 };
+#define PRESENCE_RETURNS_MAX 5 /* 2 s become 64 s */
 struct presence {
     struct presence_port port;
     uint32_t offline_after_ms;
-    struct watched *by_name;
-    struct watched *leaving; /* away, and not told yet: oldest first */
-    struct watch *hidden;    /* told so; asked again from time to time: two who met see each other */
+    struct table by_name;
+    struct watched *leaving[PRESENCE_RETURNS_MAX + 1]; /* away, and not told yet; of each pause: oldest first */
+    struct watch *hidden; /* told so; asked again from time to time: two who met see each other */
     int64_t hidden_at_ms;
 };
 void presence_init(struct presence *presence, const struct presence_port *port, uint32_t offline_after_ms);
@@ -42,11 +44,19 @@ void presence_watch(struct presence *presence, struct session *session, struct s
 void presence_unwatch(struct presence *presence, struct session *session, struct slice user);
 void presence_forget_session(struct presence *presence, struct session *session);
 /* A device of this user became live, or is no more. */
-void presence_came(struct presence *presence, struct slice user);
+void presence_came(struct presence *presence, struct slice user, int64_t now_ms);
 void presence_went(struct presence *presence, struct slice user, int64_t now_ms, int64_t unix_s);
-/* Tells what has changed for that watcher; `seen_s` 0: never, as far as the database knows. */
-void presence_answer(struct presence *presence, struct session *session, struct slice user, bool is_visible,
+/* What somebody shows to a watcher. */
+#define PRESENCE_SHOWS_ONLINE    1u
+#define PRESENCE_SHOWS_LAST_SEEN 2u
+/* Tells what has changed for that watcher; `seen_s` 0: never, as far as the database knows. It is told to the minute.
+ */
+void presence_answer(struct presence *presence, struct session *session, struct slice user, uint32_t shown,
                      int64_t seen_s);
+/* Asks again: all who watch this user, all that this session watches, or everything. */
+void presence_changed(struct presence *presence, struct slice user);
+void presence_ask_session(struct presence *presence, const struct session *session);
+void presence_ask_everybody(struct presence *presence);
 #define PRESENCE_HIDDEN_AGAIN_MS 20000
 /* Asks about those who have been away long enough, or hidden; when to call again, INT64_MAX: not needed. */
 int64_t presence_turn(struct presence *presence, int64_t now_ms);

@@ -48,9 +48,9 @@ static void refuse(struct hub *hub, const struct taken *taken, const char *code,
 static void post(struct hub *hub, const struct taken *taken, struct conversation_ref ref, struct shard_event event)
 {
     struct conversation_name name;
-    conversation_name_make(ref, taken->identity->device.user, &name);
+    event.device = identity_device(taken->identity);
+    conversation_name_make(ref, event.device.user, &name);
     event.conversation = (struct slice){name.text, name.len};
-    event.device = taken->identity->device;
     size_t shards = hub->options.shards_len, shard = shards > 1 ? conversation_route(event.conversation) % shards : 0;
     (void)shard_post(hub->options.shards[shard], &event); /* if not: it comes again */
 }
@@ -117,8 +117,8 @@ static void take_rpc(struct hub *hub, const struct taken *taken)
     struct rpc_request request = {
         .session = taken->session,
         .life = hub->links[taken->link].life,
-        .device_id = taken->identity->device.device_id,
-        .user_id = taken->identity->device.user_id,
+        .device_id = taken->identity->device_id,
+        .user_id = taken->identity->user_id,
         .method = taken->topic.method,
         .id = taken->topic.id,
         .payload = taken->op->record.payload,

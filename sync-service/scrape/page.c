@@ -21,6 +21,8 @@ static void message_metrics(FILE *out, const struct service *service)
     exposition_counter(out, "gnatter_messages_appended_total", "Messages that got their seq.", (double)core.appended);
     exposition_counter(out, "gnatter_messages_duplicate_total", "Messages that were in the log already: sent again.",
                        (double)core.duplicates);
+    exposition_counter(out, "gnatter_messages_expired_total",
+                       "Messages that disappeared by their conversation's timer.", counted(&metrics.messages_expired));
     exposition_counter(out, "gnatter_items_pushed_total", "Items handed to live devices.", (double)core.pushed);
     exposition_counter(out, "gnatter_items_redelivered_total", "Items handed over again, as no acknowledgement came.",
                        (double)core.redelivered);

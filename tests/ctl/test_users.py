@@ -63,7 +63,8 @@ def test_token_claims(up):
     up.ctl("user", "add", "tom")
     before = int(time.time())
     header, body = claims(up.ctl("token", "tom", "phone", "--ttl", "2h").stdout)
-    assert header["alg"] == "EdDSA" and header["kid"] == up.json("keys", "list")[-1]["kid"]
+    assert header == {"alg": "EdDSA", "kid": up.json("keys", "list")[-1]["kid"]}  # each connection keeps it in memory:
+    assert set(body) == {"sub", "dev", "iat", "exp"}                               # no more in it than must be
     assert (body["sub"], body["dev"]) == ("tom", "phone")
     assert before <= body["iat"] <= time.time() + 1
     assert before + 7200 <= body["exp"] <= time.time() + 7201
@@ -159,6 +160,18 @@ def test_verify_and_what_it_finds(up):
     assert "invariant" in done.stderr
     up.sql("update gnatter.conversation set last_seq = last_seq - 5 where name = 'g/broken'")
     up.ctl("verify")
+
+
+def test_timer(up):
+    up.ctl("user", "add", "tim")
+    up.ctl("group", "create", "brief", "--owner", "tim")
+    assert up.json("timer", "g/brief", "1h") == {"seq": 2}
+    assert "disappear after 7d" in up.ctl("timer", "g/brief", "7d").stdout
+    assert up.sql("select event ->> 'seconds' from gnatter.messages where conversation = 'g/brief' and seq = 3") == ["604800"]
+    assert "stay" in up.ctl("timer", "g/brief", "off").stdout
+    assert up.ctl("timer", "g/brief", "5s", check=False).returncode == 1
+    assert up.ctl("timer", "g/brief", "soon", check=False).returncode == 2
+    assert up.ctl("timer", "g/nowhere", "1h", check=False).returncode == 1
 
 
 def test_purge(up):

@@ -1,5 +1,7 @@
 """Kill something in the middle of traffic, then count: nothing lost, nothing twice, order kept."""
 import signal
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 
 import pytest
 
@@ -76,3 +78,18 @@ def test_stopped_service(node, flock):
     finally:
         node.signal("syncd", signal.SIGCONT)
     survived(flock)
+
+
+def test_kill_of_postgres_while_the_schema_is_brought_up_to_date(node, cast):
+    """`up` begins that again as soon as the database is back."""
+    pid = node.signal("supervisor")
+    wait_until(lambda: not alive(pid), 10, "the supervisor is dead")
+    with closing(node.database()) as connection, ThreadPoolExecutor(1) as beside:
+        cursor = connection.cursor()
+        cursor.execute("select pg_advisory_lock(4746413251)")  # what a migration of somebody else's holds
+        up = beside.submit(node.up)
+        waiting = "select count(*) from pg_locks where locktype = 'advisory' and not granted"
+        wait_until(lambda: (cursor.execute(waiting), cursor.fetchone()[0])[1], 20, "the schema waits for us")
+        node.signal("postgres")
+        up.result(90)
+    node.wait_up()

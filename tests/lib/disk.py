@@ -1,13 +1,10 @@
-"""A disk of a node that can be filled up: a small tmpfs where mounting is allowed, else the preloaded tests/fault/full_disk.c."""
+"""A disk of a node that can be filled up: a small tmpfs where mounting is allowed, else the preloaded tests/fault/machine.c."""
 import os
 import shutil
 import subprocess
-from pathlib import Path
 
-from .node import TOP
+from .machine import Machine
 
-PRELOADED = TOP / "build" / "tests" / "full_disk.so"
-CONTROL_BYTES = 4096
 MIB = 1 << 20
 
 
@@ -58,23 +55,13 @@ class Mounted:
 class Preloaded:
     """The same by a library that every process of the node has: made before the node is up."""
     def __init__(self, node, folder, _room_bytes=0):
-        self.path = os.path.realpath(node.dir / folder)
-        library, self.control = node.home / "full_disk.so", node.home / "full_disk.control"
-        shutil.copy(PRELOADED, library)
-        self.control.write_bytes(bytes(CONTROL_BYTES))
-        for path in (library, self.control):
-            path.chmod(0o755)
-        node.env.update(LD_PRELOAD=str(library), FULL_DISK=str(self.control))
-
-    def write(self, text):
-        with open(self.control, "r+b") as out:
-            out.write(text.encode().ljust(CONTROL_BYTES, b"\0"))
+        self.path, self.machine = os.path.realpath(node.dir / folder), Machine(node)
 
     def fill(self):
-        self.write(str(self.path))
+        self.machine.fill_disk(self.path)
 
     def free(self):
-        self.write("")
+        self.machine.fill_disk(None)
 
     def close(self):
         """Gone with the node's folder."""

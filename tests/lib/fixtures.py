@@ -4,9 +4,9 @@ import pytest
 from .node import PARTS, Node
 
 
-def started(name, *up_options, **conf):
+def started(name, *up_options, make=Node, **conf):
     """A node that is up, for `yield from`; its logs are kept when a test failed. `conf`: values of its [node] section."""
-    node = Node(name)
+    node = make(name)
     try:
         if conf:
             node.init(**conf)

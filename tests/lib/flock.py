@@ -23,6 +23,8 @@ WINDOW = 40           # messages that a device has under way
 
 class Sheep:
     """One device. Everything runs in the flock's thread."""
+    keepalive_s, protocol, resends = 30, mqtt.MQTTv311, True
+
     def __init__(self, node, client_id, token):
         self.node, self.client_id, self.token = node, client_id, token
         self.user = client_id.split(":")[0]
@@ -38,20 +40,21 @@ class Sheep:
         self.to_ack, self.problems = {}, []
         self.client = self.live = None
         self.mids, self.connects, self.repeats = {}, 0, 0
-        self.acked_at = self.connect_at = 0.0
+        self.acked_at = self.connect_at = self.looked_at = 0.0
 
     # ---- connection ----
     def connect(self, now):
         self.connect_at = now + CONNECT_LIMIT_S
-        client = mqtt.Client(self.client_id, clean_session=True, reconnect_on_failure=False)
+        options = {} if self.protocol == mqtt.MQTTv5 else {"clean_session": True}
+        client = mqtt.Client(self.client_id, reconnect_on_failure=False, protocol=self.protocol, **options)
         client.username_pw_set(self.user, self.token)
         client.max_inflight_messages_set(1000)
-        client.on_connect = lambda c, _u, _f, code: c.subscribe(f"inbox/{self.user}/#", 1) if code == 0 else None
+        client.on_connect = lambda c, _u, _f, code, *_: c.subscribe(f"inbox/{self.user}/#", 1) if code == 0 else None
         client.on_subscribe = lambda *_: self.on_live()
         client.on_message = self.on_message
         client.on_publish = self.on_publish
         try:
-            client.connect(self.node.host, self.node.port, keepalive=30)
+            client.connect(self.node.host, self.node.device_port or self.node.port, keepalive=self.keepalive_s)
         except OSError:
             self.connect_at = now + 0.1
             return
@@ -76,6 +79,7 @@ class Sheep:
     # ---- traffic ----
     def on_message(self, _client, _userdata, message):
         item, wrong = arrival(self.user, message.topic, message.payload, message.qos, message.retain)
+        self.item_seen(item)
         if wrong:
             self.problems.append(f"{wrong}: {item.brief()}")
         elif item.kind == "sent":
@@ -94,6 +98,9 @@ class Sheep:
             else:
                 self.refused[item.id] = item.word
                 self.outbox.pop(item.id, None)
+
+    def item_seen(self, item):
+        """For who keeps a log."""
 
     def take(self, item):
         told = (item.kind, f"{item.user}:{item.device}" if item.kind == "chat" else item.user, item.id or item.word,
@@ -115,10 +122,15 @@ class Sheep:
             return
         if not self.live:
             if now >= self.connect_at:
-                self.client.socket().close()
+                if self.client.socket():
+                    self.client.socket().close()
                 self.lost(now)
             return
-        for name, entry in self.outbox.items():
+        if now - self.looked_at >= 1.0 and self.client.loop_misc() != mqtt.MQTT_ERR_SUCCESS:  # its keep alive
+            self.lost(now)
+            return
+        self.looked_at = now if now - self.looked_at >= 1.0 else self.looked_at
+        for name, entry in self.outbox.items() if self.resends else ():
             if now - entry[2] >= RESEND_S:
                 self.publish(name, entry, now)
         while self.todo and len(self.outbox) < WINDOW:
@@ -127,8 +139,11 @@ class Sheep:
             self.order[conversation].append(name)
             self.publish(name, self.outbox[name], now)
         if self.to_ack and now - self.acked_at >= ACK_EVERY_S:
-            self.client.publish("ack", "".join(f"{name} {seq}\n" for name, seq in self.to_ack.items()), 0)
+            self.acknowledge()
             self.to_ack, self.acked_at = {}, now
+
+    def acknowledge(self):
+        self.client.publish("ack", "".join(f"{name} {seq}\n" for name, seq in self.to_ack.items()), 0)
 
     def publish(self, name, entry, now):
         entry[2] = now

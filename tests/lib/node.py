@@ -10,9 +10,12 @@ import tempfile
 import time
 from pathlib import Path
 
+import psycopg2
+
 TOP = Path(__file__).resolve().parents[2]
 CTL = Path(os.environ.get("GNATTER_BIN", TOP / "build" / "bin")) / "gnatterctl"
 LOGS = TOP / "build" / "test-logs"
+ACCELERATOR = os.environ.get("GNATTER_ACCELERATOR", "off")  # on: every node has it
 SANITIZER_REPORT = re.compile(r"(Address|Leak|Thread|UndefinedBehavior)Sanitizer|: runtime error: ")
 PARTS = ("postgres", "mosquitto", "syncd", "supervisor")
 
@@ -68,7 +71,7 @@ class Node:
         self.home.chmod(0o755)
         self.dir = self.home / "node"
         self.port, self.ws_port = free_ports(2)
-        self.host = "127.0.0.1"
+        self.host, self.device_port = "127.0.0.1", None  # device_port: of a proxy, where devices go through one
         self.env = {}  # more than this process has, for gnatterctl and all that it starts
 
     # ---- commands ----
@@ -96,11 +99,21 @@ class Node:
         rows = self.sql(statement)
         return rows[0][0] if rows else None
 
+    def database(self):
+        """A connection to the private PostgreSQL, as its superuser, past whatever is between it and the others."""
+        conf = (self.dir / "gnatter.conf").read_text()
+        password = (self.dir / "keys" / "pgpass").read_text().strip().rsplit(":", 1)[1]
+        connection = psycopg2.connect(host="127.0.0.1", port=re.search(r"^postgres_port = (\d+)$", conf, re.M)[1],
+                                      dbname="gnatter", user="postgres", password=password, connect_timeout=2,
+                                      options="-c statement_timeout=20000")
+        connection.autocommit = True
+        return connection
+
     # ---- life ----
     def up(self, *args, timeout=90):
         """A new node has two shards, however few processors there are: what goes wrong between shards shows then."""
         if not (self.dir / "gnatter.conf").exists():
-            self.ctl("init", "--mqtt-port", self.port, "--ws-port", self.ws_port)
+            self.ctl("init", "--mqtt-port", self.port, "--ws-port", self.ws_port, "--accelerator", ACCELERATOR)
             self.configure(shards=2)
         return self.ctl("up", "--mqtt-port", self.port, "--ws-port", self.ws_port, *args, timeout=timeout)
 

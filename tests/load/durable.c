@@ -172,7 +172,7 @@ static void take_sent(struct bench *bench, struct device *device, const struct i
         bench_violation(bench, VIOLATION_STRANGE, device, "sent for another conversation");
         return;
     }
-    if (seat->talk->load && bench_in_window(bench, entry->at_ns))
+    if (seat->talk->load && entry->state == ENTRY_PUBLISHED && bench_in_window(bench, entry->at_ns))
         histogram_add(&seat->talk->load->stats.accepted, bench->loop.now_ns - entry->at_ns);
     seat_sent(bench, seat, inbox->seq, entry->intended_ns);
     outbox_finish(bench, device, entry);
@@ -286,6 +286,7 @@ static void durable_on_publish(struct bench *bench, struct device *device, const
     case INBOX_TYPING:
     case INBOX_HISTORY_CHAT:
     case INBOX_HISTORY_EVENT:
+    case INBOX_FLAGS:
         break;
     }
 }

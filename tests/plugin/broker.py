@@ -34,6 +34,13 @@ def free_port():
         return probe.getsockname()[1]
 
 
+def environment():
+    """With GNATTER_ACCELERATOR=on every broker has it."""
+    if os.environ.get("GNATTER_ACCELERATOR", "off") != "on":
+        return None
+    return {**os.environ, "LD_PRELOAD": str(TOP / "build/lib/gnatter_accelerator.so")}
+
+
 class Broker:
     def __init__(self):
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="gnatter-plugin-"))
@@ -85,7 +92,7 @@ class Broker:
         (self.dir / "mosquitto.conf").write_text(self.config())
         (self.dir / "mosquitto.log").touch()
         self.own()
-        self.process = subprocess.Popen([*self.command, MOSQUITTO, "-c", self.dir / "mosquitto.conf"],
+        self.process = subprocess.Popen([*self.command, MOSQUITTO, "-c", self.dir / "mosquitto.conf"], env=environment(),
                                         stdout=open(self.dir / "stdout", "ab"), stderr=subprocess.STDOUT)
 
     def check_alive(self):

@@ -156,31 +156,31 @@ def test_devices_share_a_place_in_the_broker(broker, service, cast, version):
     """These two keep inbox/<user>/# in one place of the broker's tree, and notice nothing of each other."""
     expiry = {"expiry": 3600} if version == 5 else {}
     missing = 0x11 if version == 5 else 0
-    eve = cast("eve:phone", version=version).connect(clean=False, **expiry)
-    assert eve.unsubscribe("inbox/eve/#") == missing
-    assert eve.subscribe("inbox/eve/#") == 1 and eve.subscribe("inbox/eve/#") == 1
-    judy = cast("judy:phone", version=version).connect()
-    assert judy.unsubscribe("inbox/judy/#") == missing
-    assert judy.subscribe("inbox/judy/rpc/+") == 1 and judy.subscribe("inbox/judy/#") == 1
-    places = {line.split()[-1] for line in broker.log().splitlines() if "eve:phone 1 " in line or "judy:phone 1 " in line}
-    assert places == {"i/1363", "inbox/judy/rpc/+"}
-    for denied in ("i/#", "i/1363", "inbox/judy/#"):
-        assert eve.subscribe(denied) >= 0x80
-    assert eve.send("i/1363", b"x") == (0x87 if version == 5 else 0)
-    eve.wait_for("inbox/eve/error/-/-/denied")
-    eve.drop()
-    service.wait_gone("eve:phone", "closed")
-    eve.connect(clean=False, **expiry)
-    assert eve.session_present
-    service.deliver([service.session("eve:phone"), service.session("judy:phone")], "synced", b"{}")
-    eve.wait_for("inbox/eve/synced")
-    judy.wait_for("inbox/judy/synced")
-    assert eve.unsubscribe("inbox/eve/#") == 0 and eve.unsubscribe("inbox/eve/#") == missing
+    dave = cast("dave:desk", version=version).connect(clean=False, **expiry)
+    assert dave.unsubscribe("inbox/dave/#") == missing
+    assert dave.subscribe("inbox/dave/#") == 1 and dave.subscribe("inbox/dave/#") == 1
+    walter = cast("walter:tablet", version=version).connect()
+    assert walter.unsubscribe("inbox/walter/#") == missing
+    assert walter.subscribe("inbox/walter/rpc/+") == 1 and walter.subscribe("inbox/walter/#") == 1
+    places = {line.split()[-1] for line in broker.log().splitlines() if "dave:desk 1 " in line or "walter:tablet 1 " in line}
+    assert places == {"i/1986", "inbox/walter/rpc/+"}
+    for denied in ("i/#", "i/1986", "inbox/walter/#"):
+        assert dave.subscribe(denied) >= 0x80
+    assert dave.send("i/1986", b"x") == (0x87 if version == 5 else 0)
+    dave.wait_for("inbox/dave/error/-/-/denied")
+    dave.drop()
+    service.wait_gone("dave:desk", "closed")
+    dave.connect(clean=False, **expiry)
+    assert dave.session_present
+    service.deliver([service.session("dave:desk"), service.session("walter:tablet")], "synced", b"{}")
+    dave.wait_for("inbox/dave/synced")
+    walter.wait_for("inbox/walter/synced")
+    assert dave.unsubscribe("inbox/dave/#") == 0 and dave.unsubscribe("inbox/dave/#") == missing
     service.wait_for("unready", 1)
-    assert judy.unsubscribe("inbox/judy/#") == 0 and judy.unsubscribe("inbox/judy/rpc/+") == 0
+    assert walter.unsubscribe("inbox/walter/#") == 0 and walter.unsubscribe("inbox/walter/rpc/+") == 0
     service.wait_for("unready", 2)
-    assert {topic for topic, *_ in eve.arrived} == {"inbox/eve/synced", "inbox/eve/error/-/-/denied"}
-    assert {topic for topic, *_ in judy.arrived} == {"inbox/judy/synced"}
+    assert {topic for topic, *_ in dave.arrived} == {"inbox/dave/synced", "inbox/dave/error/-/-/denied"}
+    assert {topic for topic, *_ in walter.arrived} == {"inbox/walter/synced"}
 
 
 def test_resumed_in_one_packet_with_subscribe(service, cast):

@@ -104,10 +104,101 @@ select is(pg_temp.code('carol:phone', 'conversation.pin', params), code, params)
   from (values ('{"conversation":"u/dave"}', 'bad-request'), ('{"conversation":"u/zoe"}', 'no-such-user'), ('{}', 'bad-request'),
                ('{"conversation":"g/kitchen","pinned":1}', 'bad-request'), ('{"conversation":"g/none"}', 'no-such-group')) as v (params, code);
 
+-- ---- disappearing ----
+create function pg_temp.timer(client_id text, conversation text, seconds bigint) returns text language sql
+as $$ select pg_temp.code(client_id, 'conversation.timer', jsonb_build_object('conversation', conversation, 'seconds', seconds)::text) $$;
+-- Everything in the conversation happened so much earlier.
+create function pg_temp.later(conversation text, seconds bigint) returns void language plpgsql as $$
+begin
+    update gnatter.message set time_ms = time_ms - seconds * 1000 where conversation_id = pg_temp.c(conversation);
+    update gnatter.conversation set last_time_ms = last_time_ms - seconds * 1000 where name = later.conversation;
+    update gnatter.conversation_timer set due_ms = due_ms - seconds * 1000 where conversation_id = pg_temp.c(conversation);
+end $$;
+create function pg_temp.said(conversation text, from_seq bigint) returns text[] language sql as $$
+    select array_agg(format('%s %s %s', m.seq, coalesce(m.event_type, 'chat'), convert_from(m.payload, 'UTF8')) order by m.seq)
+      from gnatter.message m where m.conversation_id = pg_temp.c(conversation) and m.seq >= from_seq $$;
+select gnatter.create_group('brief', 'alice', '{bob,carol}') \g /dev/null
+select pg_temp.say('bob:phone', 'g/brief', 'b2', 'stays') \g /dev/null
+select is(pg_temp.timer('bob:phone', 'g/brief', 60), 'denied', 'not for members of a group');
+select is(pg_temp.timer('dave:phone', 'g/brief', 60), 'not-member', 'nor for strangers');
+select is(pg_temp.timer('alice:phone', 'g/brief', s), 'bad-request', s || ' seconds') from unnest('{1,29,31536001}'::int[]) s;
+select is(pg_temp.timer('alice:phone', 'g/brief', 0), '{"seq": null}', 'off already');
+select is(pg_temp.timer('alice:phone', 'g/brief', 60), '{"seq": 3}', 'on');
+select is(pg_temp.timer('alice:phone', 'g/brief', 60), '{"seq": 3}', 'on already');
+select pg_temp.say('bob:phone', 'g/brief', 'b4', 'goes'), pg_temp.say('carol:phone', 'g/brief', 'b5', 'goes, too') \g /dev/null
+select pg_temp.ask('bob:phone', 'message.edit', '{"conversation":"g/brief","seq":4,"payload":"goes!"}'),
+       pg_temp.ask('carol:phone', 'message.react', '{"conversation":"g/brief","seq":4,"reaction":"x"}') \g /dev/null
+select is(gnatter.timer_sweep(10, 100), 0, 'not yet');
+select pg_temp.later('g/brief', 59) \g /dev/null
+select is(gnatter.timer_sweep(10, 100), 0, 'not yet');
+select is(pg_temp.timer('alice:phone', 'g/brief', 3600), '{"seq": 8}', 'longer from here on');
+select pg_temp.say('bob:phone', 'g/brief', 'b9', 'goes later') \g /dev/null
+select pg_temp.later('g/brief', 3) \g /dev/null
+select is(gnatter.timer_sweep(10, 100), 2, 'gone');
+select is(pg_temp.said('g/brief', 2), array['2 chat stays', '3 timer-changed {"seconds":60}', '4 messages-expired {"from":4,"to":4}',
+    '5 messages-expired {"from":5,"to":5}', '6 message-edited {"seq":4}', '7 message-reacted {"seq":4,"reaction":"x"}',
+    '8 timer-changed {"seconds":3600}', '9 chat goes later', '10 messages-expired {"from":4,"to":7}'],
+    'one event tells all, each place says so, and nothing is left of what was said');
+select is((select array_agg(from_seq) from gnatter.conversation_timer), '{8}', 'the earlier stretch is done with');
+select is_empty('select * from gnatter.verify()', 'all is well');
+select is(pg_temp.say('bob:phone', 'g/brief', 'b4', 'goes'), 'duplicate', 'sent again it is found');
+select is(pg_temp.code('bob:phone', 'message.delete', '{"conversation":"g/brief","seq":4}'), 'bad-request', 'nothing to delete');
+select is(pg_temp.ask('bob:phone', 'conversations', '{}') #> '{result,conversations,0,timer}', '3600', 'conversations tell');
+select pg_temp.later('g/brief', 3630) \g /dev/null
+select is(gnatter.timer_sweep(10, 100), 0, 'a busy conversation gathers');
+select is(pg_temp.timer('alice:phone', 'g/brief', 0), '{"seq": 11}', 'off');
+select pg_temp.say('bob:phone', 'g/brief', 'b12', 'stays, too') \g /dev/null
+select pg_temp.later('g/brief', 40) \g /dev/null
+select is(gnatter.timer_sweep(10, 100), 1, 'what was said before goes');
+select is(pg_temp.said('g/brief', 12), array['12 chat stays, too', '13 messages-expired {"from":9,"to":10}'], 'and no more');
+select is((select count(*) from gnatter.conversation_timer), 0::bigint, 'nothing is to come');
+-- much at once, in portions
+select is(gnatter.set_timer('g/brief', 30), 14::bigint, 'by an administrator');
+select pg_temp.say('bob:phone', 'g/brief', 'many' || i) from generate_series(1, 25) i \g /dev/null
+select pg_temp.later('g/brief', 40) \g /dev/null
+select is(array(select gnatter.timer_sweep(10, 10) from generate_series(1, 4)), '{10,10,5,0}', 'in portions');
+select is((pg_temp.said('g/brief', 40))[1:3], array['40 messages-expired {"from":15,"to":24}', '41 messages-expired {"from":25,"to":34}',
+    '42 messages-expired {"from":35,"to":39}'], 'each with its event');
+select is((select due_ms - gnatter.now_ms() between 25000 and 30500 from gnatter.conversation_timer), true,
+    'looked at again when something can be due');
+select is_empty('select * from gnatter.verify()', 'all is well');
+-- a deleted group's log has ended
+select pg_temp.say('bob:phone', 'g/brief', 'last', 'secret'), gnatter.delete_group('brief') \g /dev/null
+select pg_temp.later('g/brief', 40) \g /dev/null
+select is(gnatter.timer_sweep(10, 100), 1, 'erased');
+select is(pg_temp.said('g/brief', 43), array['43 messages-expired {"from":43,"to":43}', '44 deleted {}'], 'without a word');
+select is((select count(*) from gnatter.conversation_timer), 0::bigint, 'nothing is to come');
+select is_empty('select * from gnatter.verify()', 'all is well');
+select throws_ok($$ select gnatter.set_timer('g/brief', 30) $$, 'GN003', null, 'of a group that is gone');
+
+-- ---- somebody who is blocked ----
+select pg_temp.say('carol:phone', 'd/carol/dave', 'c1', 'nice'), pg_temp.say('dave:phone', 'd/carol/dave', 'c2', 'yes'),
+       gnatter.block_user('dave', 'carol'), pg_temp.say('carol:phone', 'd/carol/dave', 'c3', 'nasty') \g /dev/null
+select is(pg_temp.code('carol:phone', 'message.edit', '{"conversation":"u/dave","seq":1,"payload":"nasty"}'), '{"seq": 4}',
+    'edits');
+select is(pg_temp.body('d/carol/dave', 1), 'nice', 'what he has got stays');
+select is(pg_temp.react('carol:phone', 'u/dave', 2, 'nasty'), '{"seq": 5}', 'reacts');
+select is(pg_temp.code('carol:phone', 'message.reactions', '{"conversation":"u/dave","seq":2}')::jsonb -> 'counts', '{"nasty":1}',
+    'sees it');
+select is(pg_temp.code('dave:phone', 'message.reactions', '{"conversation":"u/carol","seq":2}')::jsonb - 'seq', '{"counts":{},"users":[]}',
+    'he does not');
+select is(pg_temp.ask('dave:phone', 'history', '{"conversation":"u/carol"}') -> 'result' ?| '{edited,reactions}', false, 'nor here');
+select is(pg_temp.timer('carol:phone', 'u/dave', 60), '{"seq": 6}', 'sets a timer');
+select is((select count(*) from gnatter.conversation_timer), 0::bigint, 'nothing of his disappears');
+select is(pg_temp.react('dave:phone', 'u/carol', 3, 'x'), 'bad-request', 'what was withheld is not there for him');
+select is_empty('select * from gnatter.verify()', 'all is well');
+select is(pg_temp.code('carol:phone', 'message.delete', '{"conversation":"u/dave","seq":1}'), '{"seq": 7}', 'deletes it');
+select is((pg_temp.said('d/carol/dave', 4))[1], '4 message-edited {"seq":1}', 'with all its edits');
+select gnatter.unblock_user('dave', 'carol') \g /dev/null
+select is(pg_temp.timer('carol:phone', 'u/dave', 60), '{"seq": 8}', 'later it counts');
+select is_empty('select * from gnatter.verify()', 'all is well');
+delete from gnatter.conversation_timer;
+
 -- ---- purge ----
 select pg_temp.acked(d, 'd/alice/bob', 3) from unnest('{alice:phone,alice:laptop,bob:phone}'::text[]) d \g /dev/null
 select is(gnatter.purge(delivered_to_all => true, conversation => 'd/alice/bob'), 3::bigint, 'purged');
-select is((select count(*) from gnatter.message_reaction) + (select count(*) from gnatter.message_edit), 0::bigint, 'with all that');
+select is((select count(*) from gnatter.message_reaction r where r.conversation_id = pg_temp.c('d/alice/bob') and r.seq <= 3)
+        + (select count(*) from gnatter.message_edit), 0::bigint, 'with all that');
 select is_empty('select * from gnatter.verify()', 'all is well');
 select * from finish();
 rollback;

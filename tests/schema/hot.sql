@@ -64,7 +64,7 @@ insert into hot values
     ('device_live', 'select gnatter.device_live(devices)'),
     ('device_flags', 'select gnatter.device_flags(devices)'),
     ('device_gone', 'select gnatter.device_gone(devices, ones)'),
-    ('presence_state', 'select gnatter.presence_state(users[1:3], ''{u1,u2,u3}'')'),
+    ('presence_state', 'select gnatter.presence_state(users[1:3], ''{u1,u2,u3}'', true)'),
     ('history_items', 'select gnatter.history_items(users[1], ''g/big'', null, null, 10)'),
     ('rpc conversations', 'select gnatter.rpc(u1, ''r1'', ''conversations'', ''{}'')'),
     ('rpc history', 'select gnatter.rpc(u1, ''r2'', ''history'', ''{"conversation":"u/u2"}'')'),

@@ -78,13 +78,13 @@ select gnatter.device_live(array[pg_temp.d('bob:phone')]), gnatter.devices_reset
 select is((select count(*) from gnatter.devices where is_live), 0::bigint, 'a service that starts: nobody is live');
 
 -- ---- presence ----
-select results_eq($$ select ord, visible, user_id, last_seen_s is not null from gnatter.presence_state(
+select results_eq($$ select ord, online_is_shown and last_seen_is_shown, user_id, last_seen_s is not null from gnatter.presence_state(
         array[pg_temp.u('alice'), pg_temp.u('dave'), pg_temp.u('dave'), pg_temp.u('carol')],
-            '{bob,bob,dave,nobody}') $$,
+            '{bob,bob,dave,nobody}', true) $$,
     $$ values (1, true, pg_temp.u('bob'), true), (2, false, pg_temp.u('bob'), true), (3, true, pg_temp.u('dave'),
         false),
               (4, false, null::bigint, false) $$, 'presence is shown to who shares a conversation, and to oneself');
-select is((select visible from gnatter.presence_state(array[pg_temp.u('alice')], '{carol}')), false,
+select is((select online_is_shown from gnatter.presence_state(array[pg_temp.u('alice')], '{carol}', true)), false,
     'not to who shared one');
 
 -- ---- removing ----

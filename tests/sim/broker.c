@@ -179,6 +179,13 @@ static void session_ready(struct world *world, int device)
     core_on_ready(world->core, world->now_ms, ref_of(d->session), d->ready_number, &identity);
 }
 
+static void session_gone(struct world *world, uint32_t session)
+{
+    char names[2][8];
+    int64_t device_id = device_identity(world, world->owners[session], names).device_id;
+    core_on_gone(world->core, world->now_ms, ref_of(session), device_id);
+}
+
 static void feed_chat(struct world *world, int record)
 {
     const struct record *r = &world->records[record];
@@ -299,7 +306,7 @@ bool link_up_step(struct world *world)
         break;
     case UP_GONE_SESSION:
         trace(world, "gone: session %u", up.session);
-        core_on_gone(world->core, world->now_ms, ref_of(up.session));
+        session_gone(world, up.session);
         break;
     case UP_JOURNAL:
         feed_record(world, up.record);
@@ -420,7 +427,7 @@ void link_restore(struct world *world)
     for (uint32_t session = 1; session <= world->last_session; session++) { /* who is not listed is gone */
         int device = device_by_session(world, ref_of(session));
         if (device < 0 || rng_one_in(&world->rng, 2))
-            core_on_gone(world->core, world->now_ms, ref_of(session));
+            session_gone(world, session);
     }
     bool is_rewinding = false;
     for (int i = world->tail; i < world->records_len; i++)
@@ -444,7 +451,7 @@ void broker_crash(struct world *world)
     trace(world, "the broker crashes");
     link_lose(world);
     for (uint32_t session = 1; session <= world->last_session && world->core; session++)
-        core_on_gone(world->core, world->now_ms, ref_of(session));
+        session_gone(world, session);
     for (int i = 0; i < world->devices_len; i++)
         session_end(&world->devices[i]);
     world->last_session = 0;

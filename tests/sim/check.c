@@ -90,6 +90,14 @@ static void check_item(struct world *world, int device, int conversation, const 
             violate(world, "%s/%ld is told as what it is not", c->name, (long)inbox->seq);
         if (item->device == device)
             violate(world, "device %d is told its own message %s/%ld", device, c->name, (long)inbox->seq);
+        if (db_is_withheld(c, d->user, inbox->seq))
+            violate(world, "device %d is told %s/%ld, which is withheld", device, c->name, (long)inbox->seq);
+    } else if (slice_equal(inbox->word, SLICE("withheld"))) {
+        if (!db_is_withheld(c, d->user, inbox->seq) || !slice_equal(payload, SLICE("{}")) ||
+            !slice_equal(inbox->user, SLICE("-")) || item->time_ms != inbox->time_ms)
+            violate(world, "%s/%ld is told as withheld from user %d", c->name, (long)inbox->seq, d->user);
+    } else if (db_is_withheld(c, d->user, inbox->seq)) {
+        violate(world, "device %d is told event %s/%ld, which is withheld", device, c->name, (long)inbox->seq);
     } else if (item->is_chat && !item->is_erased) {
         violate(world, "message %s/%ld is told as an event", c->name, (long)inbox->seq);
     }
@@ -141,6 +149,12 @@ static void check_mark(struct world *world, int device, int conversation, const 
     int receiver = world->devices[device].user;
     if (receiver != user && c->is_group && !has_sent(c, receiver, inbox->seq))
         violate(world, "device %d, whose user sent nothing, is told a mark of %s", device, c->name);
+    bool is_hidden = world->hides_reads[user] || (!c->is_group && world->hides_reads[receiver]);
+    if (receiver != user && inbox->kind == INBOX_READ && is_hidden)
+        violate(world, "device %d is told that user %d has read %s/%ld", device, user, c->name, (long)inbox->seq);
+    if (receiver != user && db_is_in_block(c, user, inbox->seq))
+        violate(world, "device %d is told that user %d has %s/%ld, which is withheld", device, user, c->name,
+                (long)inbox->seq);
     if (inbox->kind == INBOX_DELIVERED && user == world->devices[device].user)
         violate(world, "device %d is told its own delivered", device);
 }
@@ -359,10 +373,11 @@ static void check_marks(struct world *world, int conversation, int user)
                         (long)member->delivered_seq);
             continue;
         }
-        if (!db_is_current(c, d->user) || world->options.receipts_members_max < USERS_MAX)
+        if (!db_is_current(c, d->user) || world->options.receipts_members_max < USERS_MAX || db_is_quiet(c))
             continue;
         for (int64_t seq = member->delivered_seq; seq >= c->first_seq; seq--) {
-            if (!c->items[seq].is_chat || c->items[seq].user != d->user || !db_is_visible(c, user, seq))
+            if (!c->items[seq].is_chat || c->items[seq].user != d->user || !db_is_visible(c, user, seq) ||
+                db_is_in_block(c, user, seq))
                 continue;
             if (d->in_conversation[conversation].known_delivered[user] < seq)
                 violate(world, "device %d was not told that user %d has %s/%ld", i, user, c->name, (long)seq);

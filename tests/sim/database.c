@@ -28,6 +28,35 @@ int64_t db_last_visible(const struct db_conversation *conversation, int user, in
     return seq;
 }
 
+bool db_is_blocking(const struct db_conversation *conversation, int user)
+{
+    const struct db_member *member = &conversation->members[user];
+    return member->blocks_len && member->blocks[member->blocks_len - 1].to_seq == 0;
+}
+
+bool db_is_in_block(const struct db_conversation *conversation, int user, int64_t seq)
+{
+    const struct db_member *member = &conversation->members[user];
+    for (int i = 0; i < member->blocks_len; i++)
+        if (member->blocks[i].from_seq <= seq && (member->blocks[i].to_seq == 0 || seq <= member->blocks[i].to_seq))
+            return true;
+    return false;
+}
+
+bool db_is_withheld(const struct db_conversation *conversation, int user, int64_t seq)
+{
+    const struct db_item *item = &conversation->items[seq];
+    return item->user >= 0 && item->user != user && db_is_in_block(conversation, user, seq);
+}
+
+bool db_is_quiet(const struct db_conversation *conversation)
+{
+    for (int user = 0; user < USERS_MAX; user++)
+        if (db_is_blocking(conversation, user) || conversation->members[user].is_asked)
+            return true;
+    return false;
+}
+
 int db_conversation_by_name(const struct world *world, struct slice name)
 {
     for (int i = 0; i < world->conversations_len; i++)
@@ -111,6 +140,28 @@ void db_create_group(struct world *world, int conversation, uint32_t members)
         c->members[user].is_known = true;
         c->members[user].intervals[c->members[user].intervals_len++] = (struct core_interval){seq, 0};
     }
+}
+
+/* The conversation has just been made for this sender's message. */
+void db_request(struct world *world, int conversation, int sender)
+{
+    struct db_conversation *c = &world->conversations[conversation];
+    int asked = c->users[c->users[0] == sender];
+    if (asked == sender || !rng_one_in(&world->rng, world->plan.request))
+        return;
+    c->members[asked].is_asked = true;
+    (void)event(world, conversation, EVENT_REQUEST, sender);
+    c->version++;
+    notify(world, conversation);
+}
+
+void db_accept(struct world *world, int conversation, int user)
+{
+    struct db_conversation *c = &world->conversations[conversation];
+    c->members[user].is_asked = false;
+    (void)event(world, conversation, EVENT_ACCEPTED, user);
+    c->version++;
+    notify(world, conversation);
 }
 
 /* A new device starts at the present of each of its user's conversations. */
@@ -201,4 +252,45 @@ void admin_delete_group(struct world *world)
         if (world->messages[i].conversation == conversation)
             world->messages[i].may_be_refused = true;
     notify(world, conversation);
+}
+
+/* One of the two of a direct conversation; -1: there is none. */
+static int any_of_two(struct world *world, int *conversation)
+{
+    *conversation = (int)rng_below(&world->rng, (uint32_t)world->conversations_len);
+    const struct db_conversation *c = &world->conversations[*conversation];
+    if (c->is_group || !c->exists || c->users[0] == c->users[1] || c->last_seq >= 300)
+        return -1;
+    return c->users[rng_below(&world->rng, 2)];
+}
+
+void admin_block(struct world *world)
+{
+    int conversation, user = any_of_two(world, &conversation);
+    if (user < 0)
+        return;
+    struct db_conversation *c = &world->conversations[conversation];
+    struct db_member *member = &c->members[user];
+    if (db_is_blocking(c, user) && member->blocks[member->blocks_len - 1].from_seq > c->last_seq) {
+        member->blocks_len--;
+    } else if (db_is_blocking(c, user)) {
+        member->blocks[member->blocks_len - 1].to_seq = c->last_seq;
+    } else if (member->blocks_len < BLOCKS_MAX) {
+        member->blocks[member->blocks_len++] = (struct core_block){c->last_seq + 1, 0};
+        member->is_asked = false;
+        for (int i = 0; i < world->messages_len && world->options.refuses_blocked; i++)
+            if (world->messages[i].conversation == conversation)
+                world->messages[i].may_be_refused = true;
+    }
+    c->version++;
+    trace(world, "sql: user %d %s in %s after %ld", user, db_is_blocking(c, user) ? "blocks" : "does not block",
+          c->name, (long)c->last_seq);
+    notify(world, conversation);
+}
+
+void admin_accept(struct world *world)
+{
+    int conversation, user = any_of_two(world, &conversation);
+    if (user >= 0 && world->conversations[conversation].members[user].is_asked)
+        db_accept(world, conversation, user);
 }

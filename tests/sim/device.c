@@ -23,6 +23,8 @@ static void publish_message(struct world *world, int message)
     bool is_new_direct = !c->exists && !c->is_group && !c->is_never && (c->users[0] == user || c->users[1] == user);
     if (!is_new_direct && (!c->exists || !db_is_current(c, user)))
         m->may_be_refused = true;
+    if (world->options.refuses_blocked && c->exists && !c->is_group && db_is_quiet(c))
+        m->may_be_refused = true;
     trace(world, "device %d publishes message %d to %s", m->device, message, c->name);
     broker_publish(world, (struct record){.kind = RECORD_CHAT, .device = m->device, .message = message});
 }
@@ -252,6 +254,7 @@ static void take(struct world *world, int device, const struct packet *packet)
     case INBOX_HISTORY_CHAT:
     case INBOX_HISTORY_EVENT:
     case INBOX_SYNCED:
+    case INBOX_FLAGS:
         break;
     }
 }

@@ -11,6 +11,7 @@
 struct asked_load {
     int conversation;
     bool creates;
+    int sender;
     enum core_load_state state;
     int64_t last_seq, first_seq, version;
     bool is_deleted;

@@ -44,7 +44,7 @@ static struct question *ask(struct world *world, enum question_kind kind)
     return q;
 }
 
-static void port_load(void *ctx, const struct slice names[], const bool creates[], size_t len)
+static void port_load(void *ctx, const struct slice names[], const int64_t senders[], size_t len)
 {
     struct world *world = ctx;
     struct question *q = ask(world, ASK_LOAD);
@@ -52,7 +52,8 @@ static void port_load(void *ctx, const struct slice names[], const bool creates[
     q->len = len;
     for (size_t i = 0; i < len; i++) {
         q->loads[i].conversation = db_conversation_by_name(world, names[i]);
-        q->loads[i].creates = creates[i];
+        q->loads[i].creates = senders[i] != 0;
+        q->loads[i].sender = (int)(senders[i] - 100);
         trace(world, "core asks to load %.*s", (int)names[i].len, names[i].at);
     }
 }
@@ -63,6 +64,8 @@ static void port_append(void *ctx, const struct core_append_batch *batch)
     struct question *q = ask(world, ASK_APPEND);
     q->number = batch->batch;
     q->careful = batch->careful;
+    if (batch->refuses_blocked != world->options.refuses_blocked)
+        violate(world, "the core asks as if it were told otherwise");
     q->len = batch->groups_len;
     q->items_len = batch->items_len;
     q->groups = copy(NULL, q->len, sizeof q->groups[0]);

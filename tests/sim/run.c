@@ -17,6 +17,8 @@ static void run_load(struct world *world, struct asked_load *load)
             member->intervals[0] = (struct core_interval){1, 0};
         }
     }
+    if (c->exists && !c->is_group && load->creates && c->last_seq == 0)
+        db_request(world, load->conversation, load->sender);
     if (!c->exists) {
         load->state = c->is_group ? CORE_LOAD_NO_SUCH_GROUP : CORE_LOAD_NO_SUCH_USER;
         return;
@@ -34,6 +36,12 @@ static void run_load(struct world *world, struct asked_load *load)
 static int64_t logged(const struct world *world, const struct asked_item *item)
 {
     return world->messages[item->message].log_seq;
+}
+
+/* Of the other one of a direct conversation. */
+static bool is_blocked(const struct db_conversation *c, int user)
+{
+    return !c->is_group && c->users[0] != c->users[1] && db_is_blocking(c, c->users[c->users[0] == user]);
 }
 
 static void log_append(struct world *world, int conversation, const struct asked_item *item,
@@ -54,7 +62,7 @@ static void log_append(struct world *world, int conversation, const struct asked
                                              .device = item->device,
                                              .message = item->message};
     message->log_seq = c->last_seq;
-    *answer = (struct core_append_answer){CORE_APPEND_NEW, c->last_seq, c->last_time_ms};
+    *answer = (struct core_append_answer){CORE_APPEND_NEW, c->last_seq, c->last_time_ms, c->version};
     trace(world, "sql: message %d is %s/%ld", item->message, c->name, (long)c->last_seq);
 }
 
@@ -78,6 +86,11 @@ static enum status run_append_fast(struct world *world, struct question *q)
         for (size_t j = g->first; j < g->first + g->len; j++) {
             if (is_stale)
                 q->answers[j].state = CORE_APPEND_STALE;
+            else if (world->options.refuses_blocked &&
+                     is_blocked(&world->conversations[g->conversation], q->items[j].user))
+                violate(world, "message %d is appended without care, and is blocked", q->items[j].message);
+            else if (world->conversations[g->conversation].members[q->items[j].user].is_asked)
+                violate(world, "message %d answers a request without care", q->items[j].message);
             else
                 log_append(world, g->conversation, &q->items[j], &q->answers[j]);
         }
@@ -93,10 +106,15 @@ static enum status run_append_carefully(struct world *world, struct question *q)
         for (size_t j = g->first; j < g->first + g->len; j++) {
             int64_t seq = logged(world, &q->items[j]);
             if (seq)
-                q->answers[j] = (struct core_append_answer){CORE_APPEND_DUPLICATE, seq, c->items[seq].time_ms};
+                q->answers[j] = (struct core_append_answer){CORE_APPEND_DUPLICATE, seq, c->items[seq].time_ms, 0};
             else if (!db_is_current(c, q->items[j].user))
                 q->answers[j].state = CORE_APPEND_NOT_MEMBER;
-            else
+            else if (world->options.refuses_blocked && is_blocked(c, q->items[j].user))
+                q->answers[j].state = CORE_APPEND_BLOCKED;
+            else if (c->members[q->items[j].user].is_asked) {
+                db_accept(world, g->conversation, q->items[j].user);
+                log_append(world, g->conversation, &q->items[j], &q->answers[j]);
+            } else
                 log_append(world, g->conversation, &q->items[j], &q->answers[j]);
         }
     }
@@ -164,14 +182,30 @@ bool has_sent(const struct db_conversation *conversation, int user, int64_t to_s
     return false;
 }
 
-/* Another's marks as far as they cover what this user has sent; her own read mark. */
-static void scan_mark(struct question *q, const struct db_conversation *c, struct asked_mark mark, int user)
+/* As others are told it. */
+static int64_t shown(const struct db_conversation *c, int user, int64_t seq)
+{
+    while (seq > 0 && db_is_in_block(c, user, seq))
+        seq--;
+    return seq;
+}
+
+/* Another's marks as far as they cover what this user has sent, and are hers to know; her own read mark. */
+static void scan_mark(const struct world *world, struct question *q, const struct db_conversation *c,
+                      struct asked_mark mark, int user)
 {
     const struct db_member *member = &c->members[mark.user];
-    if (mark.user == user || has_sent(c, user, member->read_seq))
+    int64_t read_seq = shown(c, mark.user, member->read_seq),
+            delivered_seq = shown(c, mark.user, member->delivered_seq);
+    bool hides_reads = world->hides_reads[mark.user] || (!c->is_group && world->hides_reads[user]);
+    if (mark.user == user)
         mark.read_seq = member->read_seq;
-    if (mark.user != user && has_sent(c, user, member->delivered_seq))
-        mark.delivered_seq = member->delivered_seq;
+    else if (db_is_quiet(c))
+        return;
+    else if (!hides_reads && has_sent(c, user, read_seq))
+        mark.read_seq = read_seq;
+    if (mark.user != user && has_sent(c, user, delivered_seq))
+        mark.delivered_seq = delivered_seq;
     if (mark.read_seq || mark.delivered_seq)
         q->marks[q->marks_len++] = mark;
 }
@@ -191,7 +225,7 @@ static void run_scan(struct world *world, struct question *q)
                 q->rows[q->rows_len++] =
                     (struct asked_row){device, j, world->cursors[device][j] < 0 ? 0 : world->cursors[device][j]};
             for (int other = 0; other < world->users_len; other++)
-                scan_mark(q, c, (struct asked_mark){.device = device, .conversation = j, .user = other}, user);
+                scan_mark(world, q, c, (struct asked_mark){.device = device, .conversation = j, .user = other}, user);
         }
     }
 }

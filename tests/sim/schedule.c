@@ -34,6 +34,7 @@ static void choose_options(struct world *world, const struct core_options *base)
     o->pending_items_max = ONE_OF(rng, 2, 5, 1000);
     o->page_items = ONE_OF(rng, 1, 2, 7, 100);
     o->receipts_members_max = ONE_OF(rng, 2, 32, 32, 32);
+    o->refuses_blocked = rng_one_in(rng, 5);
 }
 
 /* A swarm: each schedule leaves some things out and does others much, so that all mixtures come up. */
@@ -55,6 +56,8 @@ static void choose_plan(struct world *world)
     p->purge = ONE_OF(rng, 0, 0, 1, 3);
     p->erase = ONE_OF(rng, 0, 1, 3);
     p->delete_group = ONE_OF(rng, 0, 0, 1);
+    p->block = ONE_OF(rng, 0, 0, 4, 25);
+    p->request = ONE_OF(rng, 0, 0, 1, 3);
     p->lose_database = ONE_OF(rng, 0, 0, 1, 4);
     p->crash_service = ONE_OF(rng, 0, 0, 1, 3);
     p->crash_broker = ONE_OF(rng, 0, 0, 1, 3);
@@ -117,6 +120,8 @@ static void set_up(struct world *world, const struct core_options *base)
     for (int user = 0; user < world->users_len; user++)
         for (uint32_t i = 0; i <= rng_below(rng, 3) && world->devices_len < DEVICES_MAX - 1; i++)
             add_device(world, user, true);
+    for (int user = 0; user < world->users_len; user++)
+        world->hides_reads[user] = rng_one_in(rng, 6);
     add_group(world, false);
     add_group(world, rng_one_in(rng, 3));
     if (rng_one_in(rng, 2))
@@ -194,6 +199,8 @@ static void step_fault(struct world *world)
         {p->purge, admin_purge},
         {p->erase, admin_erase},
         {p->delete_group, admin_delete_group},
+        {p->block, admin_block},
+        {p->request, admin_accept},
         {p->new_device, register_device},
         {p->remove_device, remove_device},
         {3, database_restore},

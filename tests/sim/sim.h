@@ -18,6 +18,7 @@
 #define CONVERSATIONS_MAX 9
 #define SEQ_MAX           400 /* a conversation is written to until it has 300 items */
 #define INTERVALS_MAX     12
+#define BLOCKS_MAX        6
 #define LINES_MAX         3
 #define MESSAGES_MAX      2048
 #define SESSIONS_MAX      1024
@@ -31,7 +32,16 @@ uint32_t rng_below(struct rng *rng, uint32_t bound); /* 0 for 0 */
 bool rng_one_in(struct rng *rng, uint32_t n);        /* never for 0 */
 
 /* ---- the truth ---- */
-enum event_type { EVENT_CREATED, EVENT_ADDED, EVENT_REMOVED, EVENT_RENAMED, EVENT_MESSAGE_DELETED, EVENT_DELETED };
+enum event_type {
+    EVENT_CREATED,
+    EVENT_ADDED,
+    EVENT_REMOVED,
+    EVENT_RENAMED,
+    EVENT_MESSAGE_DELETED,
+    EVENT_DELETED,
+    EVENT_REQUEST,
+    EVENT_ACCEPTED
+};
 
 struct db_item {
     int64_t time_ms;
@@ -46,6 +56,9 @@ struct db_member {
     int intervals_len;
     struct core_interval intervals[INTERVALS_MAX];
     int64_t delivered_seq, read_seq;
+    struct core_block blocks[BLOCKS_MAX]; /* direct: of the other */
+    int blocks_len;
+    bool is_asked; /* it waits for her as a request */
 };
 struct db_conversation {
     char name[80];
@@ -137,7 +150,7 @@ struct feed { /* a record given to the core: how often must done be called, how 
 
 struct plan { /* how likely what is in this schedule; 0: never */
     uint32_t send, resend, ack, read, sync, rewind, history, typing, connect, disconnect, admin, purge, erase,
-        delete_group;
+        delete_group, block, request;
     uint32_t lose_database, crash_service, crash_broker, lose_link, read_only, failing, new_device, remove_device;
     uint32_t lose_tick, jump, slow_notify;
 };
@@ -155,6 +168,7 @@ struct world {
     struct db_conversation *conversations;
     struct device *devices;
     struct message_truth messages[MESSAGES_MAX];
+    bool hides_reads[USERS_MAX];
     int64_t cursors[DEVICES_MAX][CONVERSATIONS_MAX]; /* -1: no row */
     int64_t fed_read[USERS_MAX][CONVERSATIONS_MAX];  /* the highest read that was given to any core */
     int64_t core_read[USERS_MAX][CONVERSATIONS_MAX]; /* to the one that runs */
@@ -194,6 +208,12 @@ bool is_violated(const struct world *world);
 bool db_is_visible(const struct db_conversation *conversation, int user, int64_t seq);
 bool db_is_current(const struct db_conversation *conversation, int user);
 int64_t db_last_visible(const struct db_conversation *conversation, int user, int64_t seq);
+bool db_is_blocking(const struct db_conversation *conversation, int user);
+bool db_is_in_block(const struct db_conversation *conversation, int user, int64_t seq);
+bool db_is_withheld(const struct db_conversation *conversation, int user, int64_t seq); /* from this user */
+bool db_is_quiet(const struct db_conversation *conversation);                           /* of marks */
+void db_request(struct world *world, int conversation, int sender);
+void db_accept(struct world *world, int conversation, int user);
 int db_conversation_by_name(const struct world *world, struct slice name);
 void db_create_group(struct world *world, int conversation, uint32_t members);
 void db_register_device(struct world *world, int device);
@@ -201,6 +221,8 @@ void admin_change(struct world *world);
 void admin_purge(struct world *world);
 void admin_erase(struct world *world);
 void admin_delete_group(struct world *world);
+void admin_block(struct world *world); /* or no more */
+void admin_accept(struct world *world);
 int message_named(struct slice id); /* "m17" */
 void message_payload(int message, char buf[512], size_t *ret_len);
 

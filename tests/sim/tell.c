@@ -17,12 +17,16 @@ static void tell_loaded(struct world *world, const struct asked_load *load)
         if (!member->is_known)
             continue;
         (void)snprintf(names[i], sizeof names[i], "u%d", i);
-        members[members_len++] = (struct core_member){USER_ID(i),
-                                                      slice_of(names[i]),
-                                                      member->intervals,
-                                                      (size_t)member->intervals_len,
-                                                      member->delivered_seq,
-                                                      member->read_seq};
+        members[members_len++] = (struct core_member){.user_id = USER_ID(i),
+                                                      .user = slice_of(names[i]),
+                                                      .intervals = member->intervals,
+                                                      .intervals_len = (size_t)member->intervals_len,
+                                                      .delivered_seq = member->delivered_seq,
+                                                      .read_seq = member->read_seq,
+                                                      .blocks = member->blocks,
+                                                      .blocks_len = (size_t)member->blocks_len,
+                                                      .is_asked = member->is_asked,
+                                                      .hides_reads = world->hides_reads[i]};
     }
     for (int i = 0; i < world->devices_len; i++)
         if (load->cursors[i] >= 0 && load->members[world->devices[i].user].is_known)
@@ -49,7 +53,9 @@ static const char *const event_words[] = {[EVENT_CREATED] = "created",
                                           [EVENT_REMOVED] = "member-removed",
                                           [EVENT_RENAMED] = "renamed",
                                           [EVENT_MESSAGE_DELETED] = "message-deleted",
-                                          [EVENT_DELETED] = "deleted"};
+                                          [EVENT_DELETED] = "deleted",
+                                          [EVENT_REQUEST] = "request",
+                                          [EVENT_ACCEPTED] = "request-accepted"};
 
 static void tell_page(struct world *world, const struct question *q)
 {

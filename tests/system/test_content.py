@@ -186,6 +186,62 @@ def test_flags_refusals(cast):
         assert alice.rpc_code(method) == "bad-request"
 
 
+# ---- disappearing ----
+def later(node, conversation, seconds):
+    """Everything in the conversation happened so much earlier, says the database. In one statement: nothing may disappear
+    in between."""
+    node.sql(f"""
+        with c as (update gnatter.conversation set last_time_ms = last_time_ms - {seconds}000
+                    where name = '{conversation}' returning conversation_id),
+             t as (update gnatter.conversation_timer t set due_ms = due_ms - {seconds}000 from c
+                    where t.conversation_id = c.conversation_id)
+        update gnatter.message m set time_ms = time_ms - {seconds}000 from c
+         where m.conversation_id = c.conversation_id""")
+
+
+def test_messages_disappear(cast, node):
+    alice, bob, carol = cast(3)
+    group = cast.group(alice, bob, carol)
+    bob.say(group, b"stays")                                                # 2
+    assert alice.rpc("conversation.timer", conversation=group, seconds=30) == {"seq": 3}
+    event = bob.wait_for("event", word="timer-changed")
+    assert event.topic == f"inbox/{bob.user}/event/{group}/3/{event.time}/{alice.user}/timer-changed"
+    assert body(event) == {"seconds": 30}
+    assert listed(bob, group)["timer"] == 30
+    sent = bob.say(group, b"goes")                                          # 4
+    carol.wait_for("chat", seq=4)
+    carol.stop()
+    alice.say(group, b"goes, too")                                          # 5
+    later(node, group, 40)
+    for device in (alice, bob):
+        event = device.wait_for("event", word="messages-expired")
+        assert (event.seq, event.user, body(event)) == (6, "-", {"from": 4, "to": 5})
+    alice.rpc("history", conversation=group)
+    assert [i.payload for i in alice.all_of("history-chat")] == [b"stays"]
+    assert [body(i) for i in alice.all_of("history-event") if i.word == "messages-expired"] == [
+        {"from": 4, "to": 4}, {"from": 5, "to": 5}, {"from": 4, "to": 5}]
+    assert bob.say(group, b"goes", mid=sent.id).seq == 4, "sent again it stays gone"
+    since = carol.here()
+    carol.connect()
+    assert [(i.seq, i.word or i.payload) for i in carol.items(group, since)] == [
+        (1, "created"), (2, b"stays"), (3, "timer-changed"), (4, "messages-expired"), (5, "messages-expired"),
+        (6, "messages-expired")], "she acknowledged nothing"
+    assert alice.rpc("conversation.timer", conversation=group, seconds=0) == {"seq": 7}
+    assert "timer" not in listed(bob, group)
+
+
+def test_who_may_set_a_timer(cast):
+    alice, bob, eve = cast(3)
+    group = cast.group(alice, bob)
+    assert bob.rpc_code("conversation.timer", conversation=group, seconds=30) == "denied"
+    assert eve.rpc_code("conversation.timer", conversation=group, seconds=30) == "not-member"
+    for seconds in (29, 31536001, -1, 1.5, "30"):
+        assert alice.rpc_code("conversation.timer", conversation=group, seconds=seconds) == "bad-request"
+    alice.say(bob.address)
+    for n, device, peer in ((2, bob, alice), (3, alice, bob)):
+        assert device.rpc("conversation.timer", conversation=peer.address, seconds=n * 60) == {"seq": n}
+
+
 def test_the_stored_state_is_sound(cast, node):
     """All that this file has left behind."""
     assert node.ctl("verify").returncode == 0

@@ -1,4 +1,6 @@
 /* From subscribed to caught up, and back after what was lost. The notation: core_script.h */
+#include <malloc.h>
+
 #include "core_script.h"
 
 static void replay_then_synced(void **state)
@@ -163,6 +165,62 @@ static void a_silent_device_does_not_fill_the_table(void **state)
     stage_close(&stage);
 }
 
+struct idle {
+    uint64_t scans[8];
+    size_t scans_len, caught_up;
+};
+
+static void idle_scan(void *ctx, uint64_t scan, const int64_t device_ids[], size_t len)
+{
+    struct idle *idle = ctx;
+    (void)device_ids;
+    (void)len;
+    idle->scans[idle->scans_len++] = scan;
+}
+
+static void idle_caught_up(void *ctx, session_ref session, uint64_t ready_number, uint64_t replayed)
+{
+    (void)session;
+    (void)ready_number;
+    ((struct idle *)ctx)->caught_up += replayed == 0;
+}
+
+/* Connected, with nothing to say, and nothing of theirs loaded: what a node has most of. */
+static void memory_of_a_device_at_rest(void **state)
+{
+    (void)state;
+    const unsigned devices = 20000;
+    struct idle idle = {.scans_len = 0};
+    struct core_options options;
+    struct core_port port = {.ctx = &idle, .scan = idle_scan, .caught_up = idle_caught_up};
+    core_options_default(&options);
+    struct core *core = core_new(&options, &port);
+    size_t before = mallinfo2().uordblks;
+    for (unsigned i = 1; i <= devices; i++) {
+        char user[24];
+        (void)snprintf(user, sizeof user, "somebody%u", i);
+        struct core_device device = {i, i, slice_of(user), SLICE("phone"), false};
+        core_on_ready(core, 0, i, i, &device);
+        if (i % 1000 > 0)
+            continue;
+        (void)core_turn(core, 0);
+        while (idle.scans_len > 0)
+            core_on_scan_done(core, 0, idle.scans[--idle.scans_len]);
+    }
+    assert_int_equal(idle.caught_up, devices);
+    size_t each = (mallinfo2().uordblks - before) / devices;
+    print_message("# %zu bytes a device at rest, its user and hash tables included\n", each);
+#if !defined(__SANITIZE_ADDRESS__)
+    assert_in_range(each, 1, 160);
+#endif
+    for (unsigned i = 1; i <= devices; i++)
+        core_on_gone(core, 0, i % 2 ? i : i + devices, i); /* every other one has another session by now */
+    struct core_stats stats;
+    core_stats(core, &stats);
+    assert_int_equal(stats.sessions, devices / 2);
+    core_free(core);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -176,6 +234,7 @@ int main(void)
         cmocka_unit_test(a_removed_device_is_forgotten),
         cmocka_unit_test(the_idle_are_forgotten),
         cmocka_unit_test(a_silent_device_does_not_fill_the_table),
+        cmocka_unit_test(memory_of_a_device_at_rest),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -9,8 +9,9 @@
  *   scanned [alice:phone g/x 3] ...             caught-up alice:phone 0
  *   chat alice:phone g/x m1                     load g/x          (load d/alice/bob+ : makes it)
  *   loaded g/x last=2 alice=1- bob=1-2,4-@4/1 [first=1] [version=1] [cursor=alice:phone:2] [deleted]
+ *     [blocks=alice:3-5,8-] [asked=alice] [hides=alice]: of a member named before
  *   nosuch g/x                                  append g/x@1 alice:phone/m1   (append-carefully ...)
- *   appended 3 | stale | dup 1 | refused | !internal
+ *   appended 3 | 3@2 (another version) | stale | dup 1 | refused | blocked | !internal
  *                                               0 alice:phone sent/g/x/3/1000/m1   (QoS, sessions, tail, payload)
  *   page g/x 1:created 2:bob:tab/m1             page g/x after 0
  *   ack, read, rewind alice:phone g/x 3         flush alice:phone@g/x=3 alice@g/x=3/0
@@ -41,6 +42,7 @@ struct stage {
     char told[4096], names[16][80], devices[16][40];
     int devices_len, conversations_len;
     uint64_t token, ready_number, batch, scan, flush;
+    int64_t version; /* of the last append */
     struct core_page_request page;
     struct core_senders_request senders;
 };
@@ -126,16 +128,17 @@ static void on_caught_up(void *ctx, session_ref session, uint64_t ready_number, 
     say(stage, "caught-up %s %d\n", stage->devices[session - 100], (int)replayed);
 }
 
-static void on_load(void *ctx, const struct slice names[], const bool creates[], size_t len)
+static void on_load(void *ctx, const struct slice names[], const int64_t senders[], size_t len)
 {
     for (size_t i = 0; i < len; i++)
-        say(ctx, "load %.*s%s\n", (int)names[i].len, names[i].at, creates[i] ? "+" : "");
+        say(ctx, "load %.*s%s\n", (int)names[i].len, names[i].at, senders[i] ? "+" : "");
 }
 
 static void on_append(void *ctx, const struct core_append_batch *batch)
 {
     struct stage *stage = ctx;
     stage->batch = batch->batch;
+    stage->version = batch->groups[0].membership_version;
     for (size_t i = 0; i < batch->groups_len; i++) {
         const struct core_append_group *group = &batch->groups[i];
         say(stage, "append%s %s@%d", batch->careful ? "-carefully" : "", stage->names[group->conversation_id - 1000],
@@ -218,11 +221,21 @@ static char *after(char *text, int c)
     return there(strchr(text, c)) + 1;
 }
 
+static struct core_member *member_of(struct core_member members[], size_t len, const char *name, size_t name_len)
+{
+    for (size_t i = 0; i < len; i++)
+        if (members[i].user_id == user_id_of(name, name_len))
+            return &members[i];
+    fail_msg("%s is not named before", name);
+    abort();
+}
+
 static void happen_loaded(struct stage *stage, char **at)
 {
     struct core_member members[8];
     struct core_interval intervals[8][4];
     struct core_cursor cursors[8];
+    struct core_block blocks[8][4];
     char *name = word(at);
     struct core_conversation loaded = {.name = slice_of(name),
                                        .conversation_id = conversation_id_of(stage, name),
@@ -249,6 +262,17 @@ static void happen_loaded(struct stage *stage, char **at)
             seq[-1] = '\0';
             struct core_device device = device_of(stage, value);
             cursors[loaded.cursors_len++] = (struct core_cursor){device.device_id, device.user_id, atoi(seq)};
+        } else if (!strncmp(part, "blocks=", 7)) {
+            char *spans = after(value, ':');
+            struct core_member *member = member_of(members, loaded.members_len, value, (size_t)(spans - 1 - value));
+            member->blocks = blocks[member - members];
+            for (char *rest = spans; rest; rest = strchr(rest, ',') ? after(rest, ',') : NULL)
+                blocks[member - members][member->blocks_len++] =
+                    (struct core_block){atoi(rest), atoi(after(rest, '-'))};
+        } else if (!strncmp(part, "asked=", 6)) {
+            member_of(members, loaded.members_len, value, strlen(value))->is_asked = true;
+        } else if (!strncmp(part, "hides=", 6)) {
+            member_of(members, loaded.members_len, value, strlen(value))->hides_reads = true;
         } else { /* alice=1-3,5- */
             struct core_member *member = &members[loaded.members_len];
             *member = (struct core_member){.user_id = user_id_of(part, len), .user = {part, len}};
@@ -275,6 +299,7 @@ static void happen_appended(struct stage *stage, char **at)
     for (char *part = next_word(at); part; part = next_word(at)) {
         answers[len].time_ms = 1000;
         answers[len].seq = 0;
+        answers[len].membership_version = strchr(part, '@') ? atoi(after(part, '@')) : stage->version;
         if (!strcmp(part, "!exists"))
             status = STATUS_EXISTS;
         else if (!strcmp(part, "!internal"))
@@ -285,6 +310,8 @@ static void happen_appended(struct stage *stage, char **at)
             answers[len++].state = CORE_APPEND_STALE;
         else if (!strcmp(part, "refused"))
             answers[len++].state = CORE_APPEND_NOT_MEMBER;
+        else if (!strcmp(part, "blocked"))
+            answers[len++].state = CORE_APPEND_BLOCKED;
         else {
             answers[len].state = strcmp(part, "dup") ? CORE_APPEND_NEW : CORE_APPEND_DUPLICATE;
             answers[len++].seq = atoi(strcmp(part, "dup") ? part : word(at));
@@ -364,7 +391,7 @@ static bool happen_to_device(struct stage *stage, const char *verb, char **at)
     if (!strcmp(verb, "ready"))
         core_on_ready(core, stage->now_ms, session, ++stage->ready_number, &device);
     else if (!strcmp(verb, "gone"))
-        core_on_gone(core, stage->now_ms, session);
+        core_on_gone(core, stage->now_ms, session, device.device_id);
     else if (!strcmp(verb, "removed"))
         core_on_device_removed(core, stage->now_ms, device.device_id);
     else if (!strcmp(verb, "typing"))

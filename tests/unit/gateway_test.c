@@ -1,6 +1,6 @@
 /* The whole plugin but Mosquitto: a list stands for the broker.
  * link: broker-plugin/gateway.c broker-plugin/ingest.c broker-plugin/link.c broker-plugin/admit.c
- * link: broker-plugin/authorize.c broker-plugin/bucket.c broker-plugin/deliver.c broker-plugin/journal.c
+ * link: broker-plugin/authorize.c broker-plugin/bench.c broker-plugin/bucket.c broker-plugin/deliver.c broker-plugin/journal.c
  * link: broker-plugin/locked_file.c broker-plugin/options.c broker-plugin/overload.c broker-plugin/rates.c
  * link: broker-plugin/remembered.c broker-plugin/revoked.c broker-plugin/sessions.c
  * link: broker-plugin/subscriptions.c broker-plugin/uplink.c
@@ -26,6 +26,25 @@ static unsigned up_frames, up_ops, to_devices, kicked;
 static uint64_t last_up_number;
 static char last_topic[LIMIT_INBOX_TOPIC_LEN + 1], last_client[80], last_log[512], last_payload[512];
 static int kept_subscriptions;
+static struct told {
+    uint8_t connected, ready, gone;
+} told[4096]; /* by session number, of the link's life */
+static bool is_told_all;
+
+static void listen_to(const struct frame_op *op)
+{
+    if (op->type == UP_WELCOME) {
+        memset(told, 0, sizeof told);
+        is_told_all = false;
+    }
+    is_told_all |= op->type == UP_SESSIONS_END;
+    if (op->type == UP_CONNECTED)
+        told[op->connected.session % 4096].connected++;
+    if (op->type == UP_READY)
+        told[op->ready.session % 4096].ready++;
+    if (op->type == UP_GONE)
+        told[op->gone.session % 4096].gone++;
+}
 
 void broker_log(enum broker_level level, const char *format, ...)
 {
@@ -47,8 +66,8 @@ enum status broker_publish(const char *client_id, const char *topic, struct slic
         up_frames++;
         assert_int_equal(frame_open(&reader, payload.at, payload.len), STATUS_OK);
         last_up_number = reader.header.number;
-        while (frame_next(&reader, &op) == STATUS_OK)
-            up_ops++;
+        for (; frame_next(&reader, &op) == STATUS_OK; up_ops++)
+            listen_to(&op);
         return STATUS_OK;
     }
     to_devices++;
@@ -432,7 +451,7 @@ static void refused_users_are_swept(void **state)
     gateway_tick(&the_gateway, at(16000 - 14000));
     assert_non_null(sessions_user(&the_gateway.sessions, SLICE("alice")));
     alice = arrive(11, "alice", "phone", true);
-    assert_in_range(alice->rates.chat.thousandths, 1500000, 1501000);
+    assert_in_range(alice->rates->chat.thousandths, 1500000, 1501000);
     gateway_gone(&the_gateway, handle(11));
     gateway_tick(&the_gateway, at(40000));
     assert_null(sessions_user(&the_gateway.sessions, SLICE("alice")));
@@ -450,6 +469,73 @@ static void without_ticks_nobody_is_let_in(void **state)
     assert_non_null(strstr(last_log, "per_listener_settings false"));
     gateway_tick(&the_gateway, at(3000));
     assert_int_equal(gateway_connect(&the_gateway, &connect, at(6000)), VERDICT_OK);
+}
+
+static void watch_many(const struct session *session)
+{
+    for (int i = 0; i < LIMIT_WATCHED_USERS; i++) {
+        char filter[48];
+        (void)snprintf(filter, sizeof filter, "presence/somebody-with-a-long-name-%d", i);
+        assert_int_equal(gateway_subscribe(&the_gateway, session->client, slice_of(filter)), VERDICT_OK);
+    }
+}
+
+/* The list takes several frames, and what the sessions are found by grows meanwhile. */
+static void a_list_while_devices_come_and_go(void **state)
+{
+    (void)state;
+    enum { BEFORE = 400, ALL = 1200 };
+    static struct session *crowd[ALL];
+    static uint32_t numbers[ALL];
+    for (uintptr_t i = 0; i < ALL; i++) {
+        char user[16];
+        (void)snprintf(user, sizeof user, "u%u", (unsigned)i);
+        if (i == BEFORE) {
+            link_up();
+            gateway_tick(&the_gateway, at(0));
+            assert_int_equal(up_frames, LIMIT_FRAME_CREDIT);
+            assert_false(is_told_all);
+        }
+        crowd[i] = arrive(10 + i, user, "d", true);
+        numbers[i] = crowd[i]->number;
+        if (i < BEFORE)
+            watch_many(crowd[i]);
+        else if (i % 5 == 0) /* of those before: told or not */
+            gateway_gone(&the_gateway, handle(10 + (i - BEFORE) / 2));
+        else if (i % 7 == 0)
+            gateway_gone(&the_gateway, handle(10 + i));
+    }
+    for (int i = 0; i < 10; i++) {
+        acknowledge(0);
+        gateway_tick(&the_gateway, at(0));
+    }
+    assert_true(is_told_all);
+    for (uintptr_t i = 0; i < ALL; i++) {
+        const struct told *of = &told[numbers[i] % 4096];
+        bool is_here = sessions_of_client(&the_gateway.sessions, handle(10 + i)) != NULL;
+        assert_true(of->connected <= 1);
+        assert_int_equal(of->gone, is_here ? 0 : of->connected);
+        assert_true(!is_here || (of->connected == 1 && of->ready == 1));
+        assert_ptr_equal(sessions_of_number(&the_gateway.sessions, numbers[i]), is_here ? crowd[i] : NULL);
+    }
+}
+
+/* Buckets are made with the first publish, and go when they are full again. */
+static void only_who_publishes_has_buckets(void **state)
+{
+    (void)state;
+    struct session *alice = arrive(10, "alice", "phone", true);
+    assert_null(alice->rates);
+    assert_int_equal(gateway_may_publish(&the_gateway, handle(10), SLICE("nonsense"), false, at(0)), VERDICT_DENY);
+    assert_non_null(alice->rates);
+    assert_int_equal(chat(alice, SLICE("x"), 0), VERDICT_OK);
+    gateway_tick(&the_gateway, at(16000));
+    assert_null(alice->rates);
+    for (int i = 0; i < 2500; i++) /* above what a device may send in a burst */
+        assert_int_equal(chat(alice, SLICE("x"), 16000), VERDICT_OK);
+    assert_in_range(the_gateway.journal.head.position, 2001, 2200);
+    gateway_tick(&the_gateway, at(32000));
+    assert_non_null(alice->rates); /* not full yet */
 }
 
 static void memory_of_an_idle_session(void **state)
@@ -474,7 +560,7 @@ static void memory_of_an_idle_session(void **state)
     size_t each = (mallinfo2().uordblks - before) / sessions;
     print_message("# %zu bytes an idle session, its user and hash tables included\n", each);
 #if !defined(__SANITIZE_ADDRESS__)
-    assert_in_range(each, 1, 512);
+    assert_in_range(each, 1, 240);
 #endif
 }
 
@@ -494,6 +580,8 @@ int main(void)
         TEST(a_remembered_session_makes_room),
         TEST(refused_users_are_swept),
         TEST(without_ticks_nobody_is_let_in),
+        TEST(a_list_while_devices_come_and_go),
+        TEST(only_who_publishes_has_buckets),
         TEST(memory_of_an_idle_session),
     };
     return cmocka_run_group_tests_name("gateway", tests, NULL, NULL);

@@ -8,6 +8,8 @@
 #include <string.h>
 #include "sync-service/ingest/presence.h"
 
+#define ALL (PRESENCE_SHOWS_ONLINE | PRESENCE_SHOWS_LAST_SEEN)
+
 static char heard[1024]; /* what was asked and told since the last look */
 
 static void on_ask(void *ctx, session_ref session, int64_t watcher_user_id, struct slice user)
@@ -68,34 +70,34 @@ static void state_at_once_then_changes(void **state)
     (void)state;
     presence_watch(&presence, alice, SLICE("bob"));
     expect("ask 1 1 bob;");
-    presence_answer(&presence, alice, SLICE("bob"), true, 77);
-    expect("tell 1 bob offline 77;");
-    presence_came(&presence, SLICE("bob"));
+    presence_answer(&presence, alice, SLICE("bob"), ALL, 77);
+    expect("tell 1 bob offline 60;");
+    presence_came(&presence, SLICE("bob"), 1);
     expect("ask 1 1 bob;");
-    presence_answer(&presence, alice, SLICE("bob"), true, 77);
+    presence_answer(&presence, alice, SLICE("bob"), ALL, 77);
     expect("tell 1 bob online;");
-    presence_came(&presence, SLICE("bob")); /* a second device */
+    presence_came(&presence, SLICE("bob"), 1); /* a second device */
     presence_went(&presence, SLICE("bob"), 1000, 100);
     assert_int_equal(presence_turn(&presence, 999999), INT64_MAX);
     expect("");
-    presence_went(&presence, SLICE("bob"), 5000, 105);
+    presence_went(&presence, SLICE("bob"), 5000, 185);
     assert_int_equal(presence_turn(&presence, 5000), 7000);
     expect("");
     assert_int_equal(presence_turn(&presence, 7000), INT64_MAX);
     expect("ask 1 1 bob;");
-    presence_answer(&presence, alice, SLICE("bob"), true, 77); /* the database has not heard yet */
-    expect("tell 1 bob offline 105;");
+    presence_answer(&presence, alice, SLICE("bob"), ALL, 77); /* the database has not heard yet */
+    expect("tell 1 bob offline 180;");
 }
 
 static void a_short_absence_is_no_story(void **state)
 {
     (void)state;
-    presence_came(&presence, SLICE("bob"));
+    presence_came(&presence, SLICE("bob"), 1);
     presence_watch(&presence, alice, SLICE("bob"));
-    presence_answer(&presence, alice, SLICE("bob"), true, 0);
+    presence_answer(&presence, alice, SLICE("bob"), ALL, 0);
     expect("ask 1 1 bob;tell 1 bob online;");
     presence_went(&presence, SLICE("bob"), 1000, 1);
-    presence_came(&presence, SLICE("bob"));
+    presence_came(&presence, SLICE("bob"), 1);
     assert_int_equal(presence_turn(&presence, 99999), INT64_MAX);
     expect("");
 }
@@ -104,14 +106,84 @@ static void hidden_until_it_is_not(void **state)
 {
     (void)state;
     presence_watch(&presence, alice, SLICE("bob"));
-    presence_answer(&presence, alice, SLICE("bob"), false, 77);
+    presence_answer(&presence, alice, SLICE("bob"), 0, 77);
     expect("ask 1 1 bob;tell 1 bob hidden;");
-    presence_came(&presence, SLICE("bob"));
-    presence_answer(&presence, alice, SLICE("bob"), false, 77);
+    presence_came(&presence, SLICE("bob"), 1);
+    presence_answer(&presence, alice, SLICE("bob"), 0, 77);
     expect("ask 1 1 bob;"); /* nothing has changed for her */
     presence_watch(&presence, alice, SLICE("bob"));
-    presence_answer(&presence, alice, SLICE("bob"), false, 77);
+    presence_answer(&presence, alice, SLICE("bob"), 0, 77);
     expect("ask 1 1 bob;tell 1 bob hidden;"); /* asked again: told again */
+}
+
+static void online_and_last_seen_are_shown_separately(void **state)
+{
+    (void)state;
+    static const struct {
+        uint32_t shown;
+        const char *away, *here, *why;
+    } cases[] = {
+        {ALL, "offline 600", "online", "to the minute"},
+        {PRESENCE_SHOWS_ONLINE, "offline 0", "online", "away, and nobody is told since when"},
+        {PRESENCE_SHOWS_LAST_SEEN, "offline 600", NULL, "when she was here before: nothing has changed"},
+        {0, "hidden", NULL, "and stays so"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char wanted[80];
+        presence_watch(&presence, alice, SLICE("bob"));
+        presence_answer(&presence, alice, SLICE("bob"), cases[i].shown, 640);
+        (void)snprintf(wanted, sizeof wanted, "ask 1 1 bob;tell 1 bob %s;", cases[i].away);
+        expect(wanted);
+        presence_came(&presence, SLICE("bob"), 1);
+        presence_answer(&presence, alice, SLICE("bob"), cases[i].shown, 640);
+        (void)snprintf(wanted, sizeof wanted, "ask 1 1 bob;%s%s%s", cases[i].here ? "tell 1 bob " : "",
+                       cases[i].here ? cases[i].here : "", cases[i].here ? ";" : "");
+        expect(wanted);
+        presence_unwatch(&presence, alice, SLICE("bob"));
+        presence_went(&presence, SLICE("bob"), 1, 0);
+        (void)presence_turn(&presence, 999999); /* forgotten: nobody needs him */
+        heard[0] = '\0';
+    }
+}
+
+/* Told offline and back within a minute: the pause before the next offline doubles, up to 32 times. */
+static void a_device_that_flaps_is_damped(void **state)
+{
+    (void)state;
+    int64_t now_ms = 100000, pauses_ms[] = {2000, 4000, 8000, 16000, 32000, 64000, 64000};
+    presence_watch(&presence, alice, SLICE("bob"));
+    for (size_t i = 0; i < sizeof pauses_ms / sizeof pauses_ms[0]; i++) {
+        presence_came(&presence, SLICE("bob"), now_ms);
+        presence_went(&presence, SLICE("bob"), now_ms, 0);
+        assert_int_equal(presence_turn(&presence, now_ms), now_ms + pauses_ms[i]);
+        now_ms += pauses_ms[i];
+        heard[0] = '\0';
+        (void)presence_turn(&presence, now_ms);
+        expect("ask 1 1 bob;");
+        now_ms += 1000;
+    }
+    now_ms += 60000; /* she stayed away: that was that */
+    presence_came(&presence, SLICE("bob"), now_ms);
+    presence_went(&presence, SLICE("bob"), now_ms, 0);
+    assert_int_equal(presence_turn(&presence, now_ms), now_ms + 2000);
+}
+
+static void what_is_shown_may_change(void **state)
+{
+    (void)state;
+    presence_came(&presence, SLICE("bob"), 1);
+    presence_watch(&presence, alice, SLICE("bob"));
+    presence_answer(&presence, alice, SLICE("bob"), ALL, 0);
+    expect("ask 1 1 bob;tell 1 bob online;");
+    presence_changed(&presence, SLICE("bob"));
+    presence_changed(&presence, SLICE("nobody"));
+    expect("ask 1 1 bob;");
+    presence_answer(&presence, alice, SLICE("bob"), 0, 0);
+    expect("tell 1 bob hidden;");
+    presence_ask_session(&presence, alice);
+    presence_ask_session(&presence, bob);
+    presence_ask_everybody(&presence);
+    expect("ask 1 1 bob;ask 1 1 bob;");
 }
 
 static void two_who_met_see_each_other(void **state)
@@ -119,13 +191,13 @@ static void two_who_met_see_each_other(void **state)
     (void)state;
     assert_int_equal(presence_turn(&presence, 1000), INT64_MAX);
     presence_watch(&presence, alice, SLICE("bob"));
-    presence_answer(&presence, alice, SLICE("bob"), false, 0);
+    presence_answer(&presence, alice, SLICE("bob"), 0, 0);
     expect("ask 1 1 bob;tell 1 bob hidden;");
     assert_int_equal(presence_turn(&presence, 1000), 1000 + PRESENCE_HIDDEN_AGAIN_MS);
     expect("");
     (void)presence_turn(&presence, 1000 + PRESENCE_HIDDEN_AGAIN_MS);
-    presence_answer(&presence, alice, SLICE("bob"), true, 5);
-    expect("ask 1 1 bob;tell 1 bob offline 5;");
+    presence_answer(&presence, alice, SLICE("bob"), ALL, 65);
+    expect("ask 1 1 bob;tell 1 bob offline 60;");
     assert_int_equal(presence_turn(&presence, 1001 + 2 * PRESENCE_HIDDEN_AGAIN_MS), INT64_MAX);
     expect("");
 }
@@ -138,9 +210,9 @@ static void unwatched_and_gone_are_not_told(void **state)
     presence_unwatch(&presence, alice, SLICE("bob"));
     presence_forget_session(&presence, bob);
     expect("ask 1 1 bob;ask 2 2 alice;");
-    presence_came(&presence, SLICE("bob"));
-    presence_came(&presence, SLICE("alice"));
-    presence_answer(&presence, alice, SLICE("bob"), true, 1);
+    presence_came(&presence, SLICE("bob"), 1);
+    presence_came(&presence, SLICE("alice"), 1);
+    presence_answer(&presence, alice, SLICE("bob"), ALL, 1);
     presence_unwatch(&presence, alice, SLICE("nobody"));
     expect("");
 }
@@ -157,20 +229,27 @@ static void no_more_than_the_limit(void **state)
     assert_int_equal(alice->watches_len, LIMIT_WATCHED_USERS);
 }
 
-static void identities_are_forgotten_oldest_first(void **state)
+static void unused_identities_are_forgotten(void **state)
 {
     (void)state;
     char name[20];
-    for (int i = 0; i < 30; i++) {
+    int known = 0;
+    for (int i = 0; i < 300; i++) {
         (void)snprintf(name, sizeof name, "u%d:d", i);
         assert_non_null(identities_add(&identities, slice_of(name), 100 + i, i, false));
+        assert_non_null(identities_find(&identities, slice_of(name)));
+        assert_true(identities.by_client_id.len <= 10);
     }
+    assert_int_equal(identities.max, 10);
     assert_non_null(identities_find(&identities, SLICE("alice:phone"))); /* it has a session */
-    assert_null(identities_find(&identities, SLICE("u0:d")));
-    assert_non_null(identities_find(&identities, SLICE("u29:d")));
+    for (int i = 0; i < 200; i++) {                                      /* whichever goes, in the end all do */
+        (void)snprintf(name, sizeof name, "u%d:d", i);
+        known += identities_find(&identities, slice_of(name)) != NULL;
+    }
+    assert_int_equal(known, 0);
     identities_forget_all(&identities);
     assert_null(identities_find(&identities, SLICE("alice:phone")));
-    assert_true(slice_equal(alice->identity->device.user, SLICE("alice"))); /* the session keeps it */
+    assert_true(slice_equal(identity_device(alice->identity).user, SLICE("alice"))); /* the session keeps it */
     assert_null(identities_add(&identities, SLICE("no client id"), 1, 1, false));
 }
 
@@ -185,7 +264,10 @@ int main(void)
         TEST(unwatched_and_gone_are_not_told),
         TEST(two_who_met_see_each_other),
         TEST(no_more_than_the_limit),
-        TEST(identities_are_forgotten_oldest_first),
+        TEST(online_and_last_seen_are_shown_separately),
+        TEST(a_device_that_flaps_is_damped),
+        TEST(what_is_shown_may_change),
+        TEST(unused_identities_are_forgotten),
     };
     return cmocka_run_group_tests_name("presence", tests, NULL, NULL);
 }

@@ -88,9 +88,10 @@ static void levels(void **state)
     };
     const struct overload overload = {.wait_ms = 8000};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        const struct overload_journal journal = {cases[i].fill * 1000, 1000000, 1000};
-        assert_int_equal(overload_level(&overload, &journal, 1000), cases[i].level);
-        assert_int_equal(overload_level(&overload, &journal, 1000000), cases[i].level); /* away, for however long */
+        const struct overload_journal journal = {cases[i].fill * 1000, 1000000, 0};
+        const struct overload_journal away = {cases[i].fill * 1000, 1000000, 1000000};
+        assert_int_equal(overload_level(&overload, &journal), cases[i].level);
+        assert_int_equal(overload_level(&overload, &away), cases[i].level); /* for however long */
     }
 }
 
@@ -120,20 +121,20 @@ static void what_would_wait_is_refused(void **state)
     struct overload overload = {.wait_ms = 8000};
     drained(&overload, 1000, 21000);
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        const struct overload_journal journal = {cases[i].used, 100000000, 21000 - cases[i].age_ms};
-        assert_string_equal(overload_level(&overload, &journal, 21000) == cases[i].level ? "" : cases[i].why, "");
+        const struct overload_journal journal = {cases[i].used, 100000000, cases[i].age_ms};
+        assert_string_equal(overload_level(&overload, &journal) == cases[i].level ? "" : cases[i].why, "");
     }
     /* The database is gone: all there is room for is taken. It is back, and as fast as before: not at once refused for
      * what it was not there. */
-    const struct overload_journal waiting = {5000000, 100000000, 13000}, much = {20000000, 100000000, 13000};
+    const struct overload_journal waiting = {5000000, 100000000, 48000}, much = {20000000, 100000000, 48000};
     for (int64_t now_ms = 21100; now_ms <= 28000; now_ms += 100)
         overload_turn(&overload, now_ms);
-    assert_int_equal(overload_level(&overload, &much, 28000), OVERLOAD_NONE);
+    assert_int_equal(overload_level(&overload, &much), OVERLOAD_NONE);
     drained(&overload, 60000, 61500);
-    assert_int_equal(overload_level(&overload, &waiting, 61500), OVERLOAD_SHED);
-    assert_int_equal(overload_level(&overload, &much, 61500), OVERLOAD_REFUSE);
+    assert_int_equal(overload_level(&overload, &waiting), OVERLOAD_SHED);
+    assert_int_equal(overload_level(&overload, &much), OVERLOAD_REFUSE);
     overload.wait_ms = 0;
-    assert_int_equal(overload_level(&overload, &much, 61500), OVERLOAD_NONE);
+    assert_int_equal(overload_level(&overload, &much), OVERLOAD_NONE);
 }
 
 static void retry(void **state)
@@ -151,6 +152,9 @@ static void retry(void **state)
         uint32_t spread_ms = overload_refused(&overload, &full, 21000, spread);
         assert_in_range(spread_ms, retry_ms / 2, retry_ms);
     }
+    for (int64_t now_ms = 100; now_ms <= 3100; now_ms += 100) /* the clock has begun again */
+        overload_freed(&overload, 500000, now_ms);
+    assert_in_range(overload_refused(&overload, &full, 3100, 0), 2400, 3300);
     assert_int_equal(overload_refused(&overload, &full, 90000, 0), OVERLOAD_RETRY_MAX_MS); /* stalled */
 }
 

@@ -97,6 +97,43 @@ static void watching(void **state)
     subscriptions_done(&subscriptions);
 }
 
+/* Both lists are in one array. */
+static void filters_and_watched_users(void **state)
+{
+    (void)state;
+    struct subscriptions subscriptions = {0};
+    bool has[2][8] = {{false}};
+    char name[16];
+    for (unsigned step = 0, random = 1; step < 2000; step++) {
+        random = random * 1103515245u + 12345u;
+        unsigned kind = random >> 16 & 1, i = random >> 17 & 7;
+        (void)snprintf(name, sizeof name, "n%u", i);
+        if (kind == 0 && has[0][i])
+            assert_true(subscriptions_remove(&subscriptions, slice_of(name)));
+        else if (kind == 0)
+            assert_int_equal(subscriptions_add(&subscriptions, slice_of(name)), STATUS_OK);
+        else if (has[1][i])
+            assert_true(subscriptions_unwatch(&subscriptions, slice_of(name)));
+        else
+            assert_int_equal(subscriptions_watch(&subscriptions, slice_of(name)), STATUS_OK);
+        has[kind][i] = !has[kind][i];
+        uint16_t filters_len = 0, watched_len = 0;
+        for (i = 0; i < 8; i++) {
+            (void)snprintf(name, sizeof name, "n%u", i);
+            assert_int_equal(subscriptions_match(&subscriptions, slice_of(name)), has[0][i]);
+            assert_int_equal(subscriptions_watches(&subscriptions, slice_of(name)), has[1][i]);
+            filters_len += has[0][i];
+            watched_len += has[1][i];
+        }
+        assert_int_equal(subscriptions.filters_len, filters_len);
+        assert_int_equal(subscriptions.watched_len, watched_len);
+        assert_int_equal(subscriptions.texts != NULL, filters_len + watched_len > 0);
+        for (i = 0; i < watched_len; i++)
+            assert_true(subscriptions_watches(&subscriptions, subscriptions_watched(&subscriptions, (uint16_t)i)));
+    }
+    subscriptions_done(&subscriptions);
+}
+
 static void remembering(void **state)
 {
     (void)state;
@@ -178,8 +215,13 @@ static void places_are_evenly_used(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(matching),    cmocka_unit_test(filters), cmocka_unit_test(watching),
-        cmocka_unit_test(remembering), cmocka_unit_test(places),  cmocka_unit_test(places_are_evenly_used),
+        cmocka_unit_test(matching),
+        cmocka_unit_test(filters),
+        cmocka_unit_test(watching),
+        cmocka_unit_test(filters_and_watched_users),
+        cmocka_unit_test(remembering),
+        cmocka_unit_test(places),
+        cmocka_unit_test(places_are_evenly_used),
     };
     return cmocka_run_group_tests_name("subscriptions", tests, NULL, NULL);
 }

@@ -5,7 +5,7 @@ _gnatterctl() {
     case $before in
     --dir) mapfile -t COMPREPLY < <(compgen -d -- "$word") && return ;;
     --out | --tls-cert | --tls-key) mapfile -t COMPREPLY < <(compgen -f -- "$word") && return ;;
-    --limits) mapfile -t COMPREPLY < <(compgen -W 'on off' -- "$word") && return ;;
+    --limits | --accelerator) mapfile -t COMPREPLY < <(compgen -W 'on off' -- "$word") && return ;;
     --ack) mapfile -t COMPREPLY < <(compgen -W 'explicit auto' -- "$word") && return ;;
     esac
     for ((i = 1; i < COMP_CWORD; i++)); do

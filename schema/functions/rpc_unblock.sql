@@ -1,0 +1,12 @@
+create or replace function gnatter.rpc_unblock(user_id bigint, device_id bigint, params jsonb) returns jsonb
+language plpgsql volatile
+set search_path = pg_catalog, gnatter, pg_temp
+as $$
+begin
+    perform gnatter.block_end(user_id, gnatter.param_text(params, 'user'));
+    return '{}';
+end
+$$;
+comment on function gnatter.rpc_unblock(bigint, bigint, jsonb) is 'unblock: what that user writes from now on';
+insert into gnatter.rpc_method (name, function_name, is_mutating) values ('unblock', 'rpc_unblock', true)
+on conflict (name) do update set function_name = excluded.function_name, is_mutating = excluded.is_mutating;
