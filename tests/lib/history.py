@@ -59,7 +59,8 @@ class History:
         self.devices, self.log, self.members, self.marks = devices, log, members, marks
         self.rows = {name: {row[0]: row for row in rows} for name, rows in log.items()}
         self.seq_of = {(row[1], name, row[2]): row[0] for name, rows in log.items() for row in rows if row[3] is not None}
-        self.was_overloaded = any(event[1] == "error" and event[3] in PUT_OFF for events in devices.values() for event in events)
+        self.was_overloaded = any(event[1] == "error" and event[3] in PUT_OFF
+                                  for events in devices.values() for event in events)
         self.problems = []
 
     def wrong(self, kind, text):
@@ -164,7 +165,8 @@ class History:
                 self.wrong("lost", f"{client_id}: {name} {hole} never came")
 
     def is_member(self, name, user, seq):
-        return any(joined <= seq and (left is None or seq <= left) for joined, left in self.members.get(name, {}).get(user, ()))
+        return any(joined <= seq and (left is None or seq <= left)
+                   for joined, left in self.members.get(name, {}).get(user, ()))
 
     def first_missing(self, client_id, name, first, last, user):
         """The first that the device should have got there; its own come as `sent`, which may have come before."""
