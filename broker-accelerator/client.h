@@ -11,12 +11,12 @@
 
 /*
  * One buffer holds what was read ahead of the broker, or what it has written and the kernel has not yet got. A client
- * has none while it is idle. 16 KiB are some eighty short messages; the kernel's own buffers, which they stand before,
+ * has none while it is idle. 8 KiB are some forty short messages; the kernel's own buffers, which they stand before,
  * are larger. All together 32 MiB: with none left, calls go to the kernel as they come.
  */
-#define BUFFER_BYTES (16 * 1024)
-#define BUFFERS_MAX  2048
-#define BUFFERS_KEPT 256 /* for the next ones; the others go back to the heap */
+#define BUFFER_BYTES (8 * 1024)
+#define BUFFERS_MAX  4096
+#define BUFFERS_KEPT 1024 /* for the next ones; the others go back to the heap */
 
 struct buffer {
     size_t begin, end; /* what is in it */

@@ -6,8 +6,10 @@ has a new node, many devices and a seed of its own in each round. Ends at the fi
 `tests/soak.py --nemesis SEED --duration D` does the same harm at the same times.
 """
 import argparse
+import os
 import random
 import re
+import resource
 import subprocess
 import sys
 import threading
@@ -23,6 +25,7 @@ UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 SCHEDULES = 1_000_000
 CHUNK = 20_000
 ROUND_S, USERS, DEVICES, RATE = 300, 60, 200, 0.5  # of a round with the nemesis
+CROWD = 20_000  # connections at once to a broker with the accelerator, or as many as we may have descriptors
 
 
 def duration(text):
@@ -111,6 +114,16 @@ class Soak:
         self.say(f"kill tests: round {self.rounds}, {self.tests} passed")
         log.unlink()
 
+    def crowd(self):
+        hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        count = min(CROWD, hard - 100)
+        done = subprocess.run([sys.executable, "-B", "-m", "pytest", "-q", "-p", "no:cacheprovider",
+                               "tests/accelerator/test_many.py"], cwd=TOP, capture_output=True, text=True, check=False,
+                              env={**os.environ, "ACCELERATOR_CONNECTIONS": str(count)})
+        if done.returncode != 0:
+            return self.fail(f"{count} connections to an accelerated broker:\n{done.stdout}")
+        self.say(f"{count} connections to an accelerated broker")
+
 
 def main():
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -126,6 +139,7 @@ def main():
         soak.say(f"seed {given.seed}; at least {SCHEDULES} schedules")
         simulation = threading.Thread(target=soak.simulate)
         simulation.start()
+        soak.crowd()
         soak.fight()
         simulation.join()
         soak.say(soak.report())

@@ -16,7 +16,7 @@ AT_ONCE = 100
 def crowded():
     """A broker that may have as many descriptors as the test."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = CONNECTIONS + 200
+    wanted = CONNECTIONS + 80
     try:
         resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, wanted), max(hard, wanted)))
     except (ValueError, OSError):

@@ -46,19 +46,19 @@ class Bench:
     def __init__(self, options, directory):
         self.options = options
         self.raw = Raw(directory)
-        self.gnatter = None
-        self.runs = {}  # figure -> [{"raw": run, "gnatter": run}, ...]
+        self.nodes = []
+        self.runs = {}  # figure -> [{"raw": run, "gnatter": run, "accelerated": run}, ...]
         self.failures = []
         try:
-            self.gnatter = Gnatter(directory, devices=max(options.storm, options.idle, 2000) + 64)
+            for accelerator in ("off", "on"):
+                self.nodes.append(Gnatter(directory, max(options.storm, options.idle, 2000) + 64, accelerator))
         except Exception:
-            self.raw.stop()
+            self.stop()
             raise
 
     def stop(self):
-        self.raw.stop()
-        if self.gnatter:
-            self.gnatter.stop()
+        for server in (self.raw, *self.nodes):
+            server.stop()
 
     def one(self, server, figure, arguments, during=None):
         growth = extremes.Growth(server)
@@ -67,16 +67,16 @@ class Bench:
         bad = run["exit_status"] != 0
         if bad:
             self.failures.append({"figure": figure, "server": server.name, "said": run["said"][-8:]})
-        say(f"  {server.name:8}", "FAILED " if bad else "", *run["said"][-8 if bad else 0:][:8 if bad else 1])
+        say(f"  {server.name:11}", "FAILED " if bad else "", *run["said"][-8 if bad else 0:][:8 if bad else 1])
         return run
 
     def rounds(self, figure, arguments, rounds=None, raw_arguments=None):
-        """Raw, Gnatter, raw, Gnatter, ..."""
+        """Raw, Gnatter, accelerated, raw, Gnatter, accelerated, ..."""
         self.runs[figure] = []
         for number in range(rounds or self.options.rounds):
             say(f"{figure} {number + 1}: {' '.join(arguments)}")
             pair = {"raw": self.one(self.raw, figure, raw_arguments or arguments)}
-            pair["gnatter"] = self.one(self.gnatter, figure, arguments)
+            pair.update((node.name, self.one(node, figure, arguments)) for node in self.nodes)
             self.runs[figure].append(pair)
 
     def closed_rate(self, figure):
@@ -84,12 +84,12 @@ class Bench:
 
     def gnatter_only(self, figure, arguments):
         say(f"{figure}: {' '.join(arguments)}")
-        self.runs[figure] = [{"gnatter": self.one(self.gnatter, figure, arguments)}]
+        self.runs[figure] = [{"gnatter": self.one(self.nodes[0], figure, arguments)}]
 
     def idle(self, figure, connections):
         """Memory before, and while the connections are held."""
         pair = {}
-        for server in (self.raw, self.gnatter):
+        for server in (self.raw, *self.nodes):
             memory = {"connect": {}, "measured": {}}
 
             def sample(phase, server=server, memory=memory):

@@ -13,7 +13,8 @@ import figures
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.join(HERE, "../..")
-RAW, GNATTER = "#7f8c8d", "#1f77b4"
+RAW, GNATTER, ACCELERATED = "#7f8c8d", "#1f77b4", "#ff7f0e"
+SERVERS = ("raw", "gnatter", "accelerated")
 LONGEST_BAR = 5
 STYLE = """\
 set terminal svg size {width},{height} background "white" font "sans-serif,12"
@@ -63,7 +64,7 @@ plot $rows using (0):4:(0):2:($4-0.35):($4+0.35):3:ytic(1) with boxxyerror fill 
 def plot_rounds(result, directory):
     rows = []
     for number, pair in enumerate(result["runs"]["pairs"], 1):
-        rows.append((number, figures.confirmed_per_s(pair["raw"]), figures.confirmed_per_s(pair["gnatter"])))
+        rows.append((number, *(figures.confirmed_per_s(pair[server]) for server in SERVERS)))
     gnuplot(os.path.join(directory, "rounds.svg"), f"""\
 set style data histograms
 set style fill solid
@@ -72,7 +73,8 @@ set yrange [0:*]
 set ylabel "messages/s"
 set xlabel "round"
 set key outside top center horizontal
-plot $rows using 2:xtic(1) title "raw QoS 1" lc rgb "{RAW}", '' using 3 title "Gnatter, sent and delivered" lc rgb "{GNATTER}"
+plot $rows using 2:xtic(1) title "raw QoS 1" lc rgb "{RAW}", '' using 3 title "Gnatter, sent and delivered" lc rgb "{GNATTER}", \\
+    '' using 4 title "accelerated" lc rgb "{ACCELERATED}"
 """, {"rows": rows}, height=300)
 
 
@@ -90,7 +92,8 @@ def plot_latency(result, directory):
             ("raw", "publish_to_delivery", "raw: publish to delivery", f'lc rgb "{RAW}"'),
             ("gnatter", "publish_to_sent", "Gnatter: publish to sent", f'lc rgb "{GNATTER}" dt 2'),
             ("gnatter", "publish_to_delivery", "Gnatter: publish to delivery", f'lc rgb "{GNATTER}"'),
-            ("gnatter", "publish_to_delivered", "Gnatter: publish to delivered", 'lc rgb "#2ca02c"')):
+            ("gnatter", "publish_to_delivered", "Gnatter: publish to delivered", 'lc rgb "#2ca02c"'),
+            ("accelerated", "publish_to_delivery", "accelerated: publish to delivery", f'lc rgb "{ACCELERATED}"')):
         found = figures.loads(middle(result["runs"]["latency"], server))
         curve = found[0].get(which, {}).get("curve", []) if found else []
         if curve:
@@ -111,7 +114,7 @@ plot """ + ", \\\n".join(plots) + "\n", data, width=900)
 def plot_cpu(result, directory):
     rows = {row["name"].rsplit(" ", 1)[1]: row["by_process"] for row in result["figures"] if row["name"].startswith("CPU s per million messages")}
     parts = ["broker", "service", "postgres", "client"]
-    table = [(server, *(rows.get(server, {}).get(part, 0) for part in parts)) for server in ("raw", "gnatter")]
+    table = [(server, *(rows.get(server, {}).get(part, 0) for part in parts)) for server in SERVERS]
     columns = ", ".join(f"{quoted('') if n else '$rows'} using {n + 2}{':xtic(1)' if n == 0 else ''} title \"{part}\""
                         for n, part in enumerate(parts)).replace('""', "''")
     gnuplot(os.path.join(directory, "cpu.svg"), f"""\
@@ -130,7 +133,7 @@ plot {columns}
 
 def noise(result):
     words = []
-    for server in ("raw", "gnatter"):
+    for server in SERVERS:
         rates = [figures.confirmed_per_s(pair[server]) for pair in result["runs"]["pairs"]]
         middle_rate = statistics.median(rates)
         if middle_rate:

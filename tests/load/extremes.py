@@ -58,7 +58,7 @@ def overload(bench, seconds):
 
 def overload_of_the_database(bench, seconds):
     """Beyond what a slow database can take: the journal would fill with what has to wait for minutes."""
-    bench.gnatter.sql(SLOW)
+    bench.nodes[0].sql(SLOW)
     try:
         bench.gnatter_only("overload-database-closed", ["pairs", "--pairs", "100", "--window", "8", "--seconds", "4",
                                                         "--warm-up", "1", "--pause-us", "500"])
@@ -66,7 +66,7 @@ def overload_of_the_database(bench, seconds):
         bench.gnatter_only("overload-database", crowd(max(seconds, 10), TIMES * capacity, 512))
         bench.runs["overload-database"][0]["capacity_per_s"] = capacity
     finally:
-        bench.gnatter.sql(FAST)
+        bench.nodes[0].sql(FAST)
 
 
 def herd(bench, devices, rounds):
@@ -74,7 +74,7 @@ def herd(bench, devices, rounds):
     bench.runs["herd"] = []
     for number in range(rounds):
         pair = {}
-        for server in (bench.raw, bench.gnatter):
+        for server in (bench.raw, *bench.nodes):
             def kill(phase, server=server):
                 if phase == "kill":
                     server.kill_broker()

@@ -1,4 +1,4 @@
-"""The two servers that are compared: a Gnatter node of its own, and a stock broker without any plugin."""
+"""The servers that are compared: Gnatter nodes of their own, and a stock broker without any plugin."""
 import json
 import os
 import resource
@@ -98,14 +98,17 @@ class Raw:
 
 class Gnatter:
     """A node made by gnatterctl, with its own PostgreSQL."""
-    name = "gnatter"
     flags = []
 
-    def __init__(self, directory, devices):
-        self.directory = os.path.join(directory, "node")
+    def __init__(self, directory, devices, accelerator="off"):
+        self.name = "accelerated" if accelerator == "on" else "gnatter"
+        self.directory = os.path.join(directory, self.name)
         self.port = free_port()
-        self.devices_file = os.path.join(directory, "devices.tsv")
-        self.ctl("up", "--mqtt-port", str(self.port), "--ws-port", str(free_port()), "--limits", "off")
+        self.devices_file = os.path.join(directory, f"{self.name}.tsv")
+        self.ctl("up", "--mqtt-port", str(self.port), "--ws-port", str(free_port()), "--limits", "off", "--accelerator",
+                 accelerator)
+        if json.loads(self.ctl("--json", "status"))["accelerator"]["active"] != (accelerator == "on"):
+            raise RuntimeError("the accelerator is not at work: it takes Mosquitto 2.0.11")
         self.ctl("bulk-add", "--count", str(devices), "--out", self.devices_file)
 
     def ctl(self, *arguments):
