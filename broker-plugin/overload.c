@@ -3,14 +3,15 @@
 #define MEASURED_MS 1000 /* over so long */
 #define MOVING_MS   5000 /* when nothing was taken out for so long, the database is away */
 
-/* Who is refused comes again, so what is refused grows with all that waits outside: the pause follows, until no more is
- * refused than taken. Else answering refusals would cost what is left to do the work with. */
+/* Who is refused comes again, so what is refused grows with all that waits outside: the pause follows, until much less
+ * is refused than taken. To refuse costs the broker as much as to take, and it may be the broker that has too much to
+ * do. */
 static void pause_follows(struct overload *overload)
 {
     uint32_t pause_ms = overload->pause_ms < OVERLOAD_RETRY_MIN_MS ? OVERLOAD_RETRY_MIN_MS : overload->pause_ms;
-    if (overload->refused > overload->taken)
+    if (overload->refused > overload->taken / 4)
         pause_ms = pause_ms > OVERLOAD_RETRY_MAX_MS / 2 ? OVERLOAD_RETRY_MAX_MS : pause_ms * 2;
-    else if (overload->refused <= overload->taken / 2)
+    else if (overload->refused <= overload->taken / 8)
         pause_ms /= 2;
     overload->pause_ms = pause_ms;
     overload->refused = overload->taken = 0;

@@ -46,7 +46,7 @@ class Growth:
 def crowd(seconds, rate, window):
     """Many devices; at the end they give up what was refused, which is a multiple of what can be waited for."""
     return ["pairs", "--pairs", "1000", "--window", str(window), "--rate", f"{rate:.0f}", "--seconds", str(seconds),
-            "--warm-up", "2", "--settle", "90", "--resend-ms", "30000", "--give-up", "--pause-us", "500"]
+            "--warm-up", "2", "--settle", "90", "--resend-ms", "600000", "--give-up", "--pause-us", "500"]
 
 
 def overload(bench, seconds):
@@ -74,7 +74,7 @@ def herd(bench, devices, rounds):
     bench.runs["herd"] = []
     for number in range(rounds):
         pair = {}
-        for server in (bench.raw, bench.nodes[0]):
+        for server in (bench.raw, *bench.nodes):
             def kill(phase, server=server):
                 if phase == "kill":
                     server.kill_broker()

@@ -94,9 +94,11 @@ def neighbours(rows, runs):
 def herd(rows, runs):
     pairs = runs.get("herd", [])
     if pairs:
-        each = {server: median(pairs, server, lambda run: run["load"].get("us_per_device", 0)) for server in ("raw", "gnatter")}
+        each = {server: median(pairs, server, lambda run: run["load"].get("us_per_device", 0))
+                for server in ("raw", "gnatter", "accelerated")}
         rows.put("broker killed under all: time until all are live again, per device, over raw's",
-                 each["gnatter"] / each["raw"] if each["raw"] else 0, "x raw", raw_us=each["raw"], gnatter_us=each["gnatter"])
+                 each["gnatter"] / each["raw"] if each["raw"] else 0, "x raw",
+                 **{f"{server}_us": value for server, value in each.items()})
         grown(rows, "broker killed under all", pairs)
 
 
@@ -157,8 +159,8 @@ def number(value):
 
 def details(row):
     words = []
-    for key in ("raw", "gnatter", "accelerated", "raw_ms", "gnatter_ms", "accelerated_ms", "raw_us", "gnatter_us", "capacity",
-                "refused", "retry_s"):
+    for key in ("raw", "gnatter", "accelerated", "raw_ms", "gnatter_ms", "accelerated_ms", "raw_us", "gnatter_us",
+                "accelerated_us", "capacity", "refused", "retry_s"):
         if key in row:
             words.append(f"{key.replace('_', ' ')} {number(row[key])}")
     for key in ("by_process", "by_members"):

@@ -82,6 +82,7 @@ def test_full(node, cast, version, transport):
     service = Service(node).start()
     service.deliver([service.session("alice:phone")], "synced")
     alice.wait_for("inbox/alice/synced")
+    until("what was taken is there", lambda: len(service.of("record", topic="ack")) >= len(taken))
     records = service.of("record", topic="ack")
     assert len(taken) <= len(records) < 60  # of the last ones the PUBACK may have been lost with the connection
     alice.send("ack", payload)
