@@ -13,6 +13,7 @@
 #define TICK_WITHIN_MS 2000  /* the broker ticks each turn, ten times a second when idle */
 #define WHY_BYTES      1280
 #define HASTY_LOG_MS   1000 /* a flood makes no flood of lines */
+#define LEVEL_TOLD_MS  1000
 
 /*
  * A session that the broker resumes may still hold messages for the earlier connection. Sent before the replay they
@@ -84,6 +85,7 @@ enum status gateway_init(struct gateway *gateway, const struct option_given give
         gateway_done(gateway);
         return status;
     }
+    gateway->overload.wait_ms = (int64_t)gateway->options.overload_wait_ms;
     start_log(gateway);
     return STATUS_OK;
 }
@@ -485,15 +487,31 @@ static void kick_all(struct gateway *gateway)
     gateway->kicked.len = 0;
 }
 
-static void level_log(struct gateway *gateway)
+struct overload_journal gateway_load(const struct gateway *gateway, struct moment now)
+{
+    const struct journal *journal = &gateway->journal;
+    return (struct overload_journal){journal_used(journal), journal->capacity,
+                                     now.unix_ms - journal_oldest_ms(journal, now.unix_ms)};
+}
+
+/* Going up at once; down when it has stayed there for a while: at its mark the journal goes above and below all the
+ * time. */
+static void level_turn(struct gateway *gateway, struct moment now)
 {
     static const char *const NAMES[] = {"none", "shedding", "refusing"};
-    enum overload_level level = overload_level(journal_fill(&gateway->journal));
-    if (level == gateway->level)
+    const struct overload_journal journal = gateway_load(gateway, now);
+    overload_turn(&gateway->overload, now.clock_ms);
+    gateway->level = overload_level(&gateway->overload, &journal);
+    if (gateway->level >= gateway->level_told)
+        gateway->level_told_ms = now.clock_ms;
+    if (gateway->level == gateway->level_told ||
+        (gateway->level < gateway->level_told && now.clock_ms - gateway->level_told_ms < LEVEL_TOLD_MS))
         return;
-    broker_log(level == OVERLOAD_NONE ? BROKER_NOTICE : BROKER_WARNING, "overload level=%s fill=%u/1000 link=%s",
-               NAMES[level], journal_fill(&gateway->journal), gateway->uplink.is_up ? "up" : "down");
-    gateway->level = level;
+    broker_log(gateway->level == OVERLOAD_NONE ? BROKER_NOTICE : BROKER_WARNING,
+               "overload level=%s fill=%u/1000 oldest_ms=%lld bytes_per_second=%llu link=%s", NAMES[gateway->level],
+               journal_fill(&gateway->journal), (long long)journal.oldest_ms,
+               (unsigned long long)gateway->overload.bytes_per_second, gateway->uplink.is_up ? "up" : "down");
+    gateway->level_told = gateway->level;
 }
 
 static void counters_tell(struct gateway *gateway, struct moment now)
@@ -514,7 +532,7 @@ void gateway_tick(struct gateway *gateway, struct moment now)
     gateway->is_rechecking = false;
     resume_all(gateway);
     scan(gateway, now);
-    level_log(gateway);
+    level_turn(gateway, now);
     struct deliver_turn turn = {&gateway->sessions, gateway->level != OVERLOAD_NONE, kick_one, gateway};
     deliver_slice(&gateway->deliver, &turn);
     kick_all(gateway);

@@ -44,7 +44,8 @@ struct gateway {
     struct journal journal;
     struct limiter limiter;
     struct overload overload;
-    enum overload_level level;
+    enum overload_level level, level_told;
+    uint32_t level_told_ms; /* when it was last as high as was told */
     struct sessions sessions;
     struct remembered remembered;
     struct uplink uplink;
@@ -60,6 +61,8 @@ struct gateway {
     bool flushes_early; /* a broker whose tick comes after it has sent what plugins published */
 };
 
+/* How the journal is now. */
+struct overload_journal gateway_load(const struct gateway *gateway, struct moment now);
 /* Logs why not. */
 MUST_CHECK enum status gateway_init(struct gateway *gateway, const struct option_given given[], size_t given_len);
 void gateway_done(struct gateway *gateway);

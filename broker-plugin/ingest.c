@@ -162,10 +162,10 @@ static enum verdict take(struct gateway *gateway, const struct publish *publish)
 
 static enum verdict refuse_overloaded(struct gateway *gateway, const struct publish *publish)
 {
-    const struct journal *journal = &gateway->journal;
-    struct refusal refusal = {"overloaded", "the server is overloaded; try again later",
-                              overload_retry_ms(&gateway->overload, journal_used(journal), journal->capacity,
-                                                publish->now.clock_ms, publish->session->number)};
+    const struct overload_journal journal = gateway_load(gateway, publish->now);
+    struct refusal refusal = {
+        "overloaded", "the server is overloaded; try again later",
+        overload_refused(&gateway->overload, &journal, publish->now.clock_ms, publish->session->number)};
     limiter_count(&gateway->limiter, COUNTER_OVERLOADED);
     return refuse(gateway, publish, &refusal);
 }
@@ -187,6 +187,7 @@ static enum verdict take_message(struct gateway *gateway, const struct publish *
     if (!limiter_take_message(&gateway->limiter, session, (struct slice){conversation.text, conversation.len},
                               publish->payload.len, publish->now.clock_ms, &hit))
         return refuse_limited(gateway, publish, &hit);
+    overload_taken(&gateway->overload);
     return take(gateway, publish);
 }
 
@@ -230,7 +231,8 @@ static enum verdict take_typing(struct gateway *gateway, const struct publish *p
 
 static enum verdict take_any(struct gateway *gateway, const struct publish *publish, uint32_t lines)
 {
-    enum overload_level level = overload_level(journal_fill(&gateway->journal));
+    const struct overload_journal journal = gateway_load(gateway, publish->now);
+    enum overload_level level = overload_level(&gateway->overload, &journal);
     switch (publish->topic.kind) {
     case TOPIC_CHAT:
         return take_message(gateway, publish, level);

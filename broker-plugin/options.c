@@ -40,6 +40,11 @@ static const struct option_row OPTIONS[] = {
      "bench mode for load tests: on while this file is there (gnatterctl bench-mode); read again on SIGHUP"},
     {"max_message_bytes", OPTION_NUMBER, AT(max_message_bytes), "65536", 1, LIMIT_MESSAGE_BYTES_MAX,
      "largest payload of a device"},
+    {"overload_wait_ms", OPTION_NUMBER, AT(overload_wait_ms), "8000", 0, 600000,
+     "messages that would wait for longer are refused as overloaded, with a time to try again; 0: only a full journal "
+     "refuses"},
+    {"unread_timeout_s", OPTION_NUMBER, AT(unread_timeout_s), "60", 0, 86400,
+     "a connection whose peer has taken nothing of what was sent to it for so long is ended; 0: never"},
     {"limits", OPTION_SWITCH, AT(limits), "on", 0, 0, "off lifts the rate limits, for load tests"},
     {"limits_file", OPTION_PATH, AT(limits_file), "", 0, 0,
      "the limits below, a line \"name value\" each; read again on SIGHUP"},

@@ -21,6 +21,7 @@ struct options {
     char node[LIMIT_GROUP_LEN + 1];
     uint64_t journal_bytes;
     uint64_t max_message_bytes;
+    uint64_t overload_wait_ms, unread_timeout_s;
     bool limits;
     struct rate_options rates;
 };

@@ -47,6 +47,8 @@ static const struct conf_row {
     NUMBER(max_message_bytes, 65536, 1024, LIMIT_MESSAGE_BYTES_MAX, "largest payload of a message"),
     NUMBER(journal_bytes, 67108864, 1048576, 1099511627776,
            "the broker's journal of what the service has not yet taken"),
+    NUMBER(overload_wait_ms, 8000, 0, 600000,
+           "messages that would wait for longer are refused as overloaded; 0: only a full journal refuses"),
     NUMBER(max_connections, 0, 0, 10000000,
            "sockets that each listener takes; 0: as many as there are file descriptors"),
     LIMIT(messages_per_second, 100, 1, 1000000, "what one device may send in the long run"),

@@ -33,7 +33,7 @@ struct node_conf {
     int64_t mqtts_port, wss_port;
     char *other_brokers; /* links besides the one to this node's own broker; empty: none */
     char *accelerator;   /* "on": preloaded under the broker */
-    int64_t max_message_bytes, journal_bytes;
+    int64_t max_message_bytes, overload_wait_ms, journal_bytes;
     int64_t max_connections; /* of each listener; 0: no limit but descriptors */
     /* the limits of rates: see node_limits_text */
     int64_t messages_per_second, messages_burst;
