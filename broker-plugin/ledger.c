@@ -28,6 +28,7 @@ static struct ledger_entry *find(const struct ledger *ledger, struct slice key)
 static void drop(struct ledger *ledger, struct ledger_entry *entry)
 {
     HASH_DEL(ledger->entries, entry); /* NOLINT(clang-analyzer-*): it does not see that the list moves on */
+    ledger->len--;
     free(entry);
 }
 
@@ -39,7 +40,7 @@ void ledger_done(struct ledger *ledger)
 
 uint32_t ledger_len(const struct ledger *ledger)
 {
-    return HASH_COUNT(ledger->entries);
+    return ledger->len;
 }
 
 void ledger_sweep(struct ledger *ledger, struct rate rate, uint32_t now_ms)
@@ -54,11 +55,11 @@ void ledger_sweep(struct ledger *ledger, struct rate rate, uint32_t now_ms)
 
 static void make_room(struct ledger *ledger, struct rate rate, uint32_t now_ms)
 {
-    if (HASH_COUNT(ledger->entries) < ledger->max)
+    if (ledger->len < ledger->max)
         return;
     if (now_ms - ledger->swept_ms >= SWEEP_PAUSE_MS)
         ledger_sweep(ledger, rate, now_ms);
-    if (HASH_COUNT(ledger->entries) >= ledger->max)
+    if (ledger->len >= ledger->max)
         drop(ledger, ledger->entries);
 }
 
@@ -74,6 +75,7 @@ bool ledger_take(struct ledger *ledger, struct slice key, struct rate rate, uint
         memcpy(entry->key, key.at, key.len);
         bucket_fill(&entry->bucket, rate, now_ms);
         HASH_ADD_KEYPTR(hh, ledger->entries, entry->key, key.len, entry);
+        ledger->len++;
     }
     if (bucket_take(&entry->bucket, rate, now_ms, tokens))
         return true;

@@ -11,7 +11,7 @@
 struct ledger_entry;
 struct ledger {
     struct ledger_entry *entries; /* in the order of coming */
-    uint32_t max;
+    uint32_t len, max;
     uint32_t swept_ms;
 };
 

@@ -19,6 +19,19 @@ static enum status file_take(const char *path, struct rate_options *options, cha
     return status == STATUS_OK ? options_limits_read(options, text, why, why_size) : status;
 }
 
+/* Is what `times` of `one`, `tokens` each, can do always within `all`? */
+static bool is_within(struct rate one, uint64_t times, uint64_t tokens, struct rate all)
+{
+    return one.per_second * times * tokens <= all.per_second && one.burst * times * tokens <= all.burst;
+}
+
+static void needs_find(struct limiter *limiter, uint64_t max_message_bytes)
+{
+    const struct rates *rates = &limiter->rates;
+    limiter->needs_bytes = !is_within(rates->chat, 1, rates_bytes_tokens((size_t)max_message_bytes), rates->bytes);
+    limiter->needs_direct = !is_within(rates->chat_user, 2, 1, rates->chat_conversation);
+}
+
 enum status limiter_reload(struct limiter *limiter, const struct options *options, char *why, size_t why_size)
 {
     struct rate_options fresh = limiter->given;
@@ -26,6 +39,7 @@ enum status limiter_reload(struct limiter *limiter, const struct options *option
     if (status != STATUS_OK)
         return status;
     rates_make(&limiter->rates, &fresh, !options->limits);
+    needs_find(limiter, options->max_message_bytes);
     return trusted_parse(fresh.trusted_addresses, &limiter->addresses.trusted);
 }
 
@@ -107,13 +121,16 @@ bool limiter_take_message(struct limiter *limiter, struct session *session, stru
     if (!rates_take_chat(rates, session->rates, &session->user->chat, now_ms, retry_after_ms, &is_user))
         return hit(limiter, ret_hit, is_user ? COUNTER_USER_MESSAGES : COUNTER_DEVICE_MESSAGES,
                    "too many messages; try again later");
-    if (!ledger_take(&limiter->bytes, device_of(session), rates->bytes, now_ms, tokens, retry_after_ms)) {
+    if (limiter->needs_bytes &&
+        !ledger_take(&limiter->bytes, device_of(session), rates->bytes, now_ms, tokens, retry_after_ms)) {
         rates_return_chat(rates, session->rates, &session->user->chat);
         return hit(limiter, ret_hit, COUNTER_DEVICE_BYTES, "too many bytes; try again later");
     }
-    if (!ledger_take(&limiter->conversations, conversation, rates->chat_conversation, now_ms, 1, retry_after_ms)) {
+    bool is_group = conversation.at[0] == 'g';
+    if ((is_group || limiter->needs_direct) &&
+        !ledger_take(&limiter->conversations, conversation, rates->chat_conversation, now_ms, 1, retry_after_ms)) {
         rates_return_chat(rates, session->rates, &session->user->chat);
-        ledger_return(&limiter->bytes, device_of(session), rates->bytes, tokens);
+        ledger_return(&limiter->bytes, device_of(session), rates->bytes, tokens); /* nothing where it was not taken */
         return hit(limiter, ret_hit, COUNTER_CONVERSATION_MESSAGES,
                    "too many messages in this conversation; try again later");
     }

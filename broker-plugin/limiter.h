@@ -14,6 +14,9 @@
 struct limiter {
     struct rate_options given; /* by the broker's configuration */
     struct rates rates;
+    /* Whether these can be met at all: where the limits of messages keep everybody below them, as by default, nothing
+     * is looked up. */
+    bool needs_bytes, needs_direct;
     struct addresses addresses;
     struct ledger bytes;         /* by client id */
     struct ledger conversations; /* by the server's name */

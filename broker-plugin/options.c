@@ -61,7 +61,7 @@ static const struct option_row OPTIONS[] = {
     LIMIT(groups_burst, "100", 1, BUCKET_BURST_MAX / RATES_HOUR_TOKENS, "at once"),
     LIMIT(conversation_messages_per_second, "1000", 1, BUCKET_BURST_MAX,
           "messages in one conversation, of everybody together, sustained"),
-    LIMIT(conversation_messages_burst, "10000", 1, BUCKET_BURST_MAX, "at once"),
+    LIMIT(conversation_messages_burst, "16000", 1, BUCKET_BURST_MAX, "at once"),
     LIMIT(connections_per_second, "50", 1, BUCKET_BURST_MAX, "connections begun from one address, sustained"),
     LIMIT(connections_burst, "1000", 1, BUCKET_BURST_MAX, "at once"),
     LIMIT(auth_failures_per_minute, "60", 1, BUCKET_BURST_MAX,

@@ -62,7 +62,7 @@ static const struct conf_row {
     LIMIT(groups_per_hour, 60, 1, 1000000, "groups that a user may make in the long run"),
     LIMIT(groups_burst, 100, 1, 1000, "and at once"),
     LIMIT(conversation_messages_per_second, 1000, 1, 1000000, "messages of all in one conversation in the long run"),
-    LIMIT(conversation_messages_burst, 10000, 1, 1000000, "and at once"),
+    LIMIT(conversation_messages_burst, 16000, 1, 1000000, "and at once"),
     LIMIT(connections_per_second, 50, 1, 1000000, "connections begun from one address in the long run"),
     LIMIT(connections_burst, 1000, 1, 1000000, "and at once"),
     LIMIT(auth_failures_per_minute, 60, 1, 1000000,

@@ -2,6 +2,7 @@
 import json
 import select
 import socket
+import struct
 
 import pytest
 
@@ -29,6 +30,7 @@ def limits(node, **values):
 def begin(node, source, port=None):
     """A TCP connection from that address."""
     connection = socket.socket()
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # leaves no port behind it in use
     connection.bind((source, 0))
     connection.settimeout(15)
     connection.connect(("127.0.0.1", port or node.port))

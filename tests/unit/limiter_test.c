@@ -233,6 +233,7 @@ static void the_limits_file(void **state)
     assert_int_equal(limiter.rates.chat.per_second, 5);
     assert_int_equal(limiter.rates.chat.burst, 11);
     assert_int_equal(limiter.rates.chat_user.burst, 44);
+    assert_false(limiter.needs_direct);
     assert_int_equal(limiter.rates.rpc.burst, 9);
     assert_int_equal(limiter.addresses.trusted.len, 2);
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
@@ -297,6 +298,8 @@ static void each_limit_says_which(void **state)
     struct guest guest;
     const struct slice kitchen = SLICE("g/kitchen");
     guest_comes(&guest, &limiter, "alice", "phone");
+    assert_true(!limiter.needs_bytes && !limiter.needs_direct); /* by default the limits of messages are enough */
+    limiter.needs_bytes = true;
     limiter.rates.chat_conversation = (struct rate){10, 2};
     assert_true(limiter_take_message(&limiter, &guest.session, kitchen, 100, 0, &hit));
     assert_true(limiter_take_message(&limiter, &guest.session, kitchen, 100, 0, &hit));
@@ -350,6 +353,41 @@ static void each_limit_says_which(void **state)
     limiter_done(&limiter);
 }
 
+static void only_what_can_be_met_is_looked_up(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *file;
+        bool needs_bytes, needs_direct;
+    } cases[] = {
+        {"", false, false},
+        {"bytes_per_second 6553536\n", true, false},
+        {"bytes_per_second 6553600\nbytes_burst 131072000\n", false, false},
+        {"bytes_burst 131071936\n", true, false},
+        {"messages_per_second 129\n", true, true},
+        {"conversation_messages_per_second 799\n", false, true},
+        {"conversation_messages_burst 15999\n", false, true},
+        {"user_messages_burst 8001\n", false, true},
+        {"messages_per_second 4000000\nmessages_burst 4000000\n", true, true},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct limiter limiter = {.needs_bytes = false};
+        struct options options;
+        char why[256];
+        const struct option_given given[] = {{"keys_file", "/k"},
+                                             {"link_secret_file", "/s"},
+                                             {"journal_file", "/j"},
+                                             {"revocations_file", "/r"},
+                                             {"limits_file", path}};
+        file_is(cases[i].file);
+        assert_int_equal(options_read(&options, given, 5, why, sizeof why), STATUS_OK);
+        assert_int_equal(limiter_init(&limiter, &options, why, sizeof why), STATUS_OK);
+        if (limiter.needs_bytes != cases[i].needs_bytes || limiter.needs_direct != cases[i].needs_direct)
+            fail_msg("%s", cases[i].file);
+        limiter_done(&limiter);
+    }
+}
+
 static void only_news_is_told(void **state)
 {
     (void)state;
@@ -386,11 +424,17 @@ static int end(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_ledger_counts_by_name),  cmocka_unit_test(a_ledger_is_bounded),
-        cmocka_unit_test(lists_of_addresses),       cmocka_unit_test(who_is_trusted),
-        cmocka_unit_test(an_address_has_its_share), cmocka_unit_test(failed_logins_block),
-        cmocka_unit_test(addresses_are_bounded),    cmocka_unit_test(the_limits_file),
-        cmocka_unit_test(each_limit_says_which),    cmocka_unit_test(only_news_is_told),
+        cmocka_unit_test(a_ledger_counts_by_name),
+        cmocka_unit_test(a_ledger_is_bounded),
+        cmocka_unit_test(lists_of_addresses),
+        cmocka_unit_test(who_is_trusted),
+        cmocka_unit_test(an_address_has_its_share),
+        cmocka_unit_test(failed_logins_block),
+        cmocka_unit_test(addresses_are_bounded),
+        cmocka_unit_test(the_limits_file),
+        cmocka_unit_test(only_what_can_be_met_is_looked_up),
+        cmocka_unit_test(each_limit_says_which),
+        cmocka_unit_test(only_news_is_told),
     };
     return cmocka_run_group_tests_name("limiter", tests, begin, end);
 }
