@@ -16,7 +16,7 @@ const char *const query_statements[QUERY_KINDS] = {
     [QUERY_LOAD] = "select ord, state, conversation_id, last_seq, first_seq, membership_version, is_group, is_deleted"
                    " from gnatter.conversation_load($1, $2, $3)",
     [QUERY_MEMBERS] = "select conversation_id, user_id, user_name, joined_seqs, left_seqs, delivered_seq, read_seq,"
-                      " block_from_seqs, block_to_seqs, shares_reads, is_asked"
+                      " block_from_seqs, block_to_seqs, shares_reads, is_asked, is_full"
                       " from gnatter.conversation_members($1)",
     [QUERY_CURSORS] = "select conversation_id, user_id, device_id, acked_seq from gnatter.conversation_cursors($1)",
     [QUERY_APPEND] = "select base_seqs, times_ms from gnatter.append($1, $2, $3, $4, $5, $6, $7)",
@@ -41,6 +41,7 @@ struct message_log *message_log_new(const struct message_log_options *options)
         return NULL;
     log->options = *options;
     log->last = &log->first;
+    log->answer_wait_ms = RUNTIME_ANSWER_WAIT_MS;
     log->name = strdup(options->name);
     if (log->name == NULL) {
         message_log_free(log);
@@ -352,8 +353,11 @@ static void look_for_silence(struct message_log *log)
     struct pollfd ready = {PQsocket(log->conn), POLLIN, 0};
     if (poll(&ready, 1, 0) > 0)
         log->heard_us = now_us;
-    else if (now_us - since_us >= RUNTIME_ANSWER_WAIT_MS * 1000)
+    else if (now_us - since_us >= log->answer_wait_ms * 1000) {
         message_log_fail(log, "no answer");
+        if (log->answer_wait_ms < RUNTIME_ANSWER_WAIT_MAX_MS)
+            log->answer_wait_ms *= 2;
+    }
 }
 
 static void read_answers(struct message_log *log)

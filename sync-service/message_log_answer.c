@@ -4,6 +4,7 @@
 #include "log.h"
 #include "message_log_state.h"
 #include "pg_status.h"
+#include "runtime.h"
 
 static struct slice text_of(const PGresult *result, int row, int column)
 {
@@ -193,6 +194,7 @@ static void tell_loaded(struct message_log *log, const struct query *load, const
                 .blocks_len = blocks_read(members, m, room->blocks + block_at),
                 .hides_reads = !boolean_of(members, m, 9),
                 .is_asked = boolean_of(members, m, 10),
+                .is_full = boolean_of(members, m, 11),
             };
             interval_at += member->intervals_len;
             block_at += member->blocks_len;
@@ -281,6 +283,8 @@ static enum status careful_read(const struct query *query, struct core_append_an
             answer.state = CORE_APPEND_DUPLICATE;
         else if (slice_equal(state, SLICE("blocked")))
             answer.state = CORE_APPEND_BLOCKED;
+        else if (slice_equal(state, SLICE("full")))
+            answer.state = CORE_APPEND_FULL;
         if (ord_of(result, row) >= query->items_len)
             return STATUS_INTERNAL;
         answers[ord_of(result, row)] = answer;
@@ -302,6 +306,7 @@ static void appended(struct message_log *log, const struct query *query, enum st
         count_up(&log->metrics.append_failures, 1);
         return;
     }
+    log->answer_wait_ms = RUNTIME_ANSWER_WAIT_MS; /* what is written is answered */
     uint64_t took_us = (uint64_t)(clock_monotonic_us() - query->asked_us);
     histogram_add(&log->metrics.append_items, &histogram_items, query->items_len);
     histogram_add(&log->metrics.append_us, &histogram_us, took_us);

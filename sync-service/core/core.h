@@ -78,6 +78,7 @@ struct core_member {
     size_t blocks_len;
     bool is_asked;    /* direct: it waits as a request for her to accept */
     bool hides_reads; /* nobody is told what she has read */
+    bool is_full;     /* direct: no more is taken for her */
 };
 struct core_cursor { int64_t device_id, user_id, acked_seq; }; /* only where a row exists; absent means 0 */
 enum core_load_state { CORE_LOAD_OK, CORE_LOAD_NO_SUCH_USER, CORE_LOAD_NO_SUCH_GROUP };
@@ -119,6 +120,7 @@ enum core_append_state {
     CORE_APPEND_NOT_MEMBER, /* (careful only) */
     CORE_APPEND_STALE,      /* membership changed: nothing of this group was appended (not careful) */
     CORE_APPEND_BLOCKED,    /* (careful only, and only with refuses_blocked) */
+    CORE_APPEND_FULL,       /* too much waits for the other one of a direct conversation (careful only) */
 };
 struct core_append_answer { /* one per item */
     enum core_append_state state;

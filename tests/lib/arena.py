@@ -43,7 +43,7 @@ class Observer:
         cursor.execute("select c.name, u.name, m.delivered_seq, m.read_seq from gnatter.mark m"
                        " join gnatter.conversation c using (conversation_id) join gnatter.user_account u using (user_id)")
         self.marks += cursor.fetchall()
-        group, user = self.random.choice(self.arena.moving), self.random.choice(self.arena.users)
+        group, user = self.random.choice(self.arena.moving), self.random.choice(self.arena.movers)
         cursor.execute("select 1 from gnatter.members where group_name = %s and user_name = %s", (group, user))
         function = "remove_member" if cursor.fetchone() else "add_member"
         cursor.execute(f"select gnatter.{function}(%s, %s)", (group, user))
@@ -81,18 +81,20 @@ class Arena:
         self.herd = Herd(node, rows, self.seed, self.rate)
         for user in self.users:
             self.herd.pair(user, rng.choice([other for other in self.users if other != user]))
+        self.moving = []
         for n in range(max(1, self.users_len // GROUP_USERS)):
             self.group(f"firm-{n}", rng.sample(self.users, min(GROUP_USERS, self.users_len)))
         self.moving = [f"moving-{n}" for n in range(2)]
+        self.movers = rng.sample(self.users, min(2 * GROUP_USERS, self.users_len))
         for name in self.moving:
-            self.group(name, rng.sample(self.users, self.users_len * 3 // 4))
+            self.group(name, rng.sample(self.movers, len(self.movers) * 3 // 4))
         self.herd.know()
 
     def group(self, name, users):
         self.node.ctl("group", "create", name, "--owner", users[0], *(w for user in users[1:] for w in ("--member", user)))
-        everybody = name.startswith("moving")
+        those = self.movers if name in self.moving else users  # who is not a member now tries as well
         for sheep in self.herd.sheep:
-            if everybody or sheep.user in users:
+            if sheep.user in those:
                 self.herd.conversations[f"g/{name}"].add((sheep, f"g/{name}"))
 
     def rows(self, statement):

@@ -95,6 +95,25 @@ static void it_may_be_refused_instead(void **state)
     stage_close(&stage);
 }
 
+static void nothing_more_goes_into_a_full_inbox(void **state)
+{
+    (void)state;
+    struct stage stage;
+    stage_open(&stage);
+    both_live(&stage, LOADED CURSORS "full=alice");
+    PLAY(&stage, {"chat bob:phone d/alice/bob m4", "append-carefully d/alice/bob@1 bob:phone/m4"},
+         {"appended full", "1 bob:phone error/u/alice/m4/quota-exceeded {\"message\":\"too much waits for this user\","
+                           "\"retry_after_ms\":60000}\ndone 1"},
+         {"chat bob:phone d/alice/bob m2", "append-carefully d/alice/bob@1 bob:phone/m2"},
+         {"appended dup 2", "0 bob:phone sent/u/alice/2/1000/m2\ndone 2"}, /* from before */
+         {"chat bob:phone d/alice/bob m5", "append-carefully d/alice/bob@1 bob:phone/m5"},
+         {"appended 4",
+          "0 bob:phone sent/u/alice/4/1000/m5\n" /* she has got some just now */
+          "1 alice:phone chat/u/bob/4/1000/bob:phone/m5\n1 bob:tab chat/u/alice/4/1000/bob:phone/m5\ndone 3"},
+         {"chat alice:phone d/alice/bob m6", "append d/alice/bob@1 alice:phone/m6"}); /* she may write */
+    stage_close(&stage);
+}
+
 static void marks_are_told_when_it_is_over(void **state)
 {
     (void)state;
@@ -195,6 +214,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_the_blocked_one_says_is_withheld),
+        cmocka_unit_test(nothing_more_goes_into_a_full_inbox),
         cmocka_unit_test(from_the_log_too),
         cmocka_unit_test(an_append_that_did_not_know_is_asked_again),
         cmocka_unit_test(a_careful_one_that_did_not_know_is_read_from_the_log),
