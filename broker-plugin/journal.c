@@ -265,6 +265,11 @@ uint64_t journal_used(const struct journal *journal)
     return journal->head.offset - journal->tail.offset;
 }
 
+int64_t journal_oldest_ms(const struct journal *journal, int64_t now_ms)
+{
+    return journal_used(journal) == 0 ? now_ms : head_at(journal, journal->tail.offset)->at_ms;
+}
+
 unsigned journal_fill(const struct journal *journal)
 {
     return (unsigned)(journal_used(journal) * 1000 / journal->capacity);

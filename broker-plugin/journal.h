@@ -56,6 +56,8 @@ MUST_CHECK enum status journal_read(const struct journal *journal, struct journa
 uint64_t journal_forget(struct journal *journal, uint64_t position);
 
 uint64_t journal_used(const struct journal *journal);
+/* at_ms of the oldest record; none: `now_ms`. */
+int64_t journal_oldest_ms(const struct journal *journal, int64_t now_ms);
 /* In thousandths, 0..1000. */
 unsigned journal_fill(const struct journal *journal);
 

@@ -13,6 +13,7 @@
 
 #include "broker.h"
 #include "gateway.h"
+#include "listeners.h"
 
 #define ENTRY       __attribute__((visibility("default")))
 #define OPTIONS_MAX 64
@@ -57,7 +58,8 @@ static int on_basic_auth(int event, void *event_data, void *userdata)
         .is_websocket = mosquitto_client_protocol(auth->client) == mp_websockets,
     };
     (void)event;
-    return gateway_connect(userdata, &connect, moment_now()) == VERDICT_OK ? MOSQ_ERR_SUCCESS : MOSQ_ERR_AUTH;
+    enum verdict verdict = gateway_connect(userdata, &connect, moment_now());
+    return verdict == VERDICT_DENY ? MOSQ_ERR_AUTH : error_of(verdict); /* AUTH: a CONNACK that says so */
 }
 
 static int on_disconnect(int event, void *event_data, void *userdata)
@@ -133,12 +135,22 @@ static int on_control(int event, void *event_data, void *userdata)
     return MOSQ_ERR_SUCCESS; /* an error would end the service's connection after a PUBACK; the tick does that */
 }
 
+static void watch_readers(const struct gateway *gateway)
+{
+    unsigned seconds = (unsigned)gateway->options.unread_timeout_s;
+    int listeners = listeners_set_timeout(seconds * 1000);
+    if (listeners <= 0)
+        broker_log(BROKER_WARNING, "no listener found: devices that do not read are not ended");
+}
+
 static int on_tick(int event, void *event_data, void *userdata)
 {
     struct gateway *gateway = userdata;
     (void)event;
     /* 2.0 leaves the time 0 and sends right after the tick; later versions fill it in and send before. */
     gateway->flushes_early = ((const struct mosquitto_evt_tick *)event_data)->now_s != 0;
+    if (!gateway->has_ticked)
+        watch_readers(gateway); /* the broker listens by now */
     gateway_tick(gateway, moment_now());
     return MOSQ_ERR_SUCCESS;
 }

@@ -25,6 +25,7 @@ enum status database_init(struct database *database, struct primary *primary, co
 {
     memset(database, 0, sizeof *database);
     database->primary = primary;
+    database->answer_wait_ms = RUNTIME_ANSWER_WAIT_MS;
     database->name = strdup(name);
     if (database->name != NULL)
         return STATUS_OK;
@@ -90,8 +91,10 @@ static PGresult *exec(struct database *database, const char *sql, const struct p
             struct pollfd fd = {PQsocket(conn), POLLIN, 0};
             if (poll(&fd, 1, LOOK_EVERY_MS) > 0) /* interrupted: an early look */
                 heard_at_ms = clock_monotonic_ms();
-            if (PQconsumeInput(conn) != 1 || !database_is_current(database) ||
-                clock_monotonic_ms() - heard_at_ms >= RUNTIME_ANSWER_WAIT_MS) {
+            bool is_silent = clock_monotonic_ms() - heard_at_ms >= database->answer_wait_ms;
+            if (is_silent && database->answer_wait_ms < RUNTIME_ANSWER_WAIT_MAX_MS)
+                database->answer_wait_ms *= 2;
+            if (PQconsumeInput(conn) != 1 || is_silent || !database_is_current(database)) {
                 PQclear(result);
                 return NULL;
             }
@@ -158,6 +161,7 @@ enum status database_ask(struct database *database, const char *sql, enum databa
     }
     if (PQresultStatus(result) == PGRES_TUPLES_OK || PQresultStatus(result) == PGRES_COMMAND_OK) {
         *ret_result = result;
+        database->answer_wait_ms = RUNTIME_ANSWER_WAIT_MS;
         return STATUS_OK;
     }
     const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);

@@ -14,7 +14,7 @@ struct database {
     char *setup; /* SQL for each new connection; NULL: none */
     PGconn *conn;
     struct primary_try at;
-    int64_t retry_at_ms;
+    int64_t retry_at_ms, answer_wait_ms;
     uint32_t pause_ms;
     struct pg_params params; /* of the next question: pg_params_begin, pg_..., database_ask */
 };

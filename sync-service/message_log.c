@@ -41,6 +41,7 @@ struct message_log *message_log_new(const struct message_log_options *options)
         return NULL;
     log->options = *options;
     log->last = &log->first;
+    log->answer_wait_ms = RUNTIME_ANSWER_WAIT_MS;
     log->name = strdup(options->name);
     if (log->name == NULL) {
         message_log_free(log);
@@ -352,8 +353,11 @@ static void look_for_silence(struct message_log *log)
     struct pollfd ready = {PQsocket(log->conn), POLLIN, 0};
     if (poll(&ready, 1, 0) > 0)
         log->heard_us = now_us;
-    else if (now_us - since_us >= RUNTIME_ANSWER_WAIT_MS * 1000)
+    else if (now_us - since_us >= log->answer_wait_ms * 1000) {
         message_log_fail(log, "no answer");
+        if (log->answer_wait_ms < RUNTIME_ANSWER_WAIT_MAX_MS)
+            log->answer_wait_ms *= 2;
+    }
 }
 
 static void read_answers(struct message_log *log)

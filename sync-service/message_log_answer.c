@@ -4,6 +4,7 @@
 #include "log.h"
 #include "message_log_state.h"
 #include "pg_status.h"
+#include "runtime.h"
 
 static struct slice text_of(const PGresult *result, int row, int column)
 {
@@ -305,6 +306,7 @@ static void appended(struct message_log *log, const struct query *query, enum st
         count_up(&log->metrics.append_failures, 1);
         return;
     }
+    log->answer_wait_ms = RUNTIME_ANSWER_WAIT_MS; /* what is written is answered */
     uint64_t took_us = (uint64_t)(clock_monotonic_us() - query->asked_us);
     histogram_add(&log->metrics.append_items, &histogram_items, query->items_len);
     histogram_add(&log->metrics.append_us, &histogram_us, took_us);

@@ -60,7 +60,7 @@ struct message_log {
     struct primary_try at;
     enum log_state state;
     PostgresPollingStatusType polling;
-    int64_t retry_at_ms, give_up_at_ms;
+    int64_t retry_at_ms, give_up_at_ms, answer_wait_ms;
     uint32_t pause_ms, tries; /* tries: that failed since it was up */
     bool wants_flush;         /* libpq has bytes that the socket did not take */
     bool is_failed;           /* to be taken down at the end of the step */

@@ -45,6 +45,9 @@
  * is no thread that hangs.
  */
 #define RUNTIME_ANSWER_WAIT_MS 20000
+/* ... and twice as long each time, up to this: what waits for a synchronous standby goes on waiting in the server, also
+ * when nobody listens any more, and each holds one of its connections */
+#define RUNTIME_ANSWER_WAIT_MAX_MS 640000
 /* a frame that the broker has not confirmed for so long: the same for the link */
 #define RUNTIME_LINK_SILENT_MS 10000
 

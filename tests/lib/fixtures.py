@@ -4,10 +4,12 @@ import pytest
 from .node import PARTS, Node
 
 
-def started(name, *up_options, make=Node):
-    """A node that is up, for `yield from`; its logs are kept when a test failed."""
+def started(name, *up_options, make=Node, **conf):
+    """A node that is up, for `yield from`; its logs are kept when a test failed. `conf`: values of its [node] section."""
     node = make(name)
     try:
+        if conf:
+            node.init(**conf)
         node.up(*up_options)
         node.first_pids = {part: node.pid(part) for part in PARTS}
         yield node

@@ -117,6 +117,16 @@ class Node:
             self.configure(shards=2)
         return self.ctl("up", "--mqtt-port", self.port, "--ws-port", self.ws_port, *args, timeout=timeout)
 
+    def init(self, **conf):
+        """Makes the node, with these values in the section [node]."""
+        self.ctl("init", "--mqtt-port", self.port, "--ws-port", self.ws_port)
+        path = self.dir / "gnatter.conf"
+        text = path.read_text()
+        for key, value in conf.items():
+            text, found = re.subn(rf"(?m)^{key} = .*$", f"{key} = {value}", text)
+            assert found == 1, key
+        path.write_text(text)
+
     def configure(self, **keys):
         """Adds keys to the section of the service, the last one of the file; read at the next start."""
         conf = self.dir / "gnatter.conf"

@@ -36,6 +36,7 @@ enum violation {
 struct stats {
     uint64_t published, sent, taken, marked, refused;
     struct histogram to_sent, to_delivery, to_marked; /* to_marked: `delivered` is back at the sender */
+    struct histogram accepted, advised; /* from the publish that was not refused to its `sent`; retry_after_ms */
 };
 
 struct load {
@@ -177,6 +178,7 @@ bool scenario_run(struct bench *bench);
 bool scenario_storm(struct bench *bench);
 bool scenario_drain(struct bench *bench);
 bool scenario_idle(struct bench *bench);
+bool scenario_herd(struct bench *bench);
 bool scenario_slow(struct bench *bench);
 /* Shared by them. */
 struct talk *scenario_pair(struct bench *bench, struct load *load, struct device *sender, struct device *receiver);

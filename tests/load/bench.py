@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 
+import extremes
 import figures
 import procfs
 from servers import Gnatter, Raw, raise_descriptors, run_load
@@ -50,7 +51,7 @@ class Bench:
         self.failures = []
         try:
             for accelerator in ("off", "on"):
-                self.nodes.append(Gnatter(directory, max(options.storm, options.idle, 1100) + 64, accelerator))
+                self.nodes.append(Gnatter(directory, max(options.storm, options.idle, 2000) + 64, accelerator))
         except Exception:
             self.stop()
             raise
@@ -60,7 +61,9 @@ class Bench:
             server.stop()
 
     def one(self, server, figure, arguments, during=None):
+        growth = extremes.Growth(server)
         run = run_load(server, arguments, during=during)
+        run["memory_growth"] = growth.end()
         bad = run["exit_status"] != 0
         if bad:
             self.failures.append({"figure": figure, "server": server.name, "said": run["said"][-8:]})
@@ -75,6 +78,9 @@ class Bench:
             pair = {"raw": self.one(self.raw, figure, raw_arguments or arguments)}
             pair.update((node.name, self.one(node, figure, arguments)) for node in self.nodes)
             self.runs[figure].append(pair)
+
+    def closed_rate(self, figure):
+        return statistics.median(figures.sent_per_s(pair["gnatter"]) for pair in self.runs[figure])
 
     def gnatter_only(self, figure, arguments):
         say(f"{figure}: {' '.join(arguments)}")
@@ -98,10 +104,6 @@ class Bench:
         self.runs[figure] = [pair]
 
 
-def closed_rate(bench, figure):
-    return statistics.median(figures.sent_per_s(pair["gnatter"]) for pair in bench.runs[figure])
-
-
 def measure(bench, options):
     """Every figure; each is a row of the table in figures.py."""
     window = ["--seconds", str(options.seconds), "--warm-up", "1"]
@@ -109,7 +111,7 @@ def measure(bench, options):
     # Memory first: what a server once grew to under load, it would give to connections for nothing.
     bench.idle("idle", options.idle)
     bench.rounds("pairs", ["pairs", "--pairs", "100", "--window", "8", *full])
-    rate = max(100.0, 0.3 * closed_rate(bench, "pairs"))
+    rate = max(100.0, 0.3 * bench.closed_rate("pairs"))
     # `delivered` comes back as soon as the receiver can tell; the client's own coalescing would hide the server's part
     bench.rounds("latency", ["pairs", "--pairs", "100", "--rate", f"{rate:.0f}", "--ack-every", "1", *window])
     for members in (100, 1000):
@@ -122,6 +124,9 @@ def measure(bench, options):
         bench.rounds(f"neighbour-{kind}", ["slow", "--disturb", kind, "--pairs", "50", "--rate", f"{rate / 2:.0f}",
                                            "--group-rate", f"{20 if kind == 'storm' else 1000}", "--members", "200",
                                            "--settle", "60", *window], rounds=options.heavy_rounds)
+    extremes.herd(bench, options.storm, options.heavy_rounds)
+    extremes.overload(bench, options.seconds)
+    extremes.overload_of_the_database(bench, options.seconds)
     # Last: it leaves a backlog for every absent member.
     for members in (2, 100, 1000):
         bench.gnatter_only(f"wal-{members}", ["group", "--members", str(members), "--rate", "2000", "--window", "500",
@@ -144,7 +149,7 @@ def parse_options():
     parser.add_argument("--rounds", type=int, default=int(os.environ.get("BENCH_ROUNDS", "5" if full else "3")))
     parser.add_argument("--seconds", type=float, default=float(os.environ.get("BENCH_SECONDS", "10" if full else "3")))
     parser.add_argument("--heavy-rounds", type=int, default=3 if full else 1, help="of storm, drain and neighbours")
-    parser.add_argument("--storm", type=int, default=15000 if full else 2000, help="devices that reconnect")
+    parser.add_argument("--storm", type=int, default=15000 if full else 2000, help="devices that reconnect (storm, herd)")
     parser.add_argument("--drain", type=int, default=1000000 if full else 50000, help="messages of the backlog")
     parser.add_argument("--idle", type=int, default=15000 if full else 6000, help="idle connections")
     parser.add_argument("--out", default=os.path.join(TOP, "build/bench/latest.json"))

@@ -79,6 +79,8 @@ void outbox_pump(struct bench *bench, struct device *device);
 void outbox_start_over(struct bench *bench, struct device *device);
 /* What was refused for now, or has waited for its answer for too long. */
 void outbox_resend(struct bench *bench, struct device *device);
+/* Forgets what was refused or never published: nobody holds it. */
+void outbox_give_up(struct bench *bench, struct device *device);
 void outbox_free(struct outbox *outbox);
 
 #endif

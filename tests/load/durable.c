@@ -172,6 +172,8 @@ static void take_sent(struct bench *bench, struct device *device, const struct i
         bench_violation(bench, VIOLATION_STRANGE, device, "sent for another conversation");
         return;
     }
+    if (seat->talk->load && entry->state == ENTRY_PUBLISHED && bench_in_window(bench, entry->at_ns))
+        histogram_add(&seat->talk->load->stats.accepted, bench->loop.now_ns - entry->at_ns);
     seat_sent(bench, seat, inbox->seq, entry->intended_ns);
     outbox_finish(bench, device, entry);
     load_refill(bench, seat);
@@ -202,8 +204,16 @@ static void take_error(struct bench *bench, struct device *device, const struct 
         return;
     }
     struct seat *seat = entry->seat;
-    if (seat->talk->load && bench_in_window(bench, bench->loop.now_ns))
-        seat->talk->load->stats.refused++;
+    struct load *load = seat->talk->load;
+    if (load && bench_in_window(bench, bench->loop.now_ns)) {
+        load->stats.refused++;
+        histogram_add(&load->stats.advised, retry_ms * 1000000ull);
+    }
+    if (retry_ms && load && !load->active && bench->options.give_up) {
+        seat->talk->reordered = true;
+        outbox_finish(bench, device, entry);
+        return;
+    }
     if (retry_ms) {
         outbox_refuse(device, entry, bench->loop.now_ns + (retry_ms + bench_random(bench, 100)) * 1000000ull);
         return;

@@ -85,9 +85,42 @@ def neighbours(rows, runs):
                        ("storm", "a stormy group of 200")):
         pairs = runs.get(f"neighbour-{kind}", [])
         if pairs:
+            grown(rows, f"beside {what}", pairs)
             rows.put(f"others' delivery p99 beside {what}, over without",
                      median(pairs, "gnatter", lambda run: run["load"].get("p99_ratio", 0)), "x", 1.5, "less",
                      raw=median(pairs, "raw", lambda run: run["load"].get("p99_ratio", 0)))
+
+
+def herd(rows, runs):
+    pairs = runs.get("herd", [])
+    if pairs:
+        each = {server: median(pairs, server, lambda run: run["load"].get("us_per_device", 0)) for server in ("raw", "gnatter")}
+        rows.put("broker killed under all: time until all are live again, per device, over raw's",
+                 each["gnatter"] / each["raw"] if each["raw"] else 0, "x raw", raw_us=each["raw"], gnatter_us=each["gnatter"])
+        grown(rows, "broker killed under all", pairs)
+
+
+def grown(rows, what, pairs):
+    """The servers' memory at most, over what they had before."""
+    parts = [pair["gnatter"].get("memory_growth", {}) for pair in pairs]
+    medians = {part: statistics.median(p.get(part, 0) for p in parts) for part in ("broker", "service")}
+    rows.put(f"{what}: memory grew by", sum(medians.values()) / 2 ** 20, "MiB",
+             by_process={part: size / 2 ** 20 for part, size in medians.items()})
+
+
+def overload(rows, runs):
+    for figure, what in (("overload", "three times what the broker takes"),
+                         ("overload-database", "three times what a slow database takes")):
+        for pair in runs.get(figure, []):
+            run, capacity = pair["gnatter"], pair["capacity_per_s"]
+            rows.put(f"{what}: sent/s over the capacity", sent_per_s(run) / capacity if capacity else 0, "x", 0.9,
+                     capacity=capacity, refused=sum(load["refused_per_s"] for load in loads(run)))
+            found = [load for load in loads(run) if "accepted_to_sent" in load]
+            if found:
+                rows.put(f"{what}: accepted to sent p99, over the longest wait allowed (8 s)",
+                         found[0]["accepted_to_sent"].get("p99", 0) / 8e6, "x",
+                         retry_s=found[0]["retry_after"].get("p50", 0) / 1e6)
+            grown(rows, what, [pair])
 
 
 def compute(result):
@@ -111,7 +144,10 @@ def compute(result):
              "less")
     compared(rows, "backlog to one device, deliveries/s over raw's", runs["drain"],
              lambda run: run["load"].get("deliveries_per_s", 0), "x raw", 0.8)
+    grown(rows, "backlog to one device", runs["drain"])
     neighbours(rows, runs)
+    herd(rows, runs)
+    overload(rows, runs)
     return list(rows)
 
 
@@ -121,9 +157,10 @@ def number(value):
 
 def details(row):
     words = []
-    for key in ("raw", "gnatter", "accelerated", "raw_ms", "gnatter_ms", "accelerated_ms"):
+    for key in ("raw", "gnatter", "accelerated", "raw_ms", "gnatter_ms", "accelerated_ms", "raw_us", "gnatter_us", "capacity",
+                "refused", "retry_s"):
         if key in row:
-            words.append(f"{key.replace('_ms', ' ms')} {number(row[key])}")
+            words.append(f"{key.replace('_', ' ')} {number(row[key])}")
     for key in ("by_process", "by_members"):
         words += [f"{part} {number(value)}" for part, value in row.get(key, {}).items()]
     return ", ".join(words)

@@ -22,6 +22,8 @@ void load_reset(struct load *load)
     histogram_reset(&load->stats.to_sent);
     histogram_reset(&load->stats.to_delivery);
     histogram_reset(&load->stats.to_marked);
+    histogram_reset(&load->stats.accepted);
+    histogram_reset(&load->stats.advised);
 }
 
 void load_free(struct load *load)

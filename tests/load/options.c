@@ -38,10 +38,12 @@ static const struct option_row ROWS[] = {
     {"read", OPTION_FLAG, AT(marks_read), "", 0, 0, "mark as read instead of only acknowledging"},
     {"waiting", OPTION_LONG, AT(waiting), "10", 0, 100000, "messages waiting for each device (storm)"},
     {"count", OPTION_LONG, AT(count), "100000", 1, 100000000, "messages of the backlog (drain)"},
-    {"idle", OPTION_LONG, AT(idle), "1000", 1, 1000000, "connections (idle, storm)"},
+    {"idle", OPTION_LONG, AT(idle), "1000", 1, 1000000, "connections (idle, storm, herd)"},
     {"disturb", OPTION_TEXT, AT(disturb), "noread", 0, 0, "slow: noread, noack or storm (a busy group)"},
     {"connects-at-once", OPTION_LONG, AT(connects_at_once), "64", 1, 100000, "connects under way at a time"},
     {"resend-ms", OPTION_LONG, AT(resend_ms), "10000", 100, 600000, "send again when `sent` has not come after"},
+    {"give-up", OPTION_FLAG, AT(give_up), "", 0, 0,
+     "at the end forget what was refused or not published yet: an overload leaves more of it than can be waited for"},
     {"keep-alive", OPTION_LONG, AT(keep_alive_s), "300", 5, 65535, "seconds"},
     {"seconds", OPTION_DOUBLE, AT(seconds), "5", 0.1, 86400, "what is measured"},
     {"warm-up", OPTION_DOUBLE, AT(warmup_s), "1", 0, 3600, "seconds before that"},
@@ -53,7 +55,7 @@ static const struct option_row ROWS[] = {
 };
 #define ROWS_LEN (sizeof(ROWS) / sizeof(ROWS[0]))
 
-static const char *const SCENARIOS[] = {"pairs", "group", "mixed", "storm", "slow", "drain", "idle"};
+static const char *const SCENARIOS[] = {"pairs", "group", "mixed", "storm", "slow", "drain", "idle", "herd"};
 #define SCENARIOS_LEN (sizeof(SCENARIOS) / sizeof(SCENARIOS[0]))
 
 void options_help(void)
@@ -65,7 +67,8 @@ void options_help(void)
            "  storm   many devices connect at once, messages wait for each\n"
            "  slow    pairs at a rate, without and with a slow or stormy neighbour\n"
            "  drain   one device comes back to a backlog\n"
-           "  idle    connections that are only held\n\n"
+           "  idle    connections that are only held\n"
+           "  herd    all are live, and the server is killed (by who reads the line \"phase kill\")\n\n"
            "A JSON line goes to stdout. Exit 1: a promise of the protocol was broken.\n\n");
     for (size_t i = 0; i < ROWS_LEN; i++)
         printf("  --%-18s %s%s%s%s\n", ROWS[i].name, ROWS[i].help, *ROWS[i].initial ? " [" : "", ROWS[i].initial,

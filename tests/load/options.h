@@ -8,6 +8,7 @@
 
 struct options {
     const char *scenario, *host, *devices_file, *label, *disturb;
+    bool give_up; /* what was refused or not published yet is forgotten when the measuring ends */
     bool raw, both_ways, marks_read, absent, help;
     long port, pairs, groups, members, senders, window, payload_bytes, connects_at_once, ack_every, ack_delay_ms,
         waiting, count, idle, resend_ms, keep_alive_s, pause_us, seed;

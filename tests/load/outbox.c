@@ -118,6 +118,16 @@ void outbox_start_over(struct bench *bench, struct device *device)
     outbox->under_way = 0;
 }
 
+void outbox_give_up(struct bench *bench, struct device *device)
+{
+    struct outbox *outbox = &device->outbox;
+    bench->outstanding -= outbox->tail - outbox->next;
+    outbox->tail = outbox->next;
+    for (uint64_t counter = outbox->head; counter < outbox->next; counter++)
+        if (entry_at(outbox, counter)->state == ENTRY_REFUSED)
+            outbox_finish(bench, device, entry_at(outbox, counter));
+}
+
 void outbox_resend(struct bench *bench, struct device *device)
 {
     struct outbox *outbox = &device->outbox;

@@ -53,6 +53,10 @@ static void report_load(struct bench *bench, cJSON *to, const struct load *load)
     report_latency(item, "publish_to_sent", &stats->to_sent);
     report_latency(item, "publish_to_delivery", &stats->to_delivery);
     report_latency(item, "publish_to_delivered", &stats->to_marked);
+    if (!stats->refused)
+        return;
+    report_latency(item, "accepted_to_sent", &stats->accepted);
+    report_latency(item, "retry_after", &stats->advised);
 }
 
 void bench_report(struct bench *bench)

@@ -114,6 +114,8 @@ void scenario_measure(struct bench *bench, struct load *const loads[], size_t lo
     bench_phase("measured");
     for (size_t i = 0; i < loads_len; i++)
         load_stop(loads[i]);
+    for (uint32_t i = 0; bench->options.give_up && i < bench->devices_used; i++)
+        outbox_give_up(bench, &bench->devices[i]);
 }
 
 void scenario_settle(struct bench *bench)
@@ -184,6 +186,8 @@ bool scenario_run(struct bench *bench)
         return scenario_storm(bench);
     if (strcmp(name, "drain") == 0)
         return scenario_drain(bench);
+    if (strcmp(name, "herd") == 0)
+        return scenario_herd(bench);
     if (strcmp(name, "idle") == 0)
         return scenario_idle(bench);
     return scenario_slow(bench);

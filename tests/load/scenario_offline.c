@@ -105,6 +105,63 @@ bool scenario_drain(struct bench *bench)
            backlog_take(bench, 1, "deliveries_per_s", (double)bench->options.count);
 }
 
+static bool somebody_is_lost(struct bench *bench)
+{
+    return bench->live < bench->devices_used;
+}
+
+static bool all_are_back(struct bench *bench)
+{
+    return bench->live == bench->devices_used;
+}
+
+/*
+ * All are live and talk, and the server is killed, by whoever reads "phase kill". They go on writing, come back, get
+ * what they had not acknowledged, and send again what had no answer.
+ */
+bool scenario_herd(struct bench *bench)
+{
+    const struct options *options = &bench->options;
+    struct load *load = load_new(bench, "herd", options->rate > 0 ? options->rate : 1, options->window);
+    load->lossy = options->raw;
+    for (long i = 0; i + 1 < options->idle; i += 2) {
+        struct device *sender = device_take(bench), *receiver = device_take(bench);
+        if (!sender || !receiver)
+            return false;
+        scenario_pair(bench, load, sender, receiver);
+    }
+    if (!scenario_connect(bench, PREPARE_S))
+        return false;
+    load_start(bench, load);
+    (void)bench_until(bench, NULL, options->warmup_s); /* only the time counts */
+    bench_phase("kill");
+    if (!bench_until(bench, somebody_is_lost, 60)) {
+        fprintf(stderr, "gnatter-load: nobody has killed the server\n");
+        return false;
+    }
+    uint64_t lost_ns = bench->from_ns = bench->loop.now_ns;
+    bench->to_ns = UINT64_MAX;
+    bench_phase("measure");
+    (void)bench_until(bench, NULL, 0.2); /* until all have noticed */
+    bool are_back = bench_until(bench, all_are_back, PREPARE_S);
+    double back_s = (double)(bench->loop.now_ns - lost_ns) / 1e9;
+    bench->to_ns = bench->loop.now_ns;
+    load_stop(load);
+    if (options->raw) /* a stock broker's queues died with it */
+        bench->expected = bench->taken;
+    bool is_settled = bench_until(bench, bench_is_settled, options->settle_s);
+    cJSON_AddNumberToObject(bench->result, "all_back_s", back_s);
+    cJSON_AddNumberToObject(bench->result, "caught_up_s", (double)(bench->loop.now_ns - lost_ns) / 1e9);
+    cJSON_AddNumberToObject(bench->result, "us_per_device", back_s * 1e6 / bench->devices_used);
+    bench_phase("measured");
+    fprintf(stderr, "%s herd: %u devices back after %.2f s, %.0f us for each%s\n", bench->dialect->name,
+            bench->devices_used, back_s, back_s * 1e6 / bench->devices_used,
+            is_settled ? "" : "; not all was delivered");
+    if (!options->raw)
+        bench_verify(bench);
+    return are_back;
+}
+
 /* Holds them; when the server goes and comes back, how long until all are live again. */
 static void idle_hold(struct bench *bench)
 {

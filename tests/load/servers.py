@@ -64,10 +64,19 @@ class Raw:
             file.write(RAW_CONFIG.format(port=self.port))
             if os.geteuid() == 0:
                 file.write("user root\n")
-        broker = shutil.which("mosquitto") or "/usr/sbin/mosquitto"
+        self.command = [shutil.which("mosquitto") or "/usr/sbin/mosquitto", "-c", config]
         self.log = open(os.path.join(directory, "raw.log"), "wb")
-        self.process = subprocess.Popen([broker, "-c", config], stdout=self.log, stderr=self.log)
+        self.start()
+
+    def start(self):
+        self.process = subprocess.Popen(self.command, stdout=self.log, stderr=self.log)
         wait_for_port(self.port)
+
+    def kill_broker(self):
+        """And start it again at once, as the other's supervisor does."""
+        self.process.kill()
+        self.process.wait()
+        self.start()
 
     def pids(self):
         return {"broker": self.process.pid}
@@ -118,6 +127,10 @@ class Gnatter:
 
     def cpu(self):
         return {part: procfs.cpu_s(pid, with_children=part == "postgres") for part, pid in self.pids().items()}
+
+    def kill_broker(self):
+        """The supervisor starts it again."""
+        os.kill(self.pids()["broker"], signal.SIGKILL)
 
     def wal_at(self):
         """Bytes of write-ahead log so far."""

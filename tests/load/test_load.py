@@ -49,6 +49,23 @@ def test_a_good_server_passes(devices, arguments):
     assert result["totals"]["taken"] == result["totals"]["expected"]
 
 
+def test_what_is_refused_is_given_up_at_the_end(devices):
+    """Far more than its windows take: what was never published is forgotten, what was accepted is still checked."""
+    status, result = load("refuse", devices, "--pairs", "8", "--window", "4", "--rate", "20000", "--give-up", "pairs")
+    assert status == 0, result
+    pairs, = result["loads"]
+    assert pairs["refused_per_s"] > 0 and pairs["retry_after"]["count"] > 0
+    assert result["totals"]["taken"] == result["totals"]["expected"]
+    assert pairs["accepted_to_sent"]["count"] > 0
+
+
+def test_a_herd_needs_somebody_to_kill_the_server(devices):
+    """`close` ends a connection now and then: that is what the herd takes for the server's end."""
+    status, result = load("close", devices, "--idle", "16", "--rate", "300", "herd")
+    assert status == 0, result
+    assert result["all_back_s"] > 0 and result["totals"]["reconnects"] > 0
+
+
 @pytest.mark.parametrize("disturb", ["noread", "noack"])
 def test_a_slow_neighbour_comes_to_its_senses(devices, disturb):
     status, result = load("none", devices, "slow", "--disturb", disturb, "--pairs", "4", "--rate", "100",

@@ -1,0 +1,58 @@
+"""A device that keeps its connection and reads nothing does not stay in the broker's memory for ever."""
+import socket
+import time
+
+import packets
+from broker import until
+from service import Service
+
+PAYLOAD = b"x" * 60000
+COUNT = 300  # some times what the kernel holds for a peer that does not read
+
+
+def deaf(node, port):
+    """Connected and subscribed; reads two short packets, and then nothing more."""
+    alice = socket.socket()
+    alice.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    alice.connect(("127.0.0.1", port))
+    alice.sendall(packets.connect("alice:phone", "alice", node.token("alice", "phone")))
+    assert alice.recv(4) == b"\x20\x02\x00\x00"
+    alice.sendall(packets.subscribe(1, "inbox/alice/#"))
+    assert len(alice.recv(5)) == 5
+    return alice
+
+
+def test_ended_when_it_takes_nothing(node, cast):
+    node.options["unread_timeout_s"] = 2
+    node.start()
+    service = Service(node).start()
+    bob = cast("bob:phone").online()
+    with deaf(node, node.port) as alice:
+        for i in range(COUNT):
+            service.deliver([service.session("alice:phone")], f"sent/u/bob/{i + 1}/1770000000000/m{i}", PAYLOAD, qos=0)
+            if i % 10 == 0:
+                alice.sendall(packets.publish(i + 1, f"chat/u/bob/m{i}"))  # it sends, so it is not taken for dead
+        service.wait_gone("alice:phone", "closed")
+    service.deliver([service.session("bob:phone")], "synced")  # who reads is none the worse
+    bob.wait_for("inbox/bob/synced")
+    with deaf(node, node.port):  # and may come back
+        service.session("alice:phone")
+    service.stop()
+
+
+def test_never_when_told_so(node):
+    node.options["unread_timeout_s"] = 0
+    node.start()
+    service = Service(node).start()
+    with deaf(node, node.port) as alice:
+        session = service.session("alice:phone")
+        for i in range(COUNT):
+            service.deliver([session], f"sent/u/bob/{i + 1}/1770000000000/m{i}", PAYLOAD, qos=0)
+        until_ms = time.monotonic() + 3  # longer than the other test's two seconds
+        until("it is still there", lambda: time.monotonic() > until_ms or service.of("gone", session=session))
+        assert not service.of("gone", session=session)
+        alice.settimeout(10)
+        taken = 0
+        while taken < len(PAYLOAD) * COUNT:  # all of it comes, once it reads
+            taken += len(alice.recv(1 << 20))
+    service.stop()
