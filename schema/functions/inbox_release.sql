@@ -12,6 +12,9 @@ begin
     for marked in
         select f.user_id from gnatter.inbox_full f order by f.counted_at limit users_max for update skip locked
     loop
+        delete from gnatter.inbox_waiting w -- who was removed gets nothing any more
+         using gnatter.user_account u
+         where w.user_id = marked.user_id and u.user_id = w.user_id and u.removed_at is not null;
         waiting := gnatter.inbox_recount(marked.user_id, items_max);
         -- not at the first one that she has got: each turn loads her conversations again
         if waiting.items < items_max - items_max / 10 and waiting.bytes < bytes_max - bytes_max / 10 then

@@ -24,6 +24,8 @@ begin
                      and split_part(c.name, '/', 2) <> split_part(c.name, '/', 3) offset 0) c
               cross join lateral (
                   select m.user_id from gnatter.member m where m.conversation_id = i.id offset 0) m
+              cross join lateral (
+                  select from gnatter.user_account u where u.user_id = m.user_id and u.removed_at is null offset 0) u
              -- whom she blocks cannot keep others from writing to her
              where not exists (select from gnatter.block b where b.conversation_id = i.id and b.user_id = m.user_id
                                   and b.to_seq is null)) p;

@@ -240,6 +240,12 @@ select is(pg_temp.watch('{d/quinn/sam}', 4), 0, 'what has been got is noticed');
 select is(pg_temp.waiting('quinn'), '3/14', 'only what waits');
 select gnatter.block_user('quinn', 'sam'), pg_temp.say('sam:phone', 'd/quinn/sam', 's5') \g /dev/null
 select is(pg_temp.watch('{d/quinn/sam}', 4), 0, 'whom she blocks fills nothing');
+select gnatter.unblock_user('quinn', 'sam') \g /dev/null
+select is(pg_temp.watch('{d/quinn/sam}', 4), 1, 'again');
+select gnatter.remove_user('quinn') \g /dev/null
+select is(gnatter.inbox_release(10, 4, 1000000), 0, 'who was removed has no inbox');
+select is(pg_temp.watch('{d/quinn/sam}', 1), 1, 'that could be full');
+select is((select array_agg(user_name) from gnatter.full_inboxes), '{sam}', 'but others have');
 select is_empty('select * from gnatter.verify()', 'all is well');
 select * from finish();
 rollback;
