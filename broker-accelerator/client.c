@@ -21,6 +21,7 @@ bool clients_init(void)
     table_len = DESCRIPTORS_MAX;
     if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_max < table_len)
         table_len = (size_t)limit.rlim_max;
+    /* NOLINTNEXTLINE(bugprone-sizeof-expression): a table of pointers */
     void *memory = mmap(NULL, table_len * sizeof(*table), PROT_READ | PROT_WRITE,
                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (memory == MAP_FAILED) {

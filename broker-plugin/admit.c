@@ -1,45 +1,20 @@
 #include "admit.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <sodium.h>
 
 #include "frame.h"
+#include "small_file.h"
 
 #define FILE_BYTES_MAX (32 * 1024) /* LIMIT_KEYS lines and as many comments */
-
-static enum status file_read(const char *path, char *buf, size_t size, size_t *ret_len, char *why, size_t why_size)
-{
-    size_t len = 0;
-    ssize_t got = 0;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd >= 0) {
-        while (len < size && (got = read(fd, buf + len, size - len)) > 0)
-            len += (size_t)got;
-        (void)close(fd); /* nothing was written */
-    }
-    if (fd < 0 || got < 0) {
-        (void)snprintf(why, why_size, "cannot read %s: %s (it must be readable by the broker's user)", path,
-                       strerror(errno));
-        return STATUS_UNAVAILABLE;
-    }
-    if (len == size) {
-        (void)snprintf(why, why_size, "%s is too large", path);
-        return STATUS_TOO_LARGE;
-    }
-    *ret_len = len;
-    return STATUS_OK;
-}
 
 static enum status keys_load(struct admit *admit, const char *path, char *buf, char *why, size_t why_size)
 {
     size_t len;
     int line = 0;
-    enum status status = file_read(path, buf, FILE_BYTES_MAX, &len, why, why_size);
+    enum status status = small_file_read(path, buf, FILE_BYTES_MAX, &len, why, why_size);
     if (status != STATUS_OK)
         return status;
     status = token_keys_parse((struct slice){buf, len}, admit->keys, &admit->keys_len, &line);
@@ -57,7 +32,7 @@ static enum status keys_load(struct admit *admit, const char *path, char *buf, c
 static enum status secret_load(struct admit *admit, const char *path, char *buf, char *why, size_t why_size)
 {
     size_t len;
-    enum status status = file_read(path, buf, FILE_BYTES_MAX, &len, why, why_size);
+    enum status status = small_file_read(path, buf, FILE_BYTES_MAX, &len, why, why_size);
     if (status != STATUS_OK)
         return status;
     while (len > 0 && (buf[len - 1] == '\n' || buf[len - 1] == '\r'))

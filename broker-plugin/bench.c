@@ -2,15 +2,14 @@
 #include "bench.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <sodium.h>
 
 #include "frame.h"
+#include "small_file.h"
 
 #define FILE_BYTES_MAX  512
 #define VALID_S         (365 * 86400)                  /* a connection of bench mode has no token to expire */
@@ -77,24 +76,14 @@ static bool text_take(struct bench *bench, char *text)
 enum status bench_load(struct bench *bench, const char *path, char *why, size_t why_size)
 {
     char text[FILE_BYTES_MAX];
-    ssize_t len = -1;
+    size_t len;
     bench_done(bench);
     if (path[0] == '\0')
         return STATUS_OK;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0 && errno == ENOENT)
-        return STATUS_OK;
-    if (fd >= 0) {
-        len = read(fd, text, sizeof text - 1);
-        (void)close(fd); /* nothing was written */
-    }
-    if (len < 0) {
-        (void)snprintf(why, why_size, "cannot read %s: %s (it must be readable by the broker's user)", path,
-                       strerror(errno));
-        return STATUS_UNAVAILABLE;
-    }
-    text[len] = '\0';
-    bool is_good = strlen(text) == (size_t)len && text_take(bench, text);
+    enum status status = small_file_read(path, text, sizeof text, &len, why, why_size);
+    if (status != STATUS_OK)
+        return status == STATUS_NOT_FOUND ? STATUS_OK : status;
+    bool is_good = strlen(text) == len && text_take(bench, text);
     sodium_memzero(text, sizeof text);
     if (!is_good) {
         (void)snprintf(why, why_size, "%s does not say what bench mode is: gnatterctl bench-mode writes it", path);

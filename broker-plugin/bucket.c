@@ -33,9 +33,15 @@ bool bucket_is_full(struct bucket *bucket, struct rate rate, uint32_t now_ms)
     return bucket->thousandths >= rate.burst * 1000;
 }
 
+uint32_t bucket_wait_for_ms(const struct bucket *bucket, struct rate rate, uint32_t tokens)
+{
+    uint64_t wanted = (uint64_t)tokens * 1000;
+    if (bucket->thousandths >= wanted)
+        return 0;
+    return (uint32_t)((wanted - bucket->thousandths + rate.per_second - 1) / rate.per_second);
+}
+
 uint32_t bucket_wait_ms(const struct bucket *bucket, struct rate rate)
 {
-    if (bucket->thousandths >= 1000)
-        return 0;
-    return (1000 - bucket->thousandths + rate.per_second - 1) / rate.per_second;
+    return bucket_wait_for_ms(bucket, rate, 1);
 }

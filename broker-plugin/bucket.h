@@ -25,5 +25,7 @@ void bucket_return(struct bucket *bucket, struct rate rate, uint32_t tokens);
 bool bucket_is_full(struct bucket *bucket, struct rate rate, uint32_t now_ms);
 /* When one token will be there, from the last take on. */
 uint32_t bucket_wait_ms(const struct bucket *bucket, struct rate rate);
+/* The same for so many; at most a burst. */
+uint32_t bucket_wait_for_ms(const struct bucket *bucket, struct rate rate, uint32_t tokens);
 
 #endif

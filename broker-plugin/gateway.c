@@ -12,6 +12,7 @@
 #define SCAN_MS        15000 /* looking for expired tokens; the contract is a minute */
 #define TICK_WITHIN_MS 2000  /* the broker ticks each turn, ten times a second when idle */
 #define WHY_BYTES      1280
+#define HASTY_LOG_MS   1000 /* a flood makes no flood of lines */
 #define LEVEL_TOLD_MS  1000
 
 /*
@@ -74,6 +75,8 @@ enum status gateway_init(struct gateway *gateway, const struct option_given give
         return STATUS_INTERNAL;
     enum status status = options_read(&gateway->options, given, given_len, why, sizeof why);
     if (status == STATUS_OK)
+        status = limiter_init(&gateway->limiter, &gateway->options, why, sizeof why);
+    if (status == STATUS_OK)
         status = files_open(gateway, why, sizeof why);
     if (status == STATUS_OK)
         status = uplink_init(&gateway->uplink);
@@ -83,8 +86,6 @@ enum status gateway_init(struct gateway *gateway, const struct option_given give
         return status;
     }
     gateway->overload.wait_ms = (int64_t)gateway->options.overload_wait_ms;
-    rates_make(&gateway->rates, (uint32_t)gateway->options.messages_per_second,
-               (uint32_t)gateway->options.messages_burst, !gateway->options.limits);
     start_log(gateway);
     return STATUS_OK;
 }
@@ -95,6 +96,7 @@ void gateway_done(struct gateway *gateway)
     uplink_done(&gateway->uplink);
     deliver_done(&gateway->deliver);
     sessions_done(&gateway->sessions);
+    limiter_done(&gateway->limiter);
     remembered_done(&gateway->remembered);
     free(gateway->resuming.at);
     free(gateway->kicked.at);
@@ -129,6 +131,8 @@ void gateway_reload(struct gateway *gateway)
     char why[WHY_BYTES];
     gateway->is_rechecking = true;
     bench_reload(gateway);
+    if (limiter_reload(&gateway->limiter, &gateway->options, why, sizeof why) != STATUS_OK)
+        broker_log(BROKER_ERROR, "reload failed, the limits stay as they were, why=%s", why);
     if (admit_load(&gateway->admit, gateway->options.keys_file, gateway->options.link_secret_file, why, sizeof why) ==
         STATUS_OK)
         broker_log(BROKER_NOTICE, "reload keys=%zu", gateway->admit.keys_len);
@@ -208,6 +212,25 @@ static enum verdict check_device(const struct gateway *gateway, const struct gat
     return VERDICT_DENY;
 }
 
+/* Before anything is looked at that costs more. The connection is closed without an answer: of those that MQTT and the
+ * broker have, all others would tell a device with a good token that it is no good. */
+static bool is_slow_enough(struct gateway *gateway, const struct gateway_connect *connect, struct moment now)
+{
+    uint32_t retry_after_ms = 0;
+    enum address_verdict verdict = addresses_connect(&gateway->limiter.addresses, &gateway->limiter.rates,
+                                                     connect->address, now.clock_ms, &retry_after_ms);
+    if (verdict == ADDRESS_OK)
+        return true;
+    enum counter counter = verdict == ADDRESS_BLOCKED ? COUNTER_AUTH_BLOCKED : COUNTER_CONNECTION_RATE;
+    limiter_count(&gateway->limiter, counter);
+    if (now.clock_ms - gateway->hasty_logged_ms >= HASTY_LOG_MS) {
+        gateway->hasty_logged_ms = now.clock_ms;
+        broker_log(BROKER_WARNING, "refused why=%s address=%s retry_after_ms=%u in_all=%llu", counter_name(counter),
+                   connect->address, retry_after_ms, (unsigned long long)gateway->limiter.counted[counter]);
+    }
+    return false;
+}
+
 /* Of one device there is one connection. The broker sees to it that of one client id there is; with bench mode two of
  * them may be the same device. */
 static void take_over(struct gateway *gateway, const char *client_id, const char *broker_id)
@@ -235,7 +258,7 @@ static struct session *session_begin(struct gateway *gateway, const struct gatew
                                   .claims = claims,
                                   .mqtt_version = (uint8_t)connect->mqtt_version,
                                   .is_clean = connect->is_clean};
-    return sessions_add(&gateway->sessions, &gateway->rates, &start, now.unix_ms, now.clock_ms);
+    return sessions_add(&gateway->sessions, &gateway->limiter.rates, &start, now.unix_ms, now.clock_ms);
 }
 
 enum verdict gateway_connect(struct gateway *gateway, const struct gateway_connect *connect, struct moment now)
@@ -250,10 +273,16 @@ enum verdict gateway_connect(struct gateway *gateway, const struct gateway_conne
     gateway_gone(gateway, connect->client); /* a handle of an end that was not reported */
     if (!is_ticking(gateway, now))
         return VERDICT_DENY;
-    if (admit_is_service_request(request))
-        return link_connect(gateway, connect);
-    if (check_device(gateway, connect, now, &claims) != VERDICT_OK)
-        return VERDICT_DENY;
+    if (!is_slow_enough(gateway, connect, now))
+        return VERDICT_CLOSE;
+    bool is_service = admit_is_service_request(request);
+    enum verdict verdict = is_service ? link_connect(gateway, connect) : check_device(gateway, connect, now, &claims);
+    if (verdict != VERDICT_OK) {
+        limiter_count(&gateway->limiter, COUNTER_AUTH_FAILED);
+        addresses_failed(&gateway->limiter.addresses, &gateway->limiter.rates, connect->address, now.clock_ms);
+    }
+    if (verdict != VERDICT_OK || is_service)
+        return verdict;
     struct session *session = session_begin(gateway, connect, &claims, now);
     if (session == NULL)
         return VERDICT_DENY;
@@ -263,6 +292,7 @@ enum verdict gateway_connect(struct gateway *gateway, const struct gateway_conne
     if (session->is_resuming && clients_add(&gateway->resuming, connect->client) != STATUS_OK)
         session->is_resuming = false; /* as if there was none: the device subscribes again */
     uplink_connected(&gateway->uplink, &gateway->journal, session);
+    limiter_count(&gateway->limiter, COUNTER_CONNECTIONS);
     return VERDICT_OK;
 }
 
@@ -428,7 +458,8 @@ static void scan(struct gateway *gateway, struct moment now)
     for (uint32_t at = 0; (session = sessions_next(&gateway->sessions, &at)) != NULL;)
         if (session->expires_at_s <= now.unix_ms / 1000)
             gateway_kick(gateway, session, GONE_EXPIRED);
-    sessions_sweep(&gateway->sessions, &gateway->rates, now.clock_ms);
+    sessions_sweep(&gateway->sessions, &gateway->limiter.rates, now.clock_ms);
+    limiter_sweep(&gateway->limiter, now.clock_ms);
 }
 
 static void resume_all(struct gateway *gateway)
@@ -483,6 +514,13 @@ static void level_turn(struct gateway *gateway, struct moment now)
     gateway->level_told = gateway->level;
 }
 
+static void counters_tell(struct gateway *gateway, struct moment now)
+{
+    char values[COUNTERS * 8];
+    if (gateway->uplink.is_up && gateway->uplink.is_listed && limiter_tell(&gateway->limiter, now.clock_ms, values))
+        uplink_counters(&gateway->uplink, &gateway->journal, (struct slice){values, sizeof values});
+}
+
 static void kick_one(void *ctx, struct session *session)
 {
     gateway_kick(ctx, session, GONE_KICKED);
@@ -498,6 +536,7 @@ void gateway_tick(struct gateway *gateway, struct moment now)
     struct deliver_turn turn = {&gateway->sessions, gateway->level != OVERLOAD_NONE, kick_one, gateway};
     deliver_slice(&gateway->deliver, &turn);
     kick_all(gateway);
+    counters_tell(gateway, now);
     uplink_flush(&gateway->uplink, &gateway->journal, slice_of(gateway->options.node));
     link_tick(gateway);
 }

@@ -13,6 +13,7 @@
 #include "admit.h"
 #include "bench.h"
 #include "deliver.h"
+#include "limiter.h"
 #include "options.h"
 #include "overload.h"
 #include "remembered.h"
@@ -41,7 +42,7 @@ struct gateway {
     struct bench bench;
     struct revoked revoked;
     struct journal journal;
-    struct rates rates;
+    struct limiter limiter;
     struct overload overload;
     enum overload_level level, level_told;
     uint32_t level_told_ms; /* when it was last as high as was told */
@@ -54,7 +55,7 @@ struct gateway {
     bool is_rechecking;              /* from a reload to the next tick */
     struct clients resuming;         /* connected since the last tick with clean session 0 */
     struct clients kicked;           /* to be ended at the next tick */
-    uint32_t scanned_ms, full_logged_ms;
+    uint32_t scanned_ms, full_logged_ms, hasty_logged_ms;
     bool has_connected, has_ticked;
     uint32_t first_connect_ms;
     bool flushes_early; /* a broker whose tick comes after it has sent what plugins published */
@@ -77,7 +78,7 @@ struct gateway_connect {
     bool is_websocket;
 };
 /* Also asked again, after a reload and before the next tick, about every connection there is and every session kept for
- * a device that is away: then it only says whether the token is still good. */
+ * a device that is away: then it only says whether the token is still good. VERDICT_CLOSE: too many from there. */
 enum verdict gateway_connect(struct gateway *gateway, const struct gateway_connect *connect, struct moment now);
 /* The connection ended; one never accepted is no matter. */
 void gateway_gone(struct gateway *gateway, const void *client);

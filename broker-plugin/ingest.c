@@ -73,8 +73,8 @@ static void tell_generally(struct gateway *gateway, struct session *session, str
                            const struct refusal *refusal, struct moment now)
 {
     char tail[64], json[JSON_BYTES], shown[7 * TOPIC_SHOWN_BYTES], retry[32];
-    struct rates_session *rates = session_rates(session, &gateway->rates, now.clock_ms);
-    if (rates == NULL || !bucket_take(&rates->denied, gateway->rates.denied, now.clock_ms, 1))
+    struct rates_session *rates = session_rates(session, &gateway->limiter.rates, now.clock_ms);
+    if (rates == NULL || !bucket_take(&rates->denied, gateway->limiter.rates.denied, now.clock_ms, 1))
         return;
     json_escape(topic, shown, 3 * TOPIC_SHOWN_BYTES);
     (void)retry_format(retry, sizeof retry, refusal->retry_after_ms);
@@ -129,8 +129,10 @@ static enum verdict refuse(struct gateway *gateway, const struct publish *publis
         return VERDICT_OK;
     }
     /* Not lifted with the rate limits: it bounds memory. */
-    if (!bucket_take(&session->rates->errors, gateway->rates.errors, publish->now.clock_ms, 1))
+    if (!bucket_take(&session->rates->errors, gateway->limiter.rates.errors, publish->now.clock_ms, 1)) {
+        limiter_count(&gateway->limiter, COUNTER_DEVICE_ERRORS);
         return close_session(gateway, publish, "too-many-errors");
+    }
     is_told = publish->topic.kind == TOPIC_CHAT ? tell_message(gateway, publish, refusal)
                                                 : tell_rpc(gateway, publish, refusal);
     /* One that would be taken later and cannot hear that it was not taken now must not see an acknowledgement. */
@@ -149,8 +151,10 @@ static enum verdict take(struct gateway *gateway, const struct publish *publish)
                                           .payload = publish->payload,
                                           .correlation = publish->correlation};
     enum status status = journal_append(&gateway->journal, &record);
-    if (status != STATUS_OK)
+    if (status != STATUS_OK) {
+        limiter_count(&gateway->limiter, COUNTER_JOURNAL_FULL);
         return close_session(gateway, publish, status == STATUS_FULL ? "journal-full" : status_name(status));
+    }
     if (gateway->flushes_early && gateway->uplink.sent == gateway->uplink.confirmed)
         uplink_flush(&gateway->uplink, &gateway->journal, slice_of(gateway->options.node));
     return VERDICT_OK;
@@ -162,18 +166,27 @@ static enum verdict refuse_overloaded(struct gateway *gateway, const struct publ
     struct refusal refusal = {
         "overloaded", "the server is overloaded; try again later",
         overload_refused(&gateway->overload, &journal, publish->now.clock_ms, publish->session->number)};
+    limiter_count(&gateway->limiter, COUNTER_OVERLOADED);
+    return refuse(gateway, publish, &refusal);
+}
+
+static enum verdict refuse_limited(struct gateway *gateway, const struct publish *publish, const struct limit_hit *hit)
+{
+    const struct refusal refusal = {"rate-limited", hit->message, hit->retry_after_ms > 0 ? hit->retry_after_ms : 1};
     return refuse(gateway, publish, &refusal);
 }
 
 static enum verdict take_message(struct gateway *gateway, const struct publish *publish, enum overload_level level)
 {
     struct session *session = publish->session;
-    struct refusal refusal = {"rate-limited", "too many messages; try again later", 0};
+    struct conversation_name conversation;
+    struct limit_hit hit;
     if (level == OVERLOAD_REFUSE)
         return refuse_overloaded(gateway, publish);
-    if (!rates_take_chat(&gateway->rates, session->rates, &session->user->chat, publish->now.clock_ms,
-                         &refusal.retry_after_ms))
-        return refuse(gateway, publish, &refusal);
+    conversation_name_make(publish->topic.conversation, slice_of(session->user->name), &conversation);
+    if (!limiter_take_message(&gateway->limiter, session, (struct slice){conversation.text, conversation.len},
+                              publish->payload.len, publish->now.clock_ms, &hit))
+        return refuse_limited(gateway, publish, &hit);
     overload_taken(&gateway->overload);
     return take(gateway, publish);
 }
@@ -181,33 +194,38 @@ static enum verdict take_message(struct gateway *gateway, const struct publish *
 static enum verdict take_request(struct gateway *gateway, const struct publish *publish, enum overload_level level)
 {
     static const struct refusal CORRELATION = {"bad-request", "the correlation data is too long", 0};
-    struct session *session = publish->session;
-    struct refusal refusal = {"rate-limited", "too many requests; try again later", 0};
+    struct limit_hit hit;
+    bool is_rpc = publish->topic.kind == TOPIC_RPC;
     if (publish->correlation.len > LIMIT_CORRELATION_BYTES)
         return refuse(gateway, publish, &CORRELATION);
     /* sync is a mark, taken as long as there is room. */
-    if (level == OVERLOAD_REFUSE && publish->topic.kind == TOPIC_RPC)
+    if (level == OVERLOAD_REFUSE && is_rpc)
         return refuse_overloaded(gateway, publish);
-    if (!rates_take(&gateway->rates, &session->rates->rpc, gateway->rates.rpc, publish->now.clock_ms, 1)) {
-        refusal.retry_after_ms = bucket_wait_ms(&session->rates->rpc, gateway->rates.rpc);
-        return refuse(gateway, publish, &refusal);
-    }
+    if (!limiter_take_request(&gateway->limiter, publish->session,
+                              is_rpc && slice_equal(publish->topic.method, SLICE("group.create")), publish->payload.len,
+                              publish->now.clock_ms, &hit))
+        return refuse_limited(gateway, publish, &hit);
     return take(gateway, publish);
 }
 
 static enum verdict take_mark(struct gateway *gateway, const struct publish *publish, uint32_t lines)
 {
-    if (!rates_take(&gateway->rates, &publish->session->rates->marks, gateway->rates.marks, publish->now.clock_ms,
-                    1 + lines / LINES_PER_TOKEN))
+    if (!rates_take(&gateway->limiter.rates, &publish->session->rates->marks, gateway->limiter.rates.marks,
+                    publish->now.clock_ms, 1 + lines / LINES_PER_TOKEN)) {
+        limiter_count(&gateway->limiter, COUNTER_DEVICE_MARKS);
         return close_session(gateway, publish, "too-many-marks");
+    }
     return take(gateway, publish);
 }
 
 static enum verdict take_typing(struct gateway *gateway, const struct publish *publish, enum overload_level level)
 {
+    const struct rates *rates = &gateway->limiter.rates;
     if (level != OVERLOAD_NONE ||
-        !rates_take(&gateway->rates, &publish->session->rates->typing, gateway->rates.typing, publish->now.clock_ms, 1))
+        !rates_take(rates, &publish->session->rates->typing, rates->typing, publish->now.clock_ms, 1)) {
+        limiter_count(&gateway->limiter, COUNTER_DEVICE_TYPING);
         return VERDICT_OK; /* dropped: it promises nothing */
+    }
     return take(gateway, publish);
 }
 
@@ -254,6 +272,7 @@ enum verdict gateway_may_publish(struct gateway *gateway, const void *client, st
     if (session->is_bench ? may_publish_bench(gateway, session, topic, is_retained)
                           : authorize_publish(topic, is_retained, &parsed) == STATUS_OK)
         return VERDICT_OK;
+    limiter_count(&gateway->limiter, COUNTER_NOT_ALLOWED);
     tell_generally(gateway, session, topic, is_retained ? &RETAINED : &DENIED, now);
     return VERDICT_DENY;
 }
@@ -278,9 +297,11 @@ enum verdict gateway_publish(struct gateway *gateway, const void *client, struct
         .session = session, .text = topic, .payload = payload, .correlation = correlation, .now = now};
     if (authorize_publish(topic, false, &publish.topic) != STATUS_OK)
         return VERDICT_DENY;
-    if (session_rates(session, &gateway->rates, now.clock_ms) == NULL)
+    if (session_rates(session, &gateway->limiter.rates, now.clock_ms) == NULL)
         return close_session(gateway, &publish, status_name(STATUS_NO_MEMORY));
     enum status status = authorize_payload(&publish.topic, payload, (size_t)gateway->options.max_message_bytes, &lines);
+    if (status != STATUS_OK)
+        limiter_count(&gateway->limiter, COUNTER_NOT_UNDERSTOOD);
     if (status == STATUS_TOO_LARGE)
         return refuse(gateway, &publish, &TOO_LARGE);
     if (status != STATUS_OK)

@@ -122,6 +122,7 @@ static void hello(struct gateway *gateway, const struct service *service, const 
     if (gateway->uplink.is_up && gateway->uplink.client != service->client)
         broker_log(BROKER_WARNING, "link replaced older=%s newer=%s", gateway->uplink.client_id, service->client_id);
     deliver_forget(&gateway->deliver);
+    limiter_tell_anew(&gateway->limiter);
     revoked_abandon(&gateway->revoked);
     if (uplink_start(&gateway->uplink, service->client, service->client_id, &gateway->journal, &gateway->sessions) !=
         STATUS_OK) {
@@ -190,6 +191,7 @@ static enum status op_do(struct gateway *gateway, const struct frame_op *op, str
     case UP_RECORD:
     case UP_WATCH:
     case UP_UNWATCH:
+    case UP_COUNTERS:
         break;
     }
     return STATUS_MALFORMED; /* frame_next has refused these in a frame down */

@@ -8,8 +8,11 @@
 
 #include "bucket.h"
 #include "journal.h"
+#include "trusted.h"
 
-enum option_type { OPTION_PATH, OPTION_NAME, OPTION_NUMBER, OPTION_SWITCH };
+#define BYTES_MAX ((uint64_t)BUCKET_BURST_MAX * RATES_BYTES_OF_TOKEN)
+
+enum option_type { OPTION_PATH, OPTION_NAME, OPTION_NUMBER, OPTION_SWITCH, OPTION_LIMIT, OPTION_ADDRESSES };
 
 struct option_row {
     const char *name;
@@ -21,6 +24,10 @@ struct option_row {
 };
 
 #define AT(member) offsetof(struct options, member)
+#define LIMIT(name, standard, min, max, help)                                                                          \
+    {                                                                                                                  \
+#name, OPTION_LIMIT, AT(rates.name), standard, min, max, help                                                  \
+    }
 static const struct option_row OPTIONS[] = {
     {"keys_file", OPTION_PATH, AT(keys_file), NULL, 0, 0, "public keys of tokens; read again on SIGHUP"},
     {"link_secret_file", OPTION_PATH, AT(link_secret_file), NULL, 0, 0,
@@ -39,11 +46,32 @@ static const struct option_row OPTIONS[] = {
     {"unread_timeout_s", OPTION_NUMBER, AT(unread_timeout_s), "60", 0, 86400,
      "a connection whose peer has taken nothing of what was sent to it for so long is ended; 0: never"},
     {"limits", OPTION_SWITCH, AT(limits), "on", 0, 0, "off lifts the rate limits, for load tests"},
-    {"messages_per_second", OPTION_NUMBER, AT(messages_per_second), "100", 1, BUCKET_BURST_MAX,
-     "messages of one device, sustained; a user's devices together: four times as many"},
-    {"messages_burst", OPTION_NUMBER, AT(messages_burst), "2000", 1, BUCKET_BURST_MAX, "at once, after a pause"},
+    {"limits_file", OPTION_PATH, AT(limits_file), "", 0, 0,
+     "the limits below, a line \"name value\" each; read again on SIGHUP"},
+    LIMIT(messages_per_second, "100", 1, BUCKET_BURST_MAX, "messages of one device, sustained"),
+    LIMIT(messages_burst, "2000", 1, BUCKET_BURST_MAX, "at once, after a pause"),
+    LIMIT(user_messages_per_second, "0", 0, BUCKET_BURST_MAX,
+          "messages of a user's devices together; 0: four times those of one"),
+    LIMIT(user_messages_burst, "0", 0, BUCKET_BURST_MAX, "at once; 0: four times those of one"),
+    LIMIT(bytes_per_second, "8388608", 1024, BYTES_MAX, "bytes of one device's messages and requests, sustained"),
+    LIMIT(bytes_burst, "134217728", LIMIT_MESSAGE_BYTES_MAX, BYTES_MAX, "at once"),
+    LIMIT(requests_per_second, "20", 1, BUCKET_BURST_MAX, "rpc and sync of one device, sustained"),
+    LIMIT(requests_burst, "100", 1, BUCKET_BURST_MAX, "at once"),
+    LIMIT(groups_per_hour, "60", 1, BUCKET_BURST_MAX, "groups that a user may make, sustained"),
+    LIMIT(groups_burst, "100", 1, BUCKET_BURST_MAX / RATES_HOUR_TOKENS, "at once"),
+    LIMIT(conversation_messages_per_second, "1000", 1, BUCKET_BURST_MAX,
+          "messages in one conversation, of everybody together, sustained"),
+    LIMIT(conversation_messages_burst, "16000", 1, BUCKET_BURST_MAX, "at once"),
+    LIMIT(connections_per_second, "50", 1, BUCKET_BURST_MAX, "connections begun from one address, sustained"),
+    LIMIT(connections_burst, "1000", 1, BUCKET_BURST_MAX, "at once"),
+    LIMIT(auth_failures_per_minute, "60", 1, BUCKET_BURST_MAX,
+          "refused logins from one address, sustained; above, it is not listened to"),
+    LIMIT(auth_failures_burst, "100", 1, BUCKET_BURST_MAX / RATES_MINUTE_TOKENS, "at once"),
+    {"trusted_addresses", OPTION_ADDRESSES, AT(rates.trusted_addresses), "127.0.0.0/8, ::1", 0, 0,
+     "addresses and networks without limits of their own, such as proxies, separated by commas; none: none"},
     {"node", OPTION_NAME, AT(node), "node", 0, 0, "name of this broker, told to the sync service"},
 };
+#undef LIMIT
 #define OPTIONS_LEN (sizeof OPTIONS / sizeof OPTIONS[0])
 
 static enum status number_read(const struct option_row *row, const char *value, uint64_t *ret_number)
@@ -73,7 +101,13 @@ static enum status value_read(struct options *options, const struct option_row *
             return STATUS_MALFORMED;
         memcpy(at, value, len + 1);
         return STATUS_OK;
+    case OPTION_ADDRESSES:
+        if (len == 0 || len >= sizeof options->rates.trusted_addresses || !trusted_is_list(value))
+            return STATUS_MALFORMED;
+        memcpy(at, value, len + 1);
+        return STATUS_OK;
     case OPTION_NUMBER:
+    case OPTION_LIMIT:
         return number_read(row, value, (uint64_t *)(void *)at);
     case OPTION_SWITCH:
         if (!is_on && strcmp(value, "off") != 0)
@@ -124,6 +158,46 @@ enum status options_read(struct options *ret_options, const struct option_given 
             return STATUS_INTERNAL;
     }
     *ret_options = options;
+    return STATUS_OK;
+}
+
+static bool is_limit(const struct option_row *row)
+{
+    return row->type == OPTION_LIMIT || row->type == OPTION_ADDRESSES;
+}
+
+static enum status limit_line_read(struct options *options, char *line, char *why, size_t why_size)
+{
+    size_t len = strcspn(line, "#");
+    while (len > 0 && (line[len - 1] == ' ' || line[len - 1] == '\t' || line[len - 1] == '\r'))
+        len--;
+    line[len] = '\0';
+    if (len == 0)
+        return STATUS_OK;
+    char *value = line + strcspn(line, " ");
+    if (*value != '\0')
+        *value++ = '\0';
+    const struct option_row *row = row_of(line);
+    if (row == NULL || !is_limit(row)) {
+        (void)snprintf(why, why_size, "unknown limit %s", line);
+        return STATUS_MALFORMED;
+    }
+    if (value_read(options, row, value) != STATUS_OK) {
+        (void)snprintf(why, why_size, "%s cannot be %s: it is %s", row->name, value, row->help);
+        return STATUS_MALFORMED;
+    }
+    return STATUS_OK;
+}
+
+enum status options_limits_read(struct rate_options *rates, char *text, char *why, size_t why_size)
+{
+    struct options options = {.rates = *rates};
+    for (char *rest = text, *line; (line = strsep(&rest, "\n")) != NULL;) {
+        enum status status = limit_line_read(&options, line, why, why_size);
+        if (status != STATUS_OK)
+            return status;
+    }
+    *rates = options.rates;
     return STATUS_OK;
 }
 

@@ -58,7 +58,8 @@ static int on_basic_auth(int event, void *event_data, void *userdata)
         .is_websocket = mosquitto_client_protocol(auth->client) == mp_websockets,
     };
     (void)event;
-    return gateway_connect(userdata, &connect, moment_now()) == VERDICT_OK ? MOSQ_ERR_SUCCESS : MOSQ_ERR_AUTH;
+    enum verdict verdict = gateway_connect(userdata, &connect, moment_now());
+    return verdict == VERDICT_DENY ? MOSQ_ERR_AUTH : error_of(verdict); /* AUTH: a CONNACK that says so */
 }
 
 static int on_disconnect(int event, void *event_data, void *userdata)

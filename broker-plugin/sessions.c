@@ -118,7 +118,8 @@ static enum status make_place(struct sessions *sessions)
         return STATUS_OK;
     struct sessions grown = {.by_number_size =
                                  sessions->by_number_size > 0 ? 2 * sessions->by_number_size : PLACES_MIN};
-    grown.by_number = calloc(grown.by_number_size, sizeof *grown.by_number);
+    grown.by_number =
+        calloc(grown.by_number_size, sizeof *grown.by_number); /* NOLINT(bugprone-sizeof-expression): of pointers */
     if (grown.by_number == NULL)
         return STATUS_NO_MEMORY;
     struct session *session;

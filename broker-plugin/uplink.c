@@ -162,6 +162,12 @@ void uplink_watch(struct uplink *uplink, const struct journal *journal, const st
         event_add(uplink, journal, &op, &op.watch.user);
 }
 
+void uplink_counters(struct uplink *uplink, const struct journal *journal, struct slice values)
+{
+    struct frame_op op = {.type = UP_COUNTERS, .counters = {values}};
+    event_add(uplink, journal, &op, &op.counters.values);
+}
+
 void uplink_gone(struct uplink *uplink, const struct journal *journal, const struct session *session,
                  enum gone_reason reason)
 {

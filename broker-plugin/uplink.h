@@ -49,6 +49,8 @@ void uplink_ready(struct uplink *uplink, const struct journal *journal, struct s
 void uplink_unready(struct uplink *uplink, const struct journal *journal, struct session *session);
 void uplink_watch(struct uplink *uplink, const struct journal *journal, const struct session *session,
                   struct slice user, bool is_watched);
+/* What was counted, as UP_COUNTERS has it. */
+void uplink_counters(struct uplink *uplink, const struct journal *journal, struct slice values);
 /* To be called before it is retired. */
 void uplink_gone(struct uplink *uplink, const struct journal *journal, const struct session *session,
                  enum gone_reason reason);

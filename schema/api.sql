@@ -58,6 +58,9 @@ grant execute on function
     gnatter.history_items(bigint, text, bigint, bigint, int),
     -- the clerk's work
     gnatter.timer_sweep(int, int),
+    gnatter.inbox_watch(bigint[], bigint, bigint),
+    gnatter.inbox_release(int, bigint, bigint),
+    gnatter.inbox_open(),
     -- push notifications
     gnatter.push_evaluate(bigint[], bigint[], int, int),
     gnatter.push_sweep(bigint, int),
@@ -88,6 +91,8 @@ grant execute on function
     gnatter.set_timer(text, bigint),
     gnatter.block_user(text, text),
     gnatter.unblock_user(text, text),
+    gnatter.set_privacy(text, jsonb),
+    gnatter.set_profile(text, jsonb),
     gnatter.purge(interval, boolean, text),
     gnatter.push_register(text, text, jsonb),
     gnatter.push_unregister(text, text),
@@ -102,6 +107,6 @@ grant select, insert (conversation_id, user_id, role), update (role), delete on 
 
 -- ---- to read ----
 grant select on gnatter.users, gnatter.devices, gnatter.groups, gnatter.members, gnatter.messages,
-    gnatter.push_registrations, gnatter.push_provider, gnatter.blocks
+    gnatter.push_registrations, gnatter.full_inboxes, gnatter.push_provider, gnatter.blocks
 to gnatter_admin, gnatter_readonly;
 grant select on gnatter.migration to gnatter_service, gnatter_admin, gnatter_readonly;

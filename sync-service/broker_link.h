@@ -8,6 +8,7 @@
  * than the present one is dropped, since its sessions are told anew. Paho's callbacks only take notes, as Paho runs
  * them holding its one lock; nobody calls Paho while holding the lock that they take.
  */
+#include "../clients/protocol/counters.h"
 #include "completion.h"
 #include "core/core.h"
 #include "outbox.h"
@@ -61,16 +62,19 @@ MUST_CHECK enum status broker_link_take_record(struct broker_link *link, uint64_
 /* Waits at most that long for a record to be done. */
 void broker_link_wait_records(struct broker_link *link, int wait_ms);
 void broker_link_frame_taken(struct broker_link *link, uint64_t life, uint64_t frame_number);
+/* What the plugin has counted so far: an UP_COUNTERS. */
+void broker_link_counted(struct broker_link *link, const struct frame_op *op);
 /* The peer broke the protocol: start over. */
 void broker_link_drop(struct broker_link *link, uint64_t life, const char *why);
 
 struct broker_link_state {
     bool is_up; /* welcomed */
     uint64_t boot;
-    uint64_t records_waiting; /* taken and not done */
+    uint64_t records_waiting;           /* taken and not done */
     uint64_t frames_taken, frames_sent; /* in this life */
     size_t outbox_bytes;
     uint64_t frames_received, frames_out, connections; /* since the start of the process */
+    uint64_t counted[COUNTERS];                        /* by the plugin, since the start of its broker */
 };
 void broker_link_state(struct broker_link *link, struct broker_link_state *ret_state);
 const char *broker_link_uri(const struct broker_link *link);

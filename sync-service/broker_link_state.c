@@ -248,6 +248,14 @@ void broker_link_drop(struct broker_link *link, uint64_t life, const char *why)
         log_error("link", "dropped", LOG_TEXT("uri", link->uri), LOG_TEXT("why", why));
 }
 
+void broker_link_counted(struct broker_link *link, const struct frame_op *op)
+{
+    link_lock(link);
+    for (uint32_t i = 0; i < COUNTERS; i++)
+        link->counted[i] = frame_counter(op, i);
+    link_unlock(link);
+}
+
 void broker_link_state(struct broker_link *link, struct broker_link_state *ret_state)
 {
     link_lock(link);
@@ -262,6 +270,7 @@ void broker_link_state(struct broker_link *link, struct broker_link_state *ret_s
         .frames_out = link->frames_out,
         .connections = link->welcomes,
     };
+    memcpy(ret_state->counted, link->counted, sizeof link->counted);
     link_unlock(link);
 }
 

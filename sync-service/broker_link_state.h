@@ -29,8 +29,9 @@ struct broker_link {
     struct completion completion;
     uint32_t in_flight, frames_waiting;
     uint64_t peer_boot;
-    uint64_t frames_sent; /* in this life: the number of the last */
+    uint64_t frames_sent;                           /* in this life: the number of the last */
     uint64_t frames_received, frames_out, welcomes; /* in all lives */
+    uint64_t counted[COUNTERS];                     /* the last that the plugin told */
     uint64_t taken_number, acked_number, acked_position;
     int64_t heard_at_ms; /* when a frame was confirmed last, or one went out with none before it */
     int64_t looked_at_ms;

@@ -12,6 +12,7 @@
 #include "mailbox.h"
 #include "metrics.h"
 #include "push/pusher.h"
+#include "quota.h"
 #include "runtime.h"
 #include "thread.h"
 
@@ -230,8 +231,10 @@ static void *clerk_run(void *arg)
             return NULL;
         int64_t now_ms = clock_monotonic_ms();
         sweep(clerk, now_ms);
+        int64_t due_ms = clerk->sweep_at_ms;
+        quota_turn(clerk->options.quota, &clerk->database, now_ms, &due_ms);
         struct pollfd fd = {mailbox_fd(&clerk->mailbox), POLLIN, 0};
-        (void)poll(&fd, 1, (int)(clerk->sweep_at_ms - now_ms)); /* interrupted or not: look */
+        (void)poll(&fd, 1, due_ms > now_ms ? (int)(due_ms - now_ms) : 0); /* interrupted or not: look */
     }
 }
 

@@ -8,6 +8,7 @@
 
 struct clerk;
 struct pusher;
+struct quota;
 struct clerk_options {
     struct primary *primary; /* borrowed for the clerk's life */
     const char *name;
@@ -19,6 +20,7 @@ struct clerk_options {
     void (*on_revocations)(void *ctx, struct slice lines);
     /* "<client id> <conversation> <JSON>": how a device's user keeps a conversation, changed while it was away */
     void (*on_flags)(void *ctx, struct slice told);
+    struct quota *quota;
     struct pusher *pusher; /* hears of devices that have gone; NULL: push is off */
 };
 MUST_CHECK enum status clerk_new(const struct clerk_options *options, struct clerk **ret_clerk);

@@ -32,6 +32,7 @@ struct config {
     int64_t blocked_answer; /* 0: sent; 1: error */
     int64_t stop_after_ms;
     int64_t edit_within_s;
+    int64_t inbox_items_max, inbox_bytes_max;
     struct push_options push;
 };
 

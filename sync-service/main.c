@@ -181,9 +181,10 @@ static int run(struct service *service, struct config *config, const char *path,
 {
     static char text[STATUS_BYTES];
     bool was_ready = false, is_serving = false;
+    bool may_serve = true; /* not: no descriptor is left, and who asks waits until the next look */
     int64_t fed_at_ms = 0;
     while (go_on(service, &is_serving)) {
-        struct pollfd fds[2] = {{signals, POLLIN, 0}, {status->fd, POLLIN, 0}};
+        struct pollfd fds[2] = {{signals, POLLIN, 0}, {may_serve ? status->fd : -1, POLLIN, 0}};
         (void)poll(fds, 2, is_serving ? LOOK_EVERY_MS : START_EVERY_MS); /* interrupted: an early look */
         int number = signal_take(signals);
         if (number == SIGTERM || number == SIGINT)
@@ -193,8 +194,8 @@ static int run(struct service *service, struct config *config, const char *path,
             service_reload(service);
         }
         look(service, &was_ready, &fed_at_ms);
-        if (fds[1].revents != 0)
-            status_socket_serve(status, (struct slice){text, service_status(service, text, sizeof text)});
+        may_serve = fds[1].revents == 0 ||
+                    status_socket_serve(status, (struct slice){text, service_status(service, text, sizeof text)});
     }
     return 1;
 }

@@ -16,7 +16,7 @@ const char *const query_statements[QUERY_KINDS] = {
     [QUERY_LOAD] = "select ord, state, conversation_id, last_seq, first_seq, membership_version, is_group, is_deleted"
                    " from gnatter.conversation_load($1, $2, $3)",
     [QUERY_MEMBERS] = "select conversation_id, user_id, user_name, joined_seqs, left_seqs, delivered_seq, read_seq,"
-                      " block_from_seqs, block_to_seqs, shares_reads, is_asked"
+                      " block_from_seqs, block_to_seqs, shares_reads, is_asked, is_full"
                       " from gnatter.conversation_members($1)",
     [QUERY_CURSORS] = "select conversation_id, user_id, device_id, acked_seq from gnatter.conversation_cursors($1)",
     [QUERY_APPEND] = "select base_seqs, times_ms from gnatter.append($1, $2, $3, $4, $5, $6, $7)",

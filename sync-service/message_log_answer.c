@@ -194,6 +194,7 @@ static void tell_loaded(struct message_log *log, const struct query *load, const
                 .blocks_len = blocks_read(members, m, room->blocks + block_at),
                 .hides_reads = !boolean_of(members, m, 9),
                 .is_asked = boolean_of(members, m, 10),
+                .is_full = boolean_of(members, m, 11),
             };
             interval_at += member->intervals_len;
             block_at += member->blocks_len;
@@ -258,9 +259,11 @@ static enum status groups_read(const struct query *query, struct core_append_ans
         if (pg_array_next(&seqs, &base_seq, &is_stale) != STATUS_OK ||
             pg_array_next(&times, &time_ms, &has_no_time) != STATUS_OK)
             return STATUS_INTERNAL;
-        for (size_t i = 0; i < query->groups[group].len; i++)
-            answers[at++] = is_stale ? (struct core_append_answer){.state = CORE_APPEND_STALE}
-                                     : (struct core_append_answer){CORE_APPEND_NEW, base_seq + (int64_t)i, time_ms, 0};
+        for (size_t i = 0; i < query->groups[group].len; i++, at++) {
+            answers[at] = (struct core_append_answer){CORE_APPEND_NEW, base_seq + (int64_t)i, time_ms, 0};
+            if (is_stale)
+                answers[at] = (struct core_append_answer){.state = CORE_APPEND_STALE};
+        }
     }
     return at == query->items_len ? STATUS_OK : STATUS_INTERNAL;
 }
@@ -280,6 +283,8 @@ static enum status careful_read(const struct query *query, struct core_append_an
             answer.state = CORE_APPEND_DUPLICATE;
         else if (slice_equal(state, SLICE("blocked")))
             answer.state = CORE_APPEND_BLOCKED;
+        else if (slice_equal(state, SLICE("full")))
+            answer.state = CORE_APPEND_FULL;
         if (ord_of(result, row) >= query->items_len)
             return STATUS_INTERNAL;
         answers[ord_of(result, row)] = answer;

@@ -22,7 +22,7 @@ struct notify_options {
     /* a user shows herself otherwise, or to others; a device's user sees others otherwise */
     void (*on_presence)(void *ctx, struct slice user);
     void (*on_watcher)(void *ctx, struct slice client_id);
-    void (*on_reads)(void *ctx, int64_t user_id); /* shares what she has read, or does no more */
+    void (*on_reads)(void *ctx, int64_t user_id); /* shares what she has read, takes more, or does no more */
     void (*on_flags)(void *ctx, struct slice told); /* "<client id> <conversation> <JSON>" */
     void (*on_missed)(void *ctx); /* also with the first connection */
 };

@@ -227,6 +227,29 @@ static enum status history(struct worker *worker, const struct rpc_request *requ
     return status;
 }
 
+static bool is_about_the_screen(struct slice method)
+{
+    return slice_equal(method, SLICE("conversation.open")) || slice_equal(method, SLICE("conversation.close"));
+}
+
+/* Which devices have a group on their screen only its shard knows, while they are live. */
+static void tell_shard(const struct worker *worker, const struct rpc_request *request, struct slice answer)
+{
+    cJSON *root = cJSON_ParseWithLength(answer.at, answer.len);
+    const cJSON *result = cJSON_GetObjectItemCaseSensitive(root, "result");
+    const char *name = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(result, "conversation"));
+    if (name != NULL && name[0] == 'g') {
+        struct shard_event event = {.kind = SHARD_OPEN,
+                                    .session = request->session,
+                                    .device = {.device_id = request->device_id},
+                                    .conversation = slice_of(name),
+                                    .is_on = slice_equal(request->method, SLICE("conversation.open"))};
+        size_t shard = conversation_route(event.conversation) % worker->options->shards_len;
+        (void)shard_post(worker->options->shards[shard], &event); /* refused: it stops */
+    }
+    cJSON_Delete(root);
+}
+
 /* Refused if it is not an object; the reason is told. */
 static bool is_understood(struct worker *worker, const struct rpc_request *request)
 {
@@ -263,6 +286,8 @@ static void serve(struct worker *worker, const struct rpc_request *request)
             count_up(&worker->errors, 1);
         if (slice_equal(request->method, SLICE("history")))
             status = history(worker, request, answer);
+        else if (is_about_the_screen(request->method))
+            tell_shard(worker, request, answer);
     }
     if (status == STATUS_OK && answer.len > ANSWER_BYTES_MAX)
         refuse(worker, request, "too-large", "the answer is too long for one message", 0);

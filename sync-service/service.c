@@ -116,6 +116,12 @@ static enum status pusher_make(struct service *service)
     return pusher_is_configured(setup.options) ? pusher_new(&setup, &service->pusher) : STATUS_OK;
 }
 
+static enum status quota_make(struct service *service)
+{
+    const struct quota_options options = {service->config->inbox_items_max, service->config->inbox_bytes_max};
+    return quota_new(&options, &service->quota);
+}
+
 static enum status shards_make(struct service *service)
 {
     const struct config *config = service->config;
@@ -140,10 +146,12 @@ static enum status shards_make(struct service *service)
     options.core.refuses_blocked = config->blocked_answer != 0;
     for (size_t i = 0; i < wanted; i++) {
         options.index = (uint32_t)i;
-        options.notes = pusher_notes_new(service->pusher);
-        enum status status = service->pusher != NULL && options.notes == NULL
-                                 ? STATUS_NO_MEMORY
-                                 : shard_new(&options, &service->shards[i]);
+        options.push_notes = pusher_notes_new(service->pusher);
+        options.quota_notes = quota_notes_new(service->quota);
+        enum status status = STATUS_NO_MEMORY;
+        if ((service->pusher == NULL) == (options.push_notes == NULL) &&
+            quota_is_on(service->quota) == (options.quota_notes != NULL))
+            status = shard_new(&options, &service->shards[i]);
         if (status != STATUS_OK)
             return status;
         service->shards_len++;
@@ -173,6 +181,7 @@ static enum status helpers_make(struct service *service)
         .on_revocations = hub_revocations,
         .on_flags = hub_flags,
         .pusher = service->pusher,
+        .quota = service->quota,
     };
     const struct notify_options notify = {
         .primary = service->primary,
@@ -250,6 +259,8 @@ enum status service_start(const struct config *config, struct primary *primary, 
     if (status == STATUS_OK)
         status = pusher_make(service);
     if (status == STATUS_OK)
+        status = quota_make(service);
+    if (status == STATUS_OK)
         status = shards_make(service);
     if (status == STATUS_OK)
         status = helpers_make(service);
@@ -276,6 +287,7 @@ static void free_all(struct service *service)
     rpc_free(service->rpc); /* after the shards: they reach its barriers */
     clerk_free(service->clerk);
     pusher_free(service->pusher);
+    quota_free(service->quota);
     for (size_t i = 0; i < service->links_len; i++)
         broker_link_free(service->links[i]);
     free(service);

@@ -8,6 +8,7 @@
 #include "ingest/hub.h"
 #include "notify.h"
 #include "push/pusher.h"
+#include "quota.h"
 #include "rpc.h"
 #include "runtime.h"
 #include "service.h"
@@ -24,6 +25,7 @@ struct service {
     size_t shards_len;
     struct rpc *rpc;
     struct clerk *clerk;
+    struct quota *quota;
     struct pusher *pusher; /* NULL: no push provider is configured */
     struct notify *notify;
     atomic_bool is_started;

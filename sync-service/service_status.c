@@ -114,6 +114,17 @@ static void put(cJSON *object, const char *name, double value)
     (void)cJSON_AddNumberToObject(object, name, value);
 }
 
+/* What the broker's plugin has let in and refused. */
+static void add_counted(cJSON *link, const struct broker_link_state *state)
+{
+    cJSON *broker = cJSON_AddObjectToObject(link, "broker");
+    for (int i = 0; i < COUNTER_REFUSED_FIRST; i++)
+        put(broker, counter_name((enum counter)i), (double)state->counted[i]);
+    cJSON *refused = cJSON_AddObjectToObject(broker, "refused");
+    for (int i = COUNTER_REFUSED_FIRST; i < COUNTERS; i++)
+        put(refused, counter_name((enum counter)i), (double)state->counted[i]);
+}
+
 static cJSON *links_json(const struct service *service)
 {
     cJSON *links = cJSON_CreateArray();
@@ -131,6 +142,7 @@ static cJSON *links_json(const struct service *service)
         put(link, "frames_sent", (double)state.frames_sent);
         put(link, "outbox_bytes", (double)state.outbox_bytes);
         put(link, "connections", (double)state.connections);
+        add_counted(link, &state);
         (void)cJSON_AddItemToArray(links, link);
     }
     return links;

@@ -6,7 +6,7 @@
 #include "clock.h"
 #include "log.h"
 #include "message_log.h"
-#include "push/notes.h"
+#include "notes.h"
 #include "runtime.h"
 #include "shard_letter.h"
 
@@ -127,8 +127,10 @@ static void note_appended(void *ctx, const struct core_append_group groups[], si
 {
     struct shard *shard = ctx;
     busy_note(&shard->busy, groups, len, took_us);
-    for (size_t i = 0; i < len && shard->options.notes != NULL; i++)
-        push_note(shard->options.notes, groups[i].conversation_id, shard->now_ms);
+    struct notes *const notes[] = {shard->options.push_notes, shard->options.quota_notes};
+    for (size_t n = 0; n < sizeof notes / sizeof notes[0]; n++)
+        for (size_t i = 0; i < len && notes[n] != NULL; i++)
+            notes_add(notes[n], groups[i].conversation_id, shard->now_ms);
 }
 
 /* ---- events ---- */
@@ -177,6 +179,9 @@ static void event_do(struct shard *shard, const struct shard_event *event)
         break;
     case SHARD_TYPING:
         core_on_typing(core, now_ms, &event->device, event->conversation, event->is_on);
+        break;
+    case SHARD_OPEN:
+        core_on_open(core, now_ms, event->session, event->device.device_id, event->conversation, event->is_on);
         break;
     case SHARD_REWIND:
         core_on_rewind(core, now_ms, event->token, &event->device, event->conversation, event->seq);
@@ -282,7 +287,8 @@ static void turn(struct shard *shard)
         shard->due_ms = INT64_MAX;
     message_log_flush(shard->log);
     hand_on(shard);
-    push_notes_hand_over(shard->options.notes);
+    notes_hand_over(shard->options.push_notes);
+    notes_hand_over(shard->options.quota_notes);
     barriers_reach(shard);
     note_state(shard, shard->now_ms);
 }

@@ -22,7 +22,7 @@ struct shard_options {
     struct core_options core;
     struct broker_link *const *links;
     size_t links_len;
-    struct push_notes *notes; /* the shard's own; NULL: push is off */
+    struct notes *push_notes, *quota_notes; /* the shard's own; NULL: push, or quotas, are off */
     /* called by the shard's thread; leaves a note for the hub */
     void *ctx;
     void (*on_caught_up)(void *ctx, session_ref session, uint64_t ready_number, uint64_t replayed);
@@ -45,6 +45,7 @@ enum shard_event_kind {
     SHARD_ACK,     /* token, device, conversation, seq */
     SHARD_READ,    /* as ACK */
     SHARD_TYPING,  /* device, conversation, is_on */
+    SHARD_OPEN,    /* session, device: its id, conversation, is_on */
     SHARD_REWIND,  /* token, device, conversation, seq */
     SHARD_CHANGED, /* conversation */
     SHARD_REMOVED, /* device */

@@ -67,14 +67,15 @@ enum status status_socket_open(struct status_socket *socket_, const char *path)
     return status;
 }
 
-void status_socket_serve(const struct status_socket *socket_, struct slice text)
+bool status_socket_serve(const struct status_socket *socket_, struct slice text)
 {
     int fd = accept4(socket_->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
     if (fd < 0)
-        return;                                               /* gone again */
+        return errno == EAGAIN || errno == ECONNABORTED;      /* gone again */
     ssize_t sent = send(fd, text.at, text.len, MSG_NOSIGNAL); /* far less than a socket's buffer takes */
     (void)sent;
     (void)close(fd);
+    return true;
 }
 
 void status_socket_close(struct status_socket *socket_)

@@ -11,8 +11,8 @@ struct status_socket {
 /* Replaces what is left of an earlier process; others than owner and group cannot connect. STATUS_TOO_LARGE: even its
  * last part is longer than such a name may be. STATUS_UNAVAILABLE: errno says why. */
 MUST_CHECK enum status status_socket_open(struct status_socket *socket, const char *path);
-/* One who waits gets the text. */
-void status_socket_serve(const struct status_socket *socket, struct slice text);
+/* One who waits gets the text. False: could not be let in (no descriptor is left), and still waits. */
+MUST_CHECK bool status_socket_serve(const struct status_socket *socket, struct slice text);
 void status_socket_close(struct status_socket *socket);
 
 #endif

@@ -72,7 +72,7 @@ SUITES = [  # the long ones first: the short ones fill what they leave
     Suite("asyncapi", 300, script("tests/system/ws/run.sh", "asyncapi.test.mjs")),
     Suite("sim", 600, script("tests/sim/run.sh")),
     Suite("fuzz", 400, script("tests/fuzz/run-corpus.sh")),
-    Suite("fault", 600, pytest("tests/fault"), "junit", alone=True),
+    Suite("fault", 900, pytest("tests/fault"), "junit", alone=True),
     Suite("load", 300, pytest("tests/load"), "junit", alone=True),
 ]
 

@@ -1,8 +1,8 @@
 #!/usr/bin/python3
-"""`make soak DURATION=1h`: the simulation, the nemesis and the kill tests, again and again, until the time is over; then a report.
+"""`make soak DURATION=1h`: simulation, nemesis and kill tests, again and again, until the time is over; then a report.
 
-The simulation takes fresh seeds each time and goes through a million schedules at least, however short DURATION is. The nemesis
-has a new node, many devices and a seed of its own in each round. Ends at the first failure, with what repeats it:
+The simulation takes fresh seeds each time and goes through a million schedules at least, however short DURATION is. The
+nemesis has a new node, many devices and a seed of its own in each round. Ends at the first failure, with what repeats it:
 `tests/soak.py --nemesis SEED --duration D` does the same harm at the same times.
 """
 import argparse
@@ -75,7 +75,8 @@ class Soak:
             self.say("nemesis: " + arena.report().replace("\n", "\n" + " " * 12))
             if problems:
                 again = f"tests/soak.py --nemesis {seed} --duration {seconds}s"
-                self.fail("\n".join([*problems[:50], "what was done:", *arena.nemesis.story(), f"{arena.save()}; again: {again}"]))
+                self.fail("\n".join([*problems[:50], "what was done:", *arena.nemesis.story(),
+                                     f"{arena.save()}; again: {again}"]))
         except Exception as error:  # noqa: BLE001  the other threads have to end too
             self.fail(f"the nemesis, seed {seed}: {error!r}; {arena.save()}")
         finally:

@@ -98,11 +98,21 @@ enum result broker_files_copy(const struct node *node, bool *ret_changed)
 }
 
 /* The domain keeps libwebsockets from taking an IPv4 address for the wildcard of IPv6. */
-static const char *listener(const char *address, int64_t port, bool is_websocket, bool is_tls)
+static const char *listener(const struct node_conf *conf, const char *address, int64_t port, bool is_websocket,
+                            bool is_tls)
 {
-    return text_format("\nlistener %lld %s\nprotocol %s\nsocket_domain %s\n%s", (long long)port, address,
-                       is_websocket ? "websockets" : "mqtt", strchr(address, ':') ? "ipv6" : "ipv4",
+    const char *most =
+        conf->max_connections ? text_format("max_connections %lld\n", (long long)conf->max_connections) : "";
+    return text_format("\nlistener %lld %s\nprotocol %s\nsocket_domain %s\n%s%s", (long long)port, address,
+                       is_websocket ? "websockets" : "mqtt", strchr(address, ':') ? "ipv6" : "ipv4", most,
                        is_tls ? "certfile " NODE_TLS_CERT "\nkeyfile " NODE_TLS_KEY "\ntls_version tlsv1.2\n" : "");
+}
+
+enum result broker_limits_write(const struct node *node, const struct node_conf *conf, bool *ret_changed)
+{
+    if (file_update(node->dir_fd, NODE_BROKER_LIMITS, node_limits_text(conf), 0644, ret_changed) != STATUS_OK)
+        return fail("cannot write %s: %s", node_path(node, NODE_BROKER_LIMITS), strerror(errno));
+    return DONE;
 }
 
 /* Paths are relative: the broker is started in DIR, and finds them also when it is no longer root. */
@@ -134,11 +144,11 @@ enum result broker_conf_write(const struct node *node, bool limits, bool *ret_ch
         "%s%s%s",
         (long long)packet_bytes, account.name ? "user " : "", account.name ? account.name : "",
         account.name ? "\n" : "");
-    text = text_format("%s%s%s", text, listener(conf->listen, conf->mqtt_port, false, false),
-                       listener(conf->listen, conf->ws_port, true, false));
+    text = text_format("%s%s%s", text, listener(conf, conf->listen, conf->mqtt_port, false, false),
+                       listener(conf, conf->listen, conf->ws_port, true, false));
     if (conf->tls_cert[0])
-        text = text_format("%s%s%s", text, listener(conf->tls_listen, conf->mqtts_port, false, true),
-                           listener(conf->tls_listen, conf->wss_port, true, true));
+        text = text_format("%s%s%s", text, listener(conf, conf->tls_listen, conf->mqtts_port, false, true),
+                           listener(conf, conf->tls_listen, conf->wss_port, true, true));
     text = text_format("%s\nplugin " NODE_PLUGIN "\n"
                        "plugin_opt_keys_file " NODE_PUBLIC_KEYS "\n"
                        "plugin_opt_link_secret_file " NODE_BROKER_LINK_SECRET "\n"
@@ -148,14 +158,12 @@ enum result broker_conf_write(const struct node *node, bool limits, bool *ret_ch
                        "plugin_opt_bench_file " NODE_BROKER_BENCH "\n"
                        "plugin_opt_max_message_bytes %lld\n"
                        "plugin_opt_overload_wait_ms %lld\n"
-                       "plugin_opt_messages_per_second %lld\n"
-                       "plugin_opt_messages_burst %lld\n"
+                       "plugin_opt_limits_file " NODE_BROKER_LIMITS "\n"
                        "plugin_opt_limits %s\n"
                        "plugin_opt_node %s\n"
                        "\ninclude_dir mosquitto.d\n",
                        text, (long long)conf->journal_bytes, (long long)conf->max_message_bytes,
-                       (long long)conf->overload_wait_ms, (long long)conf->messages_per_second,
-                       (long long)conf->messages_burst, limits ? "on" : "off", conf->name);
+                       (long long)conf->overload_wait_ms, limits ? "on" : "off", conf->name);
     if (file_update(node->dir_fd, NODE_BROKER_CONF, text, 0644, ret_changed) != STATUS_OK)
         return fail("cannot write %s: %s", node_path(node, NODE_BROKER_CONF), strerror(errno));
     return DONE;

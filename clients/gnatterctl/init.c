@@ -182,6 +182,8 @@ static enum result fill(struct node *node, const struct args *args)
     if (result == DONE)
         result = write_conf(node, &service);
     if (result == DONE)
+        result = broker_limits_write(node, &node->conf, &changed);
+    if (result == DONE)
         result = broker_conf_write(node, true, &changed);
     return result;
 }

@@ -4,6 +4,7 @@
 #include "output.h"
 #include "ports.h"
 #include "text.h"
+#include "../protocol/trusted.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <libpq-fe.h>
@@ -16,24 +17,21 @@
 /* [node] of gnatter.conf: reading, writing and explaining come from this table. */
 static const struct conf_row {
     const char *key;
-    enum { ROW_TEXT, ROW_SWITCH, ROW_NUMBER } kind; /* SWITCH: on or off */
+    enum { ROW_TEXT, ROW_SWITCH, ROW_ADDRESSES, ROW_NUMBER } kind; /* SWITCH: on or off */
     size_t offset;
     const char *standard;
     int64_t min, max;
+    bool is_limit; /* the plugin's: see broker-plugin/options.c; gnatterctl reload applies it */
     const char *help;
 } conf_rows[] = {
-#define TEXT(key, standard, help)                                                                                      \
+#define ROW(key, kind, standard, min, max, is_limit, help)                                                             \
     {                                                                                                                  \
-#key, ROW_TEXT, offsetof(struct node_conf, key), standard, 0, 0, help                                          \
+#key, kind, offsetof(struct node_conf, key), standard, min, max, is_limit, help                                \
     }
-#define SWITCH(key, standard, help)                                                                                    \
-    {                                                                                                                  \
-#key, ROW_SWITCH, offsetof(struct node_conf, key), standard, 0, 0, help                                        \
-    }
-#define NUMBER(key, standard, min, max, help)                                                                          \
-    {                                                                                                                  \
-#key, ROW_NUMBER, offsetof(struct node_conf, key), #standard, min, max, help                                   \
-    }
+#define TEXT(key, standard, help)             ROW(key, ROW_TEXT, standard, 0, 0, false, help)
+#define SWITCH(key, standard, help)           ROW(key, ROW_SWITCH, standard, 0, 0, false, help)
+#define NUMBER(key, standard, min, max, help) ROW(key, ROW_NUMBER, #standard, min, max, false, help)
+#define LIMIT(key, standard, min, max, help)  ROW(key, ROW_NUMBER, #standard, min, max, true, help)
     TEXT(name, "gnatter", "the node's name, in logs and metrics"),
     TEXT(listen, "127.0.0.1", "address of the plain listeners; another than loopback on purpose only"),
     NUMBER(mqtt_port, 1883, 0, 65535, "MQTT over TCP"),
@@ -51,15 +49,36 @@ static const struct conf_row {
            "the broker's journal of what the service has not yet taken"),
     NUMBER(overload_wait_ms, 8000, 0, 600000,
            "messages that would wait for longer are refused as overloaded; 0: only a full journal refuses"),
-    NUMBER(messages_per_second, 100, 1, 1000000, "what one device may send in the long run"),
-    NUMBER(messages_burst, 2000, 1, 1000000, "and at once"),
+    NUMBER(max_connections, 0, 0, 10000000,
+           "sockets that each listener takes; 0: as many as there are file descriptors"),
+    LIMIT(messages_per_second, 100, 1, 1000000, "what one device may send in the long run"),
+    LIMIT(messages_burst, 2000, 1, 1000000, "and at once"),
+    LIMIT(user_messages_per_second, 0, 0, 1000000, "a user's devices together; 0: four times what one may"),
+    LIMIT(user_messages_burst, 0, 0, 1000000, "and at once; 0: four times what one may"),
+    LIMIT(bytes_per_second, 8388608, 1024, 256000000, "bytes of a device's messages and requests in the long run"),
+    LIMIT(bytes_burst, 134217728, LIMIT_MESSAGE_BYTES_MAX, 256000000, "and at once"),
+    LIMIT(requests_per_second, 20, 1, 1000000, "rpc and sync of one device in the long run"),
+    LIMIT(requests_burst, 100, 1, 1000000, "and at once"),
+    LIMIT(groups_per_hour, 60, 1, 1000000, "groups that a user may make in the long run"),
+    LIMIT(groups_burst, 100, 1, 1000, "and at once"),
+    LIMIT(conversation_messages_per_second, 1000, 1, 1000000, "messages of all in one conversation in the long run"),
+    LIMIT(conversation_messages_burst, 16000, 1, 1000000, "and at once"),
+    LIMIT(connections_per_second, 50, 1, 1000000, "connections begun from one address in the long run"),
+    LIMIT(connections_burst, 1000, 1, 1000000, "and at once"),
+    LIMIT(auth_failures_per_minute, 60, 1, 1000000,
+          "refused logins from one address in the long run; above, it is not listened to"),
+    LIMIT(auth_failures_burst, 100, 1, 60000, "and at once"),
+    ROW(trusted_addresses, ROW_ADDRESSES, "127.0.0.0/8, ::1", 0, 0, true,
+        "addresses and networks without these two limits, such as proxies, separated by commas; none: none"),
     SWITCH(bench_mode, "off", "on: load generators may log in; gnatterctl bench-mode switches it"),
     NUMBER(postgres_port, 0, 0, 65535, "of the private PostgreSQL; 0: an existing server"),
     TEXT(database, "", "how gnatterctl connects to it; the password is in keys/pgpass"),
     TEXT(service_user, "gnatter_service", "the database role of the service; its password is in keys/service.pgpass"),
+#undef ROW
 #undef TEXT
 #undef SWITCH
 #undef NUMBER
+#undef LIMIT
 };
 enum { CONF_ROWS = sizeof(conf_rows) / sizeof(conf_rows[0]) };
 
@@ -69,6 +88,8 @@ static bool conf_put(struct node_conf *conf, const struct conf_row *row, const c
     if (row->kind == ROW_NUMBER)
         return text_number(value, row->min, row->max, at);
     if (row->kind == ROW_SWITCH && strcmp(value, "on") != 0 && strcmp(value, "off") != 0)
+        return false;
+    if (row->kind == ROW_ADDRESSES && !trusted_is_list(value))
         return false;
     *(char **)at = text_copy(value, strlen(value));
     return true;
@@ -89,13 +110,23 @@ void node_conf_default(struct node_conf *ret_conf)
 const char *node_conf_text(const struct node_conf *conf)
 {
     const char *text =
-        "# A Gnatter node. [node] is read by gnatterctl (after a change: gnatterctl down, gnatterctl up),\n"
+        "# A Gnatter node. [node] is read by gnatterctl (after a change: gnatterctl down, gnatterctl up; of limits,\n"
+        "# from messages_per_second to trusted_addresses, gnatterctl reload),\n"
         "# [service] by gnatter-syncd; gnatter-syncd --help explains its keys, gnatterctl reload applies them.\n"
         "\n[node]\n";
     for (int i = 0; i < CONF_ROWS; i++)
         text = text_format("%s# %s\n%s = %s\n", text, conf_rows[i].help, conf_rows[i].key,
                            conf_value(conf, &conf_rows[i]));
     return text_format("%s\n[service]\n", text);
+}
+
+const char *node_limits_text(const struct node_conf *conf)
+{
+    const char *text = "# Written by gnatterctl from gnatter.conf, at every start and reload.\n";
+    for (int i = 0; i < CONF_ROWS; i++)
+        if (conf_rows[i].is_limit)
+            text = text_format("%s%s %s\n", text, conf_rows[i].key, conf_value(conf, &conf_rows[i]));
+    return text;
 }
 
 static const char *take_pair(struct node_conf *conf, const struct conf_pair *pair)
@@ -111,6 +142,8 @@ static const char *take_pair(struct node_conf *conf, const struct conf_pair *pai
             return NULL;
         if (conf_rows[i].kind == ROW_SWITCH)
             return text_format("%s: neither on nor off", pair->key);
+        if (conf_rows[i].kind == ROW_ADDRESSES)
+            return text_format("%s: neither none nor addresses such as 10.0.0.0/8, separated by commas", pair->key);
         return text_format("%s: not a number from %lld to %lld", pair->key, (long long)conf_rows[i].min,
                            (long long)conf_rows[i].max);
     }
@@ -136,6 +169,11 @@ static enum result read_conf(const char *dir, int dir_fd, struct node_conf *ret_
     if (problem)
         return fail("%s/%s, line %d: %s", dir, NODE_CONF, line, problem);
     return DONE;
+}
+
+enum result node_conf_again(const struct node *node, struct node_conf *ret_conf)
+{
+    return read_conf(node->dir, node->dir_fd, ret_conf);
 }
 
 enum result node_open(const struct args *args, struct node *ret_node)

@@ -19,7 +19,8 @@
 #define NODE_PGPASS             "keys/pgpass"         /* the administrator's password */
 #define NODE_SERVICE_PGPASS     "keys/service.pgpass" /* the service's */
 #define NODE_SYNCD_SOCKET       "run/syncd.sock"
-#define NODE_PRIMARY            "run/primary" /* the service's: the newest primary it has seen */
+#define NODE_BROKER_LIMITS      "broker/limits.conf"
+#define NODE_PRIMARY            "run/primary"  /* the service's: the newest primary it has seen */
 #define NODE_BENCH              "keys/bench"   /* what bench mode is, while it is on */
 #define NODE_BROKER_BENCH       "broker/bench" /* the broker's copy */
 
@@ -32,7 +33,18 @@ struct node_conf {
     int64_t mqtts_port, wss_port;
     char *other_brokers; /* links besides the one to this node's own broker; empty: none */
     char *accelerator;   /* "on": preloaded under the broker */
-    int64_t max_message_bytes, overload_wait_ms, journal_bytes, messages_per_second, messages_burst;
+    int64_t max_message_bytes, overload_wait_ms, journal_bytes;
+    int64_t max_connections; /* of each listener; 0: no limit but descriptors */
+    /* the limits of rates: see node_limits_text */
+    int64_t messages_per_second, messages_burst;
+    int64_t user_messages_per_second, user_messages_burst;
+    int64_t bytes_per_second, bytes_burst;
+    int64_t requests_per_second, requests_burst;
+    int64_t groups_per_hour, groups_burst;
+    int64_t conversation_messages_per_second, conversation_messages_burst;
+    int64_t connections_per_second, connections_burst;
+    int64_t auth_failures_per_minute, auth_failures_burst;
+    char *trusted_addresses;
     char *database;        /* libpq conninfo of the administrator, without password */
     int64_t postgres_port; /* of the private cluster; 0: --database */
     char *bench_mode;      /* on or off */
@@ -57,6 +69,10 @@ MUST_CHECK enum result node_apply_args(struct node *node, const struct args *arg
 MUST_CHECK enum result node_save(const struct node *node, bool *ret_changed);
 /* A fresh conf with its defaults. */
 void node_conf_default(struct node_conf *ret_conf);
+/* The limits as the broker's plugin reads them. */
+const char *node_limits_text(const struct node_conf *conf);
+/* Reads gnatter.conf anew, of a node that is open already: says what is wrong. */
+MUST_CHECK enum result node_conf_again(const struct node *node, struct node_conf *ret_conf);
 /* The text of a new gnatter.conf: [node] only. */
 const char *node_conf_text(const struct node_conf *conf);
 #endif

@@ -145,7 +145,7 @@ bool node_reload(const struct node *node)
     if (parts.supervisor.pid)
         return kill(parts.supervisor.pid, SIGHUP) == 0;
     bool told = false, changed;
-    if (broker_files_copy(node, &changed) != DONE)
+    if (broker_files_copy(node, &changed) != DONE || broker_limits_write(node, &node->conf, &changed) != DONE)
         return false;
     for (int id = 0; id < PARTS; id++)
         told = (parts.part[id].pid && kill(parts.part[id].pid, SIGHUP) == 0) || told;

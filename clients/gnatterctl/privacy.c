@@ -1,7 +1,8 @@
-/* block ...: what users keep from each other. */
+/* block ..., privacy ..., profile ...: what users keep from each other, and show of themselves. */
 #include "database.h"
 #include "output.h"
 #include "text.h"
+#include <string.h>
 
 static enum result block_call(struct args *args, const char *sql, const char *verb)
 {
@@ -45,5 +46,71 @@ enum result command_block_list(struct args *args)
         result = REFUSED;
     PQclear(rows);
     database_end(&node, conn);
+    return result;
+}
+
+enum result command_privacy_show(struct args *args)
+{
+    static const char sql[] = "select user_name as user, read_receipts, online, last_seen, profile, messages, groups,"
+                              " display_name, about, avatar from gnatter.users where user_name = $1";
+    struct node node;
+    PGconn *conn;
+    enum result result = database_begin(args, &node, &conn);
+    if (result != DONE)
+        return result;
+    const char *params[] = {args->words[0]};
+    PGresult *rows = database_query(conn, sql, 1, params);
+    if (rows && PQntuples(rows) == 1)
+        output_rows(args, rows, "");
+    else if (rows)
+        result = fail("no such user: %s", args->words[0]);
+    else
+        result = REFUSED;
+    PQclear(rows);
+    database_end(&node, conn);
+    return result;
+}
+
+/* One member of an object as text; what the database understands is for it to say. */
+static const char *member_json(const char *key, cJSON *value)
+{
+    cJSON *object = cJSON_CreateObject();
+    (void)cJSON_AddItemToObject(object, key, value);
+    char *printed = cJSON_PrintUnformatted(object);
+    const char *text = printed ? text_copy(printed, strlen(printed)) : "[]"; /* the database refuses that */
+    cJSON_free(printed);
+    cJSON_Delete(object);
+    return text;
+}
+
+static void output_setting(const struct args *args, const char *what)
+{
+    cJSON *object = cJSON_CreateObject();
+    (void)cJSON_AddStringToObject(object, "user", args->words[0]);
+    (void)cJSON_AddStringToObject(object, "set", args->words[1]);
+    output_done(args, object, "%s of %s is %s now", args->words[1], args->words[0], what);
+}
+
+enum result command_privacy_set(struct args *args)
+{
+    const char *key = args->words[1], *value = args->words[2];
+    bool is_flag = strcmp(value, "yes") == 0 || strcmp(value, "no") == 0;
+    const char *json =
+        member_json(key, is_flag ? cJSON_CreateBool(strcmp(value, "yes") == 0) : cJSON_CreateString(value));
+    const char *params[] = {args->words[0], json};
+    enum result result = database_call(args, "select gnatter.set_privacy($1, $2)", 2, params);
+    if (result == DONE)
+        output_setting(args, value);
+    return result;
+}
+
+enum result command_profile_set(struct args *args)
+{
+    const char *text = args->words_len > 2 ? args->words[2] : NULL;
+    const char *json = member_json(args->words[1], text ? cJSON_CreateString(text) : cJSON_CreateNull());
+    const char *params[] = {args->words[0], json};
+    enum result result = database_call(args, "select gnatter.set_profile($1, $2)", 2, params);
+    if (result == DONE)
+        output_setting(args, text ? "set" : "gone");
     return result;
 }

@@ -85,6 +85,20 @@ static void print_push(const cJSON *push)
     }
 }
 
+/* What the broker has refused since it was started; nothing where there was nothing. */
+static void print_refused(const cJSON *link)
+{
+    const cJSON *reason;
+    const char *text = "";
+    cJSON_ArrayForEach(reason, cJSON_GetObjectItem(cJSON_GetObjectItem(link, "broker"), "refused"))
+    {
+        if (reason->valuedouble > 0)
+            text = text_format("%s%s%s %.0f", text, text[0] ? ", " : "", reason->string, reason->valuedouble);
+    }
+    if (text[0])
+        printf("            refused: %s\n", text);
+}
+
 static void print_service(const cJSON *service)
 {
     if (!service)
@@ -97,6 +111,7 @@ static void print_service(const cJSON *service)
         const char *uri = cJSON_GetStringValue(cJSON_GetObjectItem(link, "uri"));
         printf("link        %s %s, journal backlog %.0f\n", uri ? uri : "?",
                cJSON_IsTrue(cJSON_GetObjectItem(link, "up")) ? "up" : "down", number_of(link, "journal_backlog"));
+        print_refused(link);
     }
     print_push(cJSON_GetObjectItem(service, "push"));
 }

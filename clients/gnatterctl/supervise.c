@@ -269,7 +269,10 @@ static void on_signals(struct supervisor *s)
             s->phase = PHASE_STOP;
         } else if (info.ssi_signo == SIGHUP) {
             bool changed;
+            struct node_conf conf;
             say("info", "reload");
+            if (node_conf_again(s->node, &conf) != DONE || broker_limits_write(s->node, &conf, &changed) != DONE)
+                say("error", "limits-not-written what=\"the broker keeps its limits\"");
             if (file_exists(s->node->dir_fd, NODE_BROKER_BENCH))
                 say("warning", "bench-mode-on until=\"gnatterctl bench-mode off\"");
             if (broker_files_copy(s->node, &changed) != DONE)

@@ -21,6 +21,8 @@ struct sample {
 struct rates {
     bool are_known; /* false: one is missing, or the service was started again in between */
     double messages, duplicates, pushed, redelivered, requests, errors, refused, sent_bytes;
+    double connections, turned_away;     /* by the brokers */
+    const char *turned_away_why;         /* each reason, as far as there was one */
     double batch, append_ms, request_ms; /* means; negative: there was nothing */
 };
 
@@ -53,6 +55,41 @@ static double mean(const struct sample *old, const struct sample *new, const cha
     return times > 0 ? between(old, new, sum) / times : -1;
 }
 
+/* What the brokers' plugins counted under that name, of all links together. */
+static double counted(const struct sample *sample, const char *key, bool is_refused)
+{
+    const cJSON *link;
+    double sum = 0;
+    cJSON_ArrayForEach(link, cJSON_GetObjectItem(sample->service, "links"))
+    {
+        const cJSON *broker = cJSON_GetObjectItem(link, "broker");
+        const cJSON *item = cJSON_GetObjectItem(is_refused ? cJSON_GetObjectItem(broker, "refused") : broker, key);
+        sum += cJSON_IsNumber(item) ? item->valuedouble : 0;
+    }
+    return sum;
+}
+
+/* One started again in between counts from 0. */
+static double counted_between(const struct sample *old, const struct sample *new, const char *key, bool is_refused)
+{
+    double more = counted(new, key, is_refused) - counted(old, key, is_refused);
+    return more > 0 ? more : 0;
+}
+
+static void add_turned_away(struct rates *rates, const struct sample *old, const struct sample *new, double seconds)
+{
+    const cJSON *reason, *link = cJSON_GetArrayItem(cJSON_GetObjectItem(new->service, "links"), 0);
+    rates->connections = counted_between(old, new, "connections", false) / seconds;
+    rates->turned_away_why = "";
+    cJSON_ArrayForEach(reason, cJSON_GetObjectItem(cJSON_GetObjectItem(link, "broker"), "refused"))
+    {
+        double per_s = counted_between(old, new, reason->string, true) / seconds;
+        rates->turned_away += per_s;
+        if (per_s > 0)
+            rates->turned_away_why = text_format("%s  %s %.1f", rates->turned_away_why, reason->string, per_s);
+    }
+}
+
 static struct rates rates_of(const struct sample *old, const struct sample *new)
 {
     struct rates rates = {0};
@@ -74,6 +111,7 @@ static struct rates rates_of(const struct sample *old, const struct sample *new)
         .append_ms = mean(old, new, "append_us", "appends") / 1000,
         .request_ms = mean(old, new, "rpc_us", "rpcs_answered") / 1000,
     };
+    add_turned_away(&rates, old, new, seconds);
     return rates;
 }
 
@@ -95,7 +133,8 @@ static void print_json(const struct rates *rates, const struct sample *old, stru
         } values[] = {{"messages", rates->messages},       {"duplicates", rates->duplicates},
                       {"pushed", rates->pushed},           {"redelivered", rates->redelivered},
                       {"requests", rates->requests},       {"request_errors", rates->errors},
-                      {"records_refused", rates->refused}, {"sent_bytes", rates->sent_bytes}};
+                      {"records_refused", rates->refused}, {"sent_bytes", rates->sent_bytes},
+                      {"connections", rates->connections}, {"refused", rates->turned_away}};
         for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++)
             (void)cJSON_AddNumberToObject(per_s, values[i].key, values[i].value);
         add_mean(object, "batch_messages", rates->batch);
@@ -133,6 +172,8 @@ static void print_rates(FILE *out, const struct rates *rates)
             rates->pushed, rates->redelivered, rates->duplicates, rates->refused);
     fprintf(out, "            requests %.1f  errors %.1f  %.1f kB sent\n", rates->requests, rates->errors,
             rates->sent_bytes / 1000);
+    fprintf(out, "brokers     connections %.1f  refused %.1f%s\n", rates->connections, rates->turned_away,
+            rates->turned_away_why);
     fprintf(out, "append      %s messages a batch, %s       request %s\n", mean_text(rates->batch, ""),
             mean_text(rates->append_ms, " ms"), mean_text(rates->request_ms, " ms"));
 }

@@ -211,9 +211,12 @@ static enum result prepare(const struct args *args, struct node *node, bool is_n
         result = broker_files_copy(node, &changed);
     if (result == DONE)
         result = bench_apply(node);
+    bool limits_changed = false;
+    if (result == DONE)
+        result = broker_limits_write(node, &node->conf, &limits_changed);
     if (result == DONE)
         result = broker_conf_write(node, supervision->limits, &supervision->replace[PART_BROKER]);
-    supervision->replace[PART_BROKER] = supervision->replace[PART_BROKER] || changed;
+    supervision->replace[PART_BROKER] = supervision->replace[PART_BROKER] || changed || limits_changed;
     return result;
 }
 

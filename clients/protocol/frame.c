@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "counters.h"
+
 /* ---- little-endian numbers ---- */
 static void u16_put(unsigned char *at, uint16_t value)
 {
@@ -46,6 +48,17 @@ void frame_session_put(unsigned char *sessions, uint32_t index, uint32_t session
     u32_put(sessions + (size_t)index * 4, session);
 }
 
+uint64_t frame_counter(const struct frame_op *op, uint32_t index)
+{
+    const unsigned char *values = (const unsigned char *)op->counters.values.at;
+    return index < op->counters.values.len / 8 ? u64_get(values + (size_t)index * 8) : 0;
+}
+
+void frame_counter_put(char *values, uint32_t index, uint64_t value)
+{
+    u64_put((unsigned char *)values + (size_t)index * 8, value);
+}
+
 /* ---- writing ---- */
 static bool is_same_payload(const struct frame_op *op)
 {
@@ -80,6 +93,8 @@ static size_t body_bytes(const struct frame_op *op)
     case UP_WATCH:
     case UP_UNWATCH:
         return 4 + string_bytes(op->watch.user);
+    case UP_COUNTERS:
+        return op->counters.values.len;
     case DOWN_HELLO:
         return string_bytes(op->hello.service);
     case DOWN_DELIVER:
@@ -124,6 +139,7 @@ static bool strings_fit(const struct frame_op *op)
     case UP_UNREADY:
     case UP_GONE:
     case UP_SESSIONS_END:
+    case UP_COUNTERS:
     case DOWN_KICK:
     case DOWN_REVOKED_BEGIN:
     case DOWN_REVOKED_END:
@@ -222,6 +238,9 @@ static void body_write(unsigned char *at, const struct frame_op *op)
     case UP_UNWATCH:
         add_u32(&at, op->watch.session);
         add_string(&at, op->watch.user);
+        break;
+    case UP_COUNTERS:
+        add_bytes(&at, op->counters.values.at, op->counters.values.len);
         break;
     case DOWN_HELLO:
         add_string(&at, op->hello.service);
@@ -426,6 +445,10 @@ static void body_read(struct body *body, struct frame_op *op, struct frame_reade
     case UP_UNWATCH:
         op->watch.session = take_session(body);
         op->watch.user = take_string(body);
+        break;
+    case UP_COUNTERS:
+        op->counters.values = take_rest(body);
+        body->is_bad |= op->counters.values.len % 8 != 0 || op->counters.values.len / 8 > LIMIT_COUNTERS;
         break;
     case DOWN_HELLO:
         op->hello.service = take_string(body);

@@ -38,6 +38,7 @@ enum frame_op_type {
     UP_RECORD,       /* one journal record */
     UP_WATCH,        /* presence/<user> subscribed */
     UP_UNWATCH,
+    UP_COUNTERS, /* what the plugin counted since the broker's start, at most once a second (counters.h) */
     /* down: service -> plugin */
     DOWN_HELLO = 65, /* first on every link; the plugin forgets an older service connection */
     DOWN_DELIVER,    /* publish below the inbox of these sessions */
@@ -65,6 +66,7 @@ struct frame_op {
         struct { uint64_t position; int64_t at_ms; uint32_t session; struct slice client_id; struct slice topic; struct slice payload;
                  struct slice correlation; /* v5 Correlation Data of an rpc, else empty */ } record;
         struct { uint32_t session; struct slice user; } watch; /* WATCH and UNWATCH */
+        struct { struct slice values; /* u64 little-endian each; frame_counter() reads one */ } counters;
         struct { struct slice service; } hello;
         struct { uint8_t flags; uint8_t qos; struct slice tail; /* below inbox/<user>/; PRESENCE: the user */
                  struct slice payload; struct slice correlation;
@@ -110,6 +112,9 @@ struct frame_reader {
 MUST_CHECK enum status frame_open(struct frame_reader *reader, const void *frame, size_t frame_len);
 MUST_CHECK enum status frame_next(struct frame_reader *reader, struct frame_op *ret_op);
 uint32_t frame_session(const struct frame_op *op, uint32_t index);
+/* 0 where the op tells fewer. */
+uint64_t frame_counter(const struct frame_op *op, uint32_t index);
+void frame_counter_put(char *values, uint32_t index, uint64_t value);
 void frame_session_put(unsigned char *sessions, uint32_t index, uint32_t session);
 
 #endif

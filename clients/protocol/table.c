@@ -32,7 +32,9 @@ static void put(struct table_link **heads, uint32_t heads_len, struct table_link
 static enum status grow(struct table *table, table_hash *hash_of)
 {
     uint32_t heads_len = table->heads_len > 0 ? 2 * table->heads_len : HEADS_MIN;
-    struct table_link **heads = heads_len <= HEADS_MAX ? calloc(heads_len, sizeof *heads) : NULL;
+    struct table_link **heads = NULL;
+    if (heads_len <= HEADS_MAX)
+        heads = calloc(heads_len, sizeof *heads); /* NOLINT(bugprone-sizeof-expression): of pointers */
     if (heads == NULL)
         return STATUS_NO_MEMORY;
     for (uint32_t i = 0; i < table->heads_len; i++) {

@@ -10,6 +10,7 @@ as $$
 #variable_conflict use_column
 declare
     now_ms bigint := gnatter.now_ms();
+    has_full boolean := exists (select from gnatter.inbox_full);
     item record;
 begin
     perform from gnatter.conversation c where c.conversation_id = any (conversation_ids)
@@ -36,6 +37,17 @@ begin
                and b.user_id <> item.user_id and b.to_seq is null)
         then
             state := 'blocked';
+            return next;
+            continue;
+        end if;
+        if has_full and exists (
+            select from gnatter.conversation c
+             cross join lateral (
+                 select m.user_id from gnatter.member m where m.conversation_id = c.conversation_id offset 0) m
+             cross join lateral (select from gnatter.inbox_full x where x.user_id = m.user_id offset 0) x
+             where c.conversation_id = item.conversation_id and c.kind = 'direct' and m.user_id <> item.user_id)
+        then
+            state := 'full';
             return next;
             continue;
         end if;
@@ -66,5 +78,5 @@ end
 $$;
 comment on function gnatter.append_careful(bigint[], bigint[], bigint[], text[], bytea[], boolean) is
     'appends messages one by one, in order, deciding membership and duplicates here: new (with the membership version it '
-    'was decided with), duplicate (with the seq and time it has), not-member or, if asked to refuse these, blocked. For '
-    'what append refused.';
+    'was decided with), duplicate (with the seq and time it has), not-member, full (the inbox of the other one '
+    'of a direct conversation) or, if asked to refuse these, blocked. For what append refused.';

@@ -12,7 +12,7 @@ begin
     elsif not gnatter.block_of(conversation.conversation_id, blocker_id) then
         return;
     elsif (select count(*) from gnatter.block b
-            where b.conversation_id = conversation.conversation_id and b.user_id = blocker_id) > 256 then
+            where b.conversation_id = conversation.conversation_id and b.user_id = blocker_id) > 4096 then
         raise exception 'blocked and unblocked too often: this block stays' using errcode = 'GN007';
     end if;
     -- nothing has come since: as if it had never been

@@ -1,7 +1,7 @@
 create or replace function gnatter.conversation_members(ids bigint[])
 returns table (conversation_id bigint, user_id bigint, user_name text, joined_seqs bigint[], left_seqs bigint[],
                delivered_seq bigint, read_seq bigint, block_from_seqs bigint[], block_to_seqs bigint[],
-               shares_reads boolean, is_asked boolean)
+               shares_reads boolean, is_asked boolean, is_full boolean)
 language plpgsql stable security definer
 set search_path = pg_catalog, gnatter, pg_temp
 set plan_cache_mode = force_generic_plan
@@ -13,7 +13,7 @@ begin
     return query
     select g.conversation_id, g.user_id, u.name::text, g.joined_seqs, g.left_seqs,
            coalesce(k.delivered_seq, 0), coalesce(k.read_seq, 0), b.from_seqs, b.to_seqs, u.shares_reads,
-           r.user_id is not null
+           r.user_id is not null, x.user_id is not null
       from (select m.conversation_id, m.user_id,
                    array_agg(m.joined_seq order by m.joined_seq) as joined_seqs,
                    array_agg(coalesce(m.left_seq, 0) order by m.joined_seq) as left_seqs
@@ -34,9 +34,11 @@ begin
       left join (select r.conversation_id, r.user_id from gnatter.request r
                   where r.conversation_id = any (ids) offset 0) r
         on r.conversation_id = g.conversation_id and r.user_id = g.user_id
+      left join lateral (select x.user_id from gnatter.inbox_full x where x.user_id = g.user_id offset 0) x on true
      order by g.conversation_id, g.user_id;
 end
 $$;
 comment on function gnatter.conversation_members(bigint[]) is
     'everybody who is or was in these conversations: intervals of seq (left 0: a member still), marks, '
-    'blocks (to 0: still), whether she shares what she has read, and whether it waits for her as a request';
+    'blocks (to 0: still), whether she shares what she has read, whether it waits for her as a request, and whether '
+    'no more direct messages are taken for her';

@@ -11,6 +11,7 @@ begin
         raise exception 'a role is owner, admin or member, not %', coalesce(left(role, 80), 'null')
             using errcode = 'GN006';
     end if;
+    perform gnatter.group_willing(array[joined_id], actor_id);
     event_seq := gnatter.member_join(conversation.conversation_id, joined_id, role, actor_id);
     insert into gnatter.member (conversation_id, user_id, joined_seq, role, role_seq)
     values (conversation.conversation_id, joined_id, event_seq, role, event_seq);

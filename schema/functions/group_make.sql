@@ -30,6 +30,7 @@ begin
                 where u.user_id = any (member_ids || owner_id) and u.removed_at is not null) then
         raise exception 'no such user: one was removed just now' using errcode = 'GN002';
     end if;
+    perform gnatter.group_willing(member_ids, actor_id);
     insert into gnatter.conversation (name, kind, title, route)
     values ('g/' || made_name, 'group', group_title, gnatter.conversation_route('g/' || made_name))
     on conflict (name) do nothing
@@ -51,4 +52,4 @@ begin
 end
 $$;
 comment on function gnatter.group_make(text, text, bigint, text[], bigint) is
-    'makes a group and its created event; returns its name. GN002, GN004, GN006, GN007. Internal';
+    'makes a group and its created event; returns its name. GN002, GN004, GN005, GN006, GN007. Internal';

@@ -20,6 +20,7 @@ begin
     end if;
     event_seq := gnatter.event_append(seen.conversation_id, user_id, 'message-edited',
         format('{"seq":%s,%s}', asked, fresh.member), false);
+    perform gnatter.block_follow(seen.conversation_id, user_id, asked, event_seq);
     if gnatter.block_hides(seen.conversation_id, user_id) then
         -- who blocks her does not get it, so the place that he sees stays as it was
         return jsonb_build_object('seq', event_seq);

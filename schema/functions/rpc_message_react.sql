@@ -24,6 +24,7 @@ begin
     end if;
     event_seq := gnatter.event_append(seen.conversation_id, user_id, 'message-reacted',
         format('{"seq":%s,"reaction":%s}', asked, coalesce(to_json(fresh)::text, 'null')), false);
+    perform gnatter.block_follow(seen.conversation_id, user_id, asked, event_seq);
     if fresh is null then
         delete from gnatter.message_reaction r
          where r.conversation_id = seen.conversation_id and r.seq = asked and r.user_id = rpc_message_react.user_id;

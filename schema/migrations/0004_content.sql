@@ -1,5 +1,8 @@
 -- What happens to messages after they were sent: edits, reactions, disappearing; a user's own flags on a conversation;
 -- whose inbox is full.
+-- This comes back with another column.
+drop function if exists gnatter.conversation_members(bigint[]);
+
 alter domain gnatter.event_type drop constraint event_type_known;
 -- a superset of what was allowed: nothing stored has to be looked at
 alter domain gnatter.event_type add constraint event_type_known check (value in ('created', 'member-added',
@@ -77,18 +80,37 @@ comment on column gnatter.conversation_timer.due_ms is 'Unix milliseconds when t
 comment on index gnatter.conversation_timer_once is 'one timer that runs, per conversation';
 comment on index gnatter.conversation_timer_due is 'what to look at next';
 
-create table gnatter.inbox_full (
+create table gnatter.inbox_waiting (
+    conversation_id bigint not null,
     user_id bigint not null,
+    after_seq bigint not null,
+    to_seq bigint not null,
     items bigint not null,
     bytes bigint not null,
+    constraint inbox_waiting_pk primary key (conversation_id, user_id)
+) with (fillfactor = 70);
+create index inbox_waiting_of_user on gnatter.inbox_waiting (user_id);
+comment on table gnatter.inbox_waiting is
+    'what waits in direct conversations for users none of whose devices has it, counted a little at a time and only where '
+    'a quota is configured; no row: nothing';
+comment on column gnatter.inbox_waiting.conversation_id is 'a direct conversation';
+comment on column gnatter.inbox_waiting.user_id is 'for whom';
+comment on column gnatter.inbox_waiting.after_seq is 'counted from here, her delivered mark then';
+comment on column gnatter.inbox_waiting.to_seq is 'counted up to here';
+comment on column gnatter.inbox_waiting.items is 'how many messages of the other one';
+comment on column gnatter.inbox_waiting.bytes is 'their payloads together';
+comment on index gnatter.inbox_waiting_of_user is 'all that waits for a user';
+
+create table gnatter.inbox_full (
+    user_id bigint not null,
     since timestamptz not null default clock_timestamp(),
     counted_at timestamptz not null default clock_timestamp(),
     constraint inbox_full_pk primary key (user_id)
 );
+create index inbox_full_age on gnatter.inbox_full (counted_at);
 comment on table gnatter.inbox_full is
-    'users for whom so much waits in direct conversations that nothing more is taken for them there';
+    'users for whom so much waits in direct conversations that no more is taken for them there';
 comment on column gnatter.inbox_full.user_id is 'who';
-comment on column gnatter.inbox_full.items is 'how many items none of her devices had, when last counted';
-comment on column gnatter.inbox_full.bytes is 'and their payloads together';
 comment on column gnatter.inbox_full.since is 'since when';
-comment on column gnatter.inbox_full.counted_at is 'when they were counted';
+comment on column gnatter.inbox_full.counted_at is 'when it was last looked whether that is still so';
+comment on index gnatter.inbox_full_age is 'whom to look at next';

@@ -5,7 +5,8 @@
 
 #include "restraint.h"
 
-#define RETRY_AFTER "5000"
+#define RETRY_AFTER       "5000"
+#define QUOTA_RETRY_AFTER "60000"
 
 static struct slice message_user(const struct message *message)
 {
@@ -98,6 +99,7 @@ static struct slice explained(const char *code)
     } why[] = {
         {"not-member", "{\"message\":\"you are not a member of this conversation\"}"},
         {"blocked", "{\"message\":\"this user does not take messages from you\"}"},
+        {"quota-exceeded", "{\"message\":\"too much waits for this user\",\"retry_after_ms\":" QUOTA_RETRY_AFTER "}"},
         {"no-such-user", "{\"message\":\"there is no such user\"}"},
         {"no-such-group", "{\"message\":\"there is no such group\"}"},
         {"read-only", "{\"message\":\"nothing can be stored at the moment\",\"retry_after_ms\":" RETRY_AFTER "}"},
@@ -340,6 +342,9 @@ static void group_appended(struct core *core, struct conversation *conversation,
         }
         case CORE_APPEND_BLOCKED:
             message_fail(core, conversation, "blocked");
+            break;
+        case CORE_APPEND_FULL:
+            message_fail(core, conversation, "quota-exceeded");
             break;
         case CORE_APPEND_STALE: /* a group is stale as a whole */
             message_fail(core, conversation, "internal");

@@ -78,6 +78,7 @@ struct core_member {
     size_t blocks_len;
     bool is_asked;    /* direct: it waits as a request for her to accept */
     bool hides_reads; /* nobody is told what she has read */
+    bool is_full;     /* direct: no more is taken for her */
 };
 struct core_cursor { int64_t device_id, user_id, acked_seq; }; /* only where a row exists; absent means 0 */
 enum core_load_state { CORE_LOAD_OK, CORE_LOAD_NO_SUCH_USER, CORE_LOAD_NO_SUCH_GROUP };
@@ -119,6 +120,7 @@ enum core_append_state {
     CORE_APPEND_NOT_MEMBER, /* (careful only) */
     CORE_APPEND_STALE,      /* membership changed: nothing of this group was appended (not careful) */
     CORE_APPEND_BLOCKED,    /* (careful only, and only with refuses_blocked) */
+    CORE_APPEND_FULL,       /* too much waits for the other one of a direct conversation (careful only) */
 };
 struct core_append_answer { /* one per item */
     enum core_append_state state;
@@ -199,6 +201,10 @@ void core_on_chat(struct core *core, int64_t now_ms, struct core_token token, co
 /* done is called for a READ when it is flushed, for an ACK at once; for a line of a list once per line */
 void core_on_mark(struct core *core, int64_t now_ms, struct core_token token, enum core_mark mark,
                   const struct core_device *device, struct slice conversation_name, int64_t seq);
+/* The device has this conversation on its screen, or no more. Ends with the session. */
+void core_on_open(struct core *core, int64_t now_ms, session_ref session, int64_t device_id,
+                  struct slice conversation_name, bool is_open);
+/* To the other members' live devices; in groups above receipts_members_max only to those that have it open. */
 void core_on_typing(struct core *core, int64_t now_ms, const struct core_device *device, struct slice conversation_name, bool is_typing);
 /* A line of a `sync`: the cursor of this conversation becomes seq; done is called when that is flushed, once per line.
  * After the last line the owner calls core_on_ready again for the session. */

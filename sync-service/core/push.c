@@ -150,22 +150,59 @@ void deliver_user(struct core *core, const struct conversation *conversation, co
     gathered->len = 0;
 }
 
+void core_on_open(struct core *core, int64_t now_ms, session_ref ref, int64_t device_id, struct slice conversation_name,
+                  bool is_open)
+{
+    (void)now_ms;
+    struct session *session = core->is_away ? NULL : session_find(core, device_id);
+    if (!session || session->ref != ref)
+        return;
+    struct conversation *conversation =
+        is_open ? conversation_want(core, conversation_name) : conversation_find(core, conversation_name);
+    if (!conversation)
+        return;
+    if (is_open && !conversation_is_known(conversation))
+        sub_wait_for_load(session, conversation);
+    struct sub *sub;
+    DL_FOREACH2 (conversation->subs, sub, conversation_next)
+        if (sub->session == session)
+            sub->is_open = is_open;
+}
+
+static void type_to_open(struct core *core, const struct conversation *conversation, const struct member *typist,
+                         struct inbox *inbox, struct slice payload)
+{
+    struct gathered *gathered = &core->gathered[0];
+    const struct sub *sub;
+    gathered->len = 0;
+    DL_FOREACH2 (conversation->subs, sub, conversation_next)
+        if (sub->is_open && sub->member && sub->member != typist && member_is_current(sub->member))
+            gathered_add(gathered, sub->session->ref);
+    inbox->conversation = conversation_name_of(conversation);
+    deliver(core, gathered->refs, gathered->len, 0, inbox, payload);
+    gathered->len = 0;
+}
+
 /* To the other current members, if the conversation is at hand: the first thing dropped. */
 void core_on_typing(struct core *core, int64_t now_ms, const struct core_device *device, struct slice conversation_name,
                     bool is_typing)
 {
     (void)now_ms;
     struct conversation *conversation = core->is_away ? NULL : conversation_want(core, conversation_name);
-    if (!conversation || !conversation_is_known(conversation) || restraint_is_quiet(conversation) ||
-        conversation->current_len > core->options.receipts_members_max)
+    if (!conversation || !conversation_is_known(conversation) || restraint_is_quiet(conversation))
         return;
     const struct member *typist = member_find(conversation, device->user_id);
     if (!typist || !member_is_current(typist))
         return;
     struct inbox inbox = {.kind = INBOX_TYPING, .user = device->user, .device = device->device};
+    struct slice payload = is_typing ? SLICE("1") : SLICE("0");
+    if (conversation->current_len > core->options.receipts_members_max) {
+        type_to_open(core, conversation, typist, &inbox, payload);
+        return;
+    }
     for (uint32_t i = 0; i < conversation->members_len; i++) {
         const struct member *member = conversation->members[i];
         if (member != typist && member_is_current(member))
-            deliver_user(core, conversation, member->user, 0, &inbox, is_typing ? SLICE("1") : SLICE("0"));
+            deliver_user(core, conversation, member->user, 0, &inbox, payload);
     }
 }

@@ -1,7 +1,7 @@
 /*
  * Direct conversations in which somebody keeps something back: one of the two blocks the other, has not accepted her
- * first messages yet, or does not share what she has read. Most conversations have none of that, and pay a comparison
- * with NULL.
+ * first messages yet, does not share what she has read, or has a full inbox. Most conversations have none of that, and
+ * pay a comparison with NULL.
  */
 #include "restraint.h"
 
@@ -15,6 +15,7 @@ struct side {
     bool is_blocking; /* now */
     bool is_asked;    /* it waits for this one as a request */
     bool hides_reads;
+    bool is_full; /* too much waits for this one */
 };
 
 struct restraint {
@@ -50,13 +51,14 @@ void restraint_free(struct conversation *conversation)
 
 static bool holds_back(const struct core_member *loaded)
 {
-    return loaded->blocks_len > 0 || loaded->is_asked || loaded->hides_reads;
+    return loaded->blocks_len > 0 || loaded->is_asked || loaded->hides_reads || loaded->is_full;
 }
 
 static void side_take(struct side *side, const struct core_member *loaded)
 {
     side->is_asked = loaded->is_asked;
     side->hides_reads = loaded->hides_reads;
+    side->is_full = loaded->is_full;
     side->blocks_len = loaded->blocks_len;
     if (side->blocks_len == 0)
         return;
@@ -136,6 +138,6 @@ bool restraint_needs_care(const struct core *core, const struct conversation *co
     if (!conversation->restraint)
         return false;
     size_t sender = side_of(conversation, sender_id);
-    return conversation->restraint->sides[sender].is_asked ||
+    return conversation->restraint->sides[sender].is_asked || conversation->restraint->sides[!sender].is_full ||
            (core->options.refuses_blocked && conversation->restraint->sides[!sender].is_blocking);
 }

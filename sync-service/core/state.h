@@ -132,6 +132,7 @@ struct sub {
     bool is_assumed; /* taken to hold everything until the scan says otherwise */
     bool is_owed;    /* counted in session->owed */
     bool is_due;     /* on core->due */
+    bool is_open;    /* the device shows it: core_on_open */
 };
 
 struct message {

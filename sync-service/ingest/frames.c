@@ -127,6 +127,7 @@ static enum status session_op(struct hub *hub, uint32_t link, const struct frame
     case UP_WELCOME:
     case UP_SESSIONS_END:
     case UP_RECORD:
+    case UP_COUNTERS:
     case DOWN_HELLO:
     case DOWN_DELIVER:
     case DOWN_PRESENCE:
@@ -146,6 +147,10 @@ static enum status op_take(struct hub *hub, uint32_t link, const struct frame_op
         records_take(hub, link, op);
         if (hub->links[link].has_backlog && op->record.position + 1 >= hub->links[link].backlog_end)
             live_backlog_taken(hub, link);
+        return STATUS_OK;
+    }
+    if (op->type == UP_COUNTERS) {
+        broker_link_counted(hub->options.links[link], op);
         return STATUS_OK;
     }
     if (op->type == UP_SESSIONS_END) {

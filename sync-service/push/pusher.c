@@ -38,7 +38,7 @@ struct pusher {
     struct pusher_setup setup;
     struct worker *workers[PUSH_PROVIDERS];
     size_t workers_len;
-    struct push_notes *notes[NOTES_THREADS_MAX];
+    struct notes *notes[NOTES_THREADS_MAX];
     size_t notes_len;
     atomic_bool is_wanted, is_stopping;
     /* handed over, under the lock */
@@ -97,17 +97,15 @@ static void put_ids(struct pusher *pusher, int64_t **ids, size_t *len, size_t *s
     *len += more_len;
 }
 
-void push_notes_hand_over_all(struct push_notes *notes)
+static void notes_take(void *ctx, const struct notes *notes)
 {
-    struct pusher *pusher = notes->pusher;
+    struct pusher *pusher = ctx;
     (void)pthread_mutex_lock(&pusher->lock);
     put_ids(pusher, &pusher->conversation_ids, &pusher->conversations_len, &pusher->conversations_size, notes->ids,
             notes->len);
     pusher->is_everything |= notes->is_overflown;
     wake(pusher);
     (void)pthread_mutex_unlock(&pusher->lock);
-    notes->len = 0;
-    notes->is_overflown = false;
 }
 
 void pusher_note_gone(struct pusher *pusher, const int64_t device_ids[], size_t len)
@@ -120,14 +118,15 @@ void pusher_note_gone(struct pusher *pusher, const int64_t device_ids[], size_t 
     (void)pthread_mutex_unlock(&pusher->lock);
 }
 
-struct push_notes *pusher_notes_new(struct pusher *pusher)
+struct notes *pusher_notes_new(struct pusher *pusher)
 {
     if (pusher == NULL || pusher->notes_len == NOTES_THREADS_MAX)
         return NULL;
-    struct push_notes *notes = calloc(1, sizeof *notes);
+    struct notes *notes = calloc(1, sizeof *notes);
     if (notes == NULL)
         return NULL;
-    notes->pusher = pusher;
+    notes->ctx = pusher;
+    notes->hand_over = notes_take;
     notes->is_wanted = &pusher->is_wanted;
     pusher->notes[pusher->notes_len++] = notes;
     return notes;
@@ -161,7 +160,7 @@ static void wait_add(struct pusher *pusher, int64_t id, bool is_device, int64_t 
 static void take_notes(struct pusher *pusher, int64_t now_ms)
 {
     /* what was noted later within the same slot is older than the grace by then, too */
-    int64_t due_ms = now_ms + pusher->setup.options->grace_ms + PUSH_NOTES_SLOT_MS;
+    int64_t due_ms = now_ms + pusher->setup.options->grace_ms + NOTES_SLOT_MS;
     uint64_t counter;
     (void)pthread_mutex_lock(&pusher->lock);
     if (pusher->is_awake && read(pusher->wake_fd, &counter, sizeof counter) > 0)
@@ -229,7 +228,7 @@ static bool evaluate_due(struct pusher *pusher, int64_t now_ms)
         HASH_DEL(pusher->waiting, waiting);
         if (is_again)
             wait_add(pusher, waiting->key.id, waiting->key.is_device != 0,
-                     now_ms + pusher->setup.options->grace_ms + PUSH_NOTES_SLOT_MS);
+                     now_ms + pusher->setup.options->grace_ms + NOTES_SLOT_MS);
         free(waiting);
     }
     return true;

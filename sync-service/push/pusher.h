@@ -10,7 +10,7 @@
  * Nothing here is waited for by anybody: the watcher and each worker have a thread and a connection of their own. What
  * the watcher is told lives in memory; a service that starts looks at all registered devices once.
  */
-#include "notes.h"
+#include "../notes.h"
 #include "worker.h"
 
 struct pusher;
@@ -29,7 +29,7 @@ MUST_CHECK bool pusher_stop(struct pusher *pusher, int64_t deadline_ms);
 void pusher_free(struct pusher *pusher); /* stopped, and so are who note; NULL is allowed */
 
 /* For one thread that appends; freed with the pusher. NULL: no memory, or `pusher` is NULL. */
-struct push_notes *pusher_notes_new(struct pusher *pusher);
+struct notes *pusher_notes_new(struct pusher *pusher);
 /* Any thread; `pusher` may be NULL. These devices are no longer connected, and the database knows. */
 void pusher_note_gone(struct pusher *pusher, const int64_t device_ids[], size_t len);
 /* The keys are read again, and providers that had stopped go on. */

@@ -23,6 +23,9 @@ static void message_metrics(FILE *out, const struct service *service)
                        (double)core.duplicates);
     exposition_counter(out, "gnatter_messages_expired_total",
                        "Messages that disappeared by their conversation's timer.", counted(&metrics.messages_expired));
+    exposition_gauge(out, "gnatter_inboxes_full",
+                     "Users for whom too much waits: direct messages to them are refused.",
+                     (double)quota_full(service->quota));
     exposition_counter(out, "gnatter_items_pushed_total", "Items handed to live devices.", (double)core.pushed);
     exposition_counter(out, "gnatter_items_redelivered_total", "Items handed over again, as no acknowledgement came.",
                        (double)core.redelivered);
@@ -116,6 +119,32 @@ static void link_metrics(FILE *out, const struct service *service)
                        counted(&metrics.bytes_sent));
 }
 
+/* What the brokers' plugins count, as they last told. */
+static void admission_metrics(FILE *out, const struct service *service)
+{
+    struct broker_link_state states[RUNTIME_LINKS_MAX];
+    for (size_t i = 0; i < service->links_len; i++)
+        broker_link_state(service->links[i], &states[i]);
+    exposition_family(out, FAMILY_COUNTER, "gnatter_broker_connections_total", "Connections of devices let in.");
+    for (size_t i = 0; i < service->links_len; i++)
+        exposition_sample(out, "gnatter_broker_connections_total",
+                          &(struct label){"link", broker_link_uri(service->links[i])}, 1,
+                          (double)states[i].counted[COUNTER_CONNECTIONS]);
+    exposition_family(out, FAMILY_GAUGE, "gnatter_broker_addresses",
+                      "Addresses that connected or failed to so often of late that they are remembered.");
+    for (size_t i = 0; i < service->links_len; i++)
+        exposition_sample(out, "gnatter_broker_addresses", &(struct label){"link", broker_link_uri(service->links[i])},
+                          1, (double)states[i].counted[COUNTER_ADDRESSES]);
+    exposition_family(out, FAMILY_COUNTER, "gnatter_broker_refused_total",
+                      "Connections, messages and requests that a broker refused, by the limit or reason.");
+    for (size_t i = 0; i < service->links_len; i++)
+        for (int counter = COUNTER_REFUSED_FIRST; counter < COUNTERS; counter++) {
+            const struct label labels[] = {{"link", broker_link_uri(service->links[i])},
+                                           {"reason", counter_name((enum counter)counter)}};
+            exposition_sample(out, "gnatter_broker_refused_total", labels, 2, (double)states[i].counted[counter]);
+        }
+}
+
 static void rpc_metrics(FILE *out, const struct service *service)
 {
     struct rpc_state state;
@@ -197,6 +226,7 @@ char *service_metrics(struct service *service, size_t *ret_len)
     message_metrics(out, service);
     shard_metrics_put(out, service);
     link_metrics(out, service);
+    admission_metrics(out, service);
     rpc_metrics(out, service);
     push_metrics(out, service);
     process_metrics(out, service->since_unix_s);

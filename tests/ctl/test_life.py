@@ -5,6 +5,7 @@ import shutil
 import signal
 import socket
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -218,6 +219,30 @@ def test_limits_off_is_loud_and_ends(made):
     made.ctl("down")
     done = made.ctl("up")
     assert done.stderr == "" and made.json("up")["limits"] is True
+
+
+def test_the_accelerator_is_under_the_broker_only(made):
+    def state():
+        return made.json("status")["accelerator"]
+    made.up("--accelerator", "on")
+    assert state() == {"wanted": True, "active": True} and "\naccelerator on\n" in made.ctl("status").stdout
+    for part in PARTS:
+        library = "gnatter_accelerator.so" in Path(f"/proc/{made.pid(part)}/maps").read_text()
+        assert library == (part == "mosquitto"), part
+    assert "on or off" in made.refused("up", "--accelerator", "maybe", status=2)
+    assert "down first" in made.refused("up", "--accelerator", "off")
+    made.ctl("down")
+    made.ctl("up")  # it is kept
+    assert state()["active"]
+    os.kill(made.pid("supervisor"), signal.SIGKILL)
+    wait_until(lambda: not made.pid("supervisor") or not alive(made.pid("supervisor")), "the supervisor is gone")
+    made.ctl("up", "--accelerator", "off")  # what ran on is replaced
+    assert state() == {"wanted": False, "active": False} and "accelerator" not in made.ctl("status").stdout
+    assert not (made.dir / "lib/gnatter_accelerator.so").exists()
+    made.ctl("down")
+    made.ctl("up", "--accelerator", "on", env={"GNATTER_ACCELERATOR": "off"})
+    assert state() == {"wanted": True, "active": False}
+    assert "accelerator off   wanted, but not at work: see log/mosquitto.log" in made.ctl("status").stdout
 
 
 def test_own_lines_in_the_configuration_stay(made):

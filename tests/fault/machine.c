@@ -11,7 +11,6 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <pthread.h>
 #include <semaphore.h>
 #include <stdbool.h>
@@ -26,12 +25,13 @@
 #include <time.h>
 #include <unistd.h>
 
-#define ENTRY      __attribute__((visibility("default")))
-#define SLICE_MS   50         /* how soon who waits notices that the clock has jumped */
-#define WALL_AFTER 1000000000 /* seconds: a time above is one of the wall clock; no machine has been up for so long */
+#define ENTRY        __attribute__((visibility("default")))
+#define FOLDER_BYTES 4096
+#define SLICE_MS     50         /* how soon who waits notices that the clock has jumped */
+#define WALL_AFTER   1000000000 /* seconds: a time above is one of the wall clock; no machine has been up for so long */
 
 struct machine {
-    char folder[PATH_MAX];
+    char folder[FOLDER_BYTES];
     volatile int64_t clock_ms[3]; /* as in `played` */
 };
 #define MACHINE_BYTES 8192
@@ -61,7 +61,7 @@ __attribute__((constructor)) static void machine_open(void)
 /* ---- the disk ---- */
 static bool is_below(int fd, const char *folder)
 {
-    char link[64], path[PATH_MAX];
+    char link[64], path[FOLDER_BYTES];
     (void)snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
     ssize_t len = readlink(link, path, sizeof path - 1);
     if (len <= 0)
@@ -75,7 +75,7 @@ static bool is_below(int fd, const char *folder)
 static bool is_refused(int fd, off_t offset, size_t bytes)
 {
     struct stat about;
-    char folder[PATH_MAX];
+    char folder[FOLDER_BYTES];
     if (machine == NULL || machine->folder[0] == '\0')
         return false;
     memcpy(folder, machine->folder, sizeof folder); /* it may change under our eyes */

@@ -1,4 +1,4 @@
-"""Disks fill up in the middle of traffic: devices are told to wait or hear nothing, and with room again all goes on by itself."""
+"""Disks fill up in traffic: devices are told to wait or hear nothing, and with room again all goes on by itself."""
 import itertools
 from contextlib import contextmanager
 

@@ -55,7 +55,8 @@ PLANTED = {  # what is done to the history, and the kinds of problems that it mu
     "a seq is missing": (lambda h: h[1][D].pop(1), {"log", "sent-lost", "other", "mark-bounds"}),
     "two seqs for one message": (lambda h: h[0]["alice:a"].append((9.0, "sent", D, 4, "m3")), {"sent-twice"}),
     "what was acknowledged is not there": (lambda h: h[0]["alice:a"].append((9.0, "publish", D, "m9", 19))
-                                           or h[0]["alice:a"].append((9.1, "puback", "m9")), {"puback-lost"}),
+                                           or h[0]["alice:a"].append((9.1, "puback", "m9"))
+                                           or h[0]["alice:a"].append((10.2, "sent", D, 4, "m4")), {"puback-lost"}),
     "published in another order": (lambda h: swap(h[0]["alice:a"], event_of(h[0], "alice:a", "publish", D, "m3"),
                                                   event_of(h[0], "alice:a", "publish", D, "m4")), {"order"}),
     "a device missed the end": (lambda h: h[0]["alice:c"].pop(event_of(h[0], "alice:c", "chat", D, 4)), {"lost"}),

@@ -43,7 +43,7 @@ class Observer:
         cursor.execute("select c.name, u.name, m.delivered_seq, m.read_seq from gnatter.mark m"
                        " join gnatter.conversation c using (conversation_id) join gnatter.user_account u using (user_id)")
         self.marks += cursor.fetchall()
-        group, user = self.random.choice(self.arena.moving), self.random.choice(self.arena.users)
+        group, user = self.random.choice(self.arena.moving), self.random.choice(self.arena.movers)
         cursor.execute("select 1 from gnatter.members where group_name = %s and user_name = %s", (group, user))
         function = "remove_member" if cursor.fetchone() else "add_member"
         cursor.execute(f"select gnatter.{function}(%s, %s)", (group, user))
@@ -62,7 +62,7 @@ class Arena:
         self.steps = schedule(seed, seconds)
         self.node = ProxiedNode(f"nemesis-{seed}", journal_bytes=1048576)
         self.problems, self.nemesis, self.history = [], None, None
-        self.settled_s = 0.0
+        self.settled_s, self.changes = 0.0, 0
 
     # ---- before ----
     def open(self):
@@ -81,18 +81,20 @@ class Arena:
         self.herd = Herd(node, rows, self.seed, self.rate)
         for user in self.users:
             self.herd.pair(user, rng.choice([other for other in self.users if other != user]))
+        self.moving = []
         for n in range(max(1, self.users_len // GROUP_USERS)):
             self.group(f"firm-{n}", rng.sample(self.users, min(GROUP_USERS, self.users_len)))
         self.moving = [f"moving-{n}" for n in range(2)]
+        self.movers = rng.sample(self.users, min(2 * GROUP_USERS, self.users_len))
         for name in self.moving:
-            self.group(name, rng.sample(self.users, self.users_len * 3 // 4))
+            self.group(name, rng.sample(self.movers, len(self.movers) * 3 // 4))
         self.herd.know()
 
     def group(self, name, users):
         self.node.ctl("group", "create", name, "--owner", users[0], *(w for user in users[1:] for w in ("--member", user)))
-        everybody = name.startswith("moving")
+        those = self.movers if name in self.moving else users  # who is not a member now tries as well
         for sheep in self.herd.sheep:
-            if everybody or sheep.user in users:
+            if sheep.user in those:
                 self.herd.conversations[f"g/{name}"].add((sheep, f"g/{name}"))
 
     def rows(self, statement):
@@ -202,17 +204,26 @@ class Arena:
         counts, sheep = self.nemesis.counts(), self.herd.sheep
         recoveries = self.recoveries() if self.history else {}
         codes = Counter(event[3] for one in sheep for event in one.log if event[1] == "error")
-        lines = [f"seed {self.seed}: {self.seconds} s, {len(sheep)} devices of {len(self.users)} users, settled in {self.settled_s:.1f} s",
-                 f"{sum(len(one.sent) for one in sheep)} sent, {sum(len(one.pubacked) for one in sheep)} acknowledged by the broker, "
-                 f"{sum(len(view) for one in sheep for view in one.taken.values())} taken, {sum(one.repeats for one in sheep)} repeats, "
-                 f"{sum(one.connects for one in sheep)} connections, {getattr(self, 'changes', 0)} changes of members",
-                 "refused: " + (", ".join(f"{count} {code}{' (to be sent again)' * (code in PUT_OFF)}" for code, count in sorted(codes.items())) or "none"),
-                 f"{'fault':18}{'how often, to what':70}{'sent again after':>20}"]
+        refused = ", ".join(f"{count} {code}{' (to be sent again)' * (code in PUT_OFF)}" for code, count in sorted(codes.items()))
+        lines = [
+            f"seed {self.seed}: {self.seconds} s, {len(sheep)} devices of {len(self.users)} users, "
+            f"settled in {self.settled_s:.1f} s",
+            f"{sum(len(one.sent) for one in sheep)} sent, "
+            f"{sum(len(one.pubacked) for one in sheep)} acknowledged by the broker, "
+            f"{sum(len(view) for one in sheep for view in one.taken.values())} taken, "
+            f"{sum(one.repeats for one in sheep)} repeats, {sum(one.connects for one in sheep)} connections, "
+            f"{self.changes} changes of members",
+            f"refused: {refused or 'none'}",
+            f"{'fault':18}{'how often, to what':70}{'sent again after':>20}",
+        ]
         for name in dict.fromkeys(step.name for _, step, _ in self.nemesis.done):
             what = ", ".join(f"{count} {target}" for (fault, target), count in sorted(counts.items()) if fault == name)
             times = sorted(recoveries.get(name, []))
             after = f"{times[len(times) // 2]:.1f} s, at most {times[-1]:.1f} s" if times else "-"
             lines.append(f"{name:18}{what:70}{after:>20}")
+        said = self.nemesis.errands.said
+        if said:
+            lines.append(f"gnatterctl was refused {len(said)} times, at last: {said[-1][:150]}")
         return "\n".join([*lines, f"{len(self.problems)} violations"])
 
     def save(self):

@@ -1,4 +1,4 @@
-"""A disk of a node that can be filled up: a small tmpfs where mounting is allowed, else the preloaded tests/fault/machine.c."""
+"""A disk of a node that can be filled up: a small tmpfs where we may mount, else the preloaded tests/fault/machine.c."""
 import os
 import shutil
 import subprocess

@@ -11,7 +11,8 @@ SAME_PAYLOAD = 0x01
 GONE = {"closed": 0, "taken-over": 1, "expired": 2, "revoked": 3, "kicked": 4, "overloaded": 5}
 GONE_NAMES = {number: name for name, number in GONE.items()}
 
-UP = ["welcome", "connected", "ready", "unready", "gone", "sessions_end", "record", "watch", "unwatch"]
+UP = ["welcome", "connected", "ready", "unready", "gone", "sessions_end", "record", "watch", "unwatch",
+      "counters"]
 DOWN = ["hello", "deliver", "presence", "kick", "revoke", "revoked_begin", "revoked_end", "ack"]
 TYPES = {name: 1 + i for i, name in enumerate(UP)} | {name: 65 + i for i, name in enumerate(DOWN)}
 NAMES = {number: name for name, number in TYPES.items()}
@@ -48,6 +49,8 @@ def encode_op(name, /, **op):
         body += as_bytes(op["payload"])
     elif name in ("watch", "unwatch"):
         body = struct.pack("<I", op["session"]) + string(op["user"])
+    elif name == "counters":
+        body = struct.pack(f"<{len(op['values'])}Q", *op["values"])
     elif name == "hello":
         body = string(op["service"])
     elif name in ("deliver", "presence"):
@@ -116,6 +119,8 @@ def decode_body(name, flags, body, last_payload):
     elif name in ("watch", "unwatch"):
         members("session", "I")
         op["user"] = reader.text()
+    elif name == "counters":
+        op["values"] = list(reader.unpack(f"{len(body) // 8}Q"))
     elif name == "hello":
         op["service"] = reader.text()
     elif name in ("deliver", "presence"):

@@ -1,4 +1,4 @@
-"""Devices with a life of their own: each says something now and then, reads, goes away and comes back, and logs what it sees.
+"""Devices with a life of their own: each says something now and then, reads, goes away, comes back, logs what it sees.
 
 They behave as docs/protocol.md says. What they log is for lib/history.py; what they decide comes from a seed.
 """

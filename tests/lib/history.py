@@ -17,6 +17,37 @@ from collections import defaultdict
 PUT_OFF = ("overloaded", "rate-limited", "read-only", "internal")  # sent again later, or lost when it is not
 
 
+SOON_S = 1.0  # the error that says that a message was not taken comes a moment after the broker's acknowledgement
+
+
+def acknowledged_for_good(events):
+    """Ids acknowledged over a connection that went on: otherwise it may have ended before an error came."""
+    found, waiting = set(), {}
+    for event in events:
+        if event[1] == "connect":
+            waiting.clear()
+        elif event[1] not in ("publish", "ack", "mark-read"):
+            found.update(message_id for message_id, at in waiting.items() if event[0] - at >= SOON_S)
+            if event[1] == "puback":
+                waiting[event[2]] = event[0]
+    return found
+
+
+def unanswered(events):
+    """Ids of which nothing was heard over the connection that they were first published on: they may have been refused."""
+    found, first, seen = set(), set(), set()
+    for event in events:
+        if event[1] == "connect":
+            found |= first
+            first.clear()
+        elif event[1] == "publish" and event[3] not in seen:
+            seen.add(event[3])
+            first.add(event[3])
+        elif event[1] == "sent":
+            first.discard(event[4])
+    return found | first
+
+
 class History:
     def __init__(self, devices, log, members, marks=()):
         """
@@ -28,6 +59,8 @@ class History:
         self.devices, self.log, self.members, self.marks = devices, log, members, marks
         self.rows = {name: {row[0]: row for row in rows} for name, rows in log.items()}
         self.seq_of = {(row[1], name, row[2]): row[0] for name, rows in log.items() for row in rows if row[3] is not None}
+        self.was_overloaded = any(event[1] == "error" and event[3] in PUT_OFF
+                                  for events in devices.values() for event in events)
         self.problems = []
 
     def wrong(self, kind, text):
@@ -58,12 +91,11 @@ class History:
 
     # ---- what was said about own messages ----
     def check_told(self, client_id, events):
-        told, published, acknowledged, refused = {}, {}, set(), set()
+        told, published, refused = {}, {}, set()
+        acknowledged = acknowledged_for_good(events)
         for event in events:
             if event[1] == "publish":
                 published[event[3]] = (event[2], event[4])
-            elif event[1] == "puback":
-                acknowledged.add(event[2])
             elif event[1] == "error":
                 refused.add(event[2])
             elif event[1] == "sent":
@@ -89,6 +121,8 @@ class History:
     def check_order(self, client_id, events):
         """Of what was published first over one connection; what was refused meanwhile has lost its place."""
         refused = {event[2] for event in events if event[1] == "error"}
+        if self.was_overloaded:
+            refused |= unanswered(events)
         seen, last = set(), {}
         for event in events:
             if event[1] == "connect":
@@ -131,7 +165,8 @@ class History:
                 self.wrong("lost", f"{client_id}: {name} {hole} never came")
 
     def is_member(self, name, user, seq):
-        return any(joined <= seq and (left is None or seq <= left) for joined, left in self.members.get(name, {}).get(user, ()))
+        return any(joined <= seq and (left is None or seq <= left)
+                   for joined, left in self.members.get(name, {}).get(user, ()))
 
     def first_missing(self, client_id, name, first, last, user):
         """The first that the device should have got there; its own come as `sent`, which may have come before."""

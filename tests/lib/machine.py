@@ -1,4 +1,4 @@
-"""A machine in trouble: what tests/fault/machine.c plays in the processes of a node, told by a file that they have mapped."""
+"""A machine in trouble: what tests/fault/machine.c plays in a node's processes, told by a file that they have mapped."""
 import shutil
 import struct
 

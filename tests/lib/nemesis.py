@@ -3,6 +3,7 @@
 A fault is a row of FAULTS: it begins, lasts for a while, and ends. What has to happen at its end happens in heal() at the
 latest. Faults overlap as the schedule has it, so nothing here waits: gnatterctl runs beside (Errands).
 """
+import itertools
 import os
 import queue
 import random
@@ -73,6 +74,12 @@ def status_kib(pid, key):
         if line.startswith(key + ":"):
             return int(line.split()[1])
     raise OSError(f"no {key}")
+
+
+def free_descriptor(pid, skip=0):
+    """The lowest that it has not open, or one above: a limit that leaves it `skip` to open."""
+    used = {int(name) for name in os.listdir(f"/proc/{pid}/fd")}
+    return next(itertools.islice((n for n in itertools.count() if n not in used), skip, None))
 
 
 class Errands:
@@ -206,10 +213,13 @@ class Nemesis:
         account = {"user": about.st_uid, "group": about.st_gid, "extra_groups": []} if os.geteuid() == 0 else {}
         subprocess.run(["prlimit", f"--pid={pid}", f"--{which}={value}:"], check=True, capture_output=True, **account)
 
-    def limit(self, step, pid, which, value):
+    @staticmethod
+    def soft(pid, which):
         limits = Path(f"/proc/{pid}/limits").read_text().splitlines()
-        soft = next(line for line in limits if line.startswith(LIMIT_NAMES[which]))[26:].split()[0]
-        self.limits.setdefault((pid, which), soft)
+        return next(line for line in limits if line.startswith(LIMIT_NAMES[which]))[26:].split()[0]
+
+    def limit(self, step, pid, which, value):
+        self.limits.setdefault((pid, which), self.soft(pid, which))
         self.set_soft(pid, which, value)
         self.later(step, lambda: self.unlimit(pid, which))
 
@@ -223,8 +233,7 @@ class Nemesis:
 
     def do_descriptors(self, step):
         pid = self.pids(step.target)[0]
-        used = max(int(name) for name in os.listdir(f"/proc/{pid}/fd")) + 1
-        self.limit(step, pid, "nofile", used + step.amount)
+        self.limit(step, pid, "nofile", free_descriptor(pid, step.amount))
 
     def do_memory(self, step):
         pid = self.pids(step.target)[0]

@@ -1,6 +1,6 @@
 """A bad network: TCP proxies in a process of their own, made worse and better while connections run through them.
 
-The process (this file) takes lines of JSON on its standard input and answers each with a line. Its end is that of its input.
+The process (this file) takes lines of JSON on its standard input and answers each with a line. It ends with its input.
 """
 import asyncio
 import json

@@ -34,7 +34,7 @@ QOS = {"chat": {1}, "event": {1}, "sent": {0, 1}, "delivered": {0}, "read": {0},
        "flags": {0}}
 EMPTY = {"sent", "delivered", "read"}
 ERROR_CODES = {"not-member", "no-such-user", "no-such-group", "blocked", "too-large", "bad-request", "denied", "exists",
-               "rate-limited", "overloaded", "read-only", "internal"}
+               "rate-limited", "overloaded", "read-only", "internal", "quota-exceeded"}
 FIELDS = "kind topic tail conversation seq time user device id word payload qos retain properties".split()
 
 

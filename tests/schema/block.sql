@@ -118,9 +118,38 @@ select gnatter.delete_message('d/alice/bob', 2);
 select is((pg_temp.history('alice', 'u/bob'))[7], '7 message-deleted {"seq":2}', 'what an administrator does is not');
 select gnatter.unblock_user('alice', 'bob');
 
+-- ---- what is said of messages: edits and reactions ----
+select pg_temp.say('bob:phone', 'd/bob/carol', 'c1', 'seen');
+select gnatter.block_user('carol', 'bob');
+select pg_temp.say('bob:phone', 'd/bob/carol', 'c2', 'unseen');
+select pg_temp.say('carol:phone', 'd/bob/carol', 'c3', 'hers');
+select is(pg_temp.code('bob:phone', 'message.edit', '{"conversation":"u/carol","seq":1,"payload":"now this"}'), '{"seq": 4}',
+          'bob edits what she has seen');
+select is(pg_temp.history('carol', 'u/bob'), '{"1 bob seen","2 withheld {}","3 carol hers","4 withheld {}"}',
+          'neither the edit nor its result comes to her');
+select is(pg_temp.code('bob:phone', 'message.react', '{"conversation":"u/carol","seq":3,"reaction":"!"}'), '{"seq": 5}',
+          'and reacts to what she writes');
+select is(pg_temp.ask('carol:phone', 'message.reactions', '{"conversation":"u/bob","seq":3}') #>> '{result,counts}', '{}',
+          'which she does not hear of');
+select is(pg_temp.ask('bob:phone', 'message.reactions', '{"conversation":"u/carol","seq":3}') #>> '{result,counts}', '{"!": 1}',
+          'and he does');
+select is(pg_temp.code('carol:phone', 'message.react', '{"conversation":"u/bob","seq":2,"reaction":"?"}'), 'bad-request',
+          'what she has not got she cannot react to');
+select gnatter.unblock_user('carol', 'bob');
+select is(pg_temp.version('d/bob/carol'), 3::bigint, 'a block, and its end');
+select is(pg_temp.code('bob:phone', 'message.edit', '{"conversation":"u/carol","seq":2,"payload":"after all"}'), '{"seq": 6}',
+          'afterwards bob edits what was withheld');
+select is(pg_temp.version('d/bob/carol'), 4::bigint, 'an append has to know');
+select is((pg_temp.history('carol', 'u/bob'))[2:], '{"2 withheld {}","3 carol hers","4 withheld {}","5 withheld {}","6 withheld {}"}',
+          'it stays so');
+select is(pg_temp.code('bob:phone', 'message.react', '{"conversation":"u/carol","seq":3,"reaction":"+"}'), '{"seq": 7}', 'he goes on');
+select is((pg_temp.history('carol', 'u/bob'))[7], '7 message-reacted {"seq":3,"reaction":"+"}', 'as everybody');
+select is((select array_agg(from_seq || '-' || to_seq order by from_seq) from gnatter.block
+            where conversation_id = pg_temp.c('d/bob/carol')), '{2-5,6-6}', 'what carol does not get');
+
 -- ---- limits ----
 insert into gnatter.block (conversation_id, user_id, from_seq, to_seq)
-select pg_temp.c('d/alice/dave'), pg_temp.u('dave'), n, n from generate_series(-300, -45) n;
+select pg_temp.c('d/alice/dave'), pg_temp.u('dave'), n, n from generate_series(-4995, -900) n;
 select gnatter.block_user('dave', 'alice');
 select is(pg_temp.code('dave:phone', 'unblock', '{"user":"alice"}'), 'too-large', 'a block that was ended too often stays');
 delete from gnatter.block b where b.conversation_id = pg_temp.c('d/alice/dave') and b.user_id = pg_temp.u('dave');

@@ -200,5 +200,52 @@ select is(gnatter.purge(delivered_to_all => true, conversation => 'd/alice/bob')
 select is((select count(*) from gnatter.message_reaction r where r.conversation_id = pg_temp.c('d/alice/bob') and r.seq <= 3)
         + (select count(*) from gnatter.message_edit), 0::bigint, 'with all that');
 select is_empty('select * from gnatter.verify()', 'all is well');
+-- ---- quotas ----
+create function pg_temp.watch(names text[], items bigint, bytes bigint default 1000000) returns int language sql
+as $$ select gnatter.inbox_watch(array(select pg_temp.c(n) from unnest(names) n), items, bytes) $$;
+create function pg_temp.waiting(user_name text) returns text language sql
+as $$ select s.items || '/' || s.bytes from gnatter.inbox_sum(pg_temp.u(user_name)) s $$;
+select gnatter.create_users('{quinn,rose,sam}', 'phone') \g /dev/null
+select is((select array_agg(pg_temp.say('rose:phone', 'd/quinn/rose', 'q' || i, 'four')) from generate_series(1, 3) i), '{1,2,3}', 'three wait');
+select pg_temp.say('quinn:phone', 'd/quinn/rose', 'own', 'mine') \g /dev/null
+select is(pg_temp.watch('{d/quinn/rose,d/quinn/rose,g/kitchen}', 4), 0, 'below the quota');
+select is(pg_temp.waiting('quinn'), '3/12', 'her own do not count');
+select is(pg_temp.say('sam:phone', 'd/quinn/sam', 's1', 'four'), '1', 'a fourth, elsewhere');
+select is(pg_temp.watch('{d/quinn/sam}', 4), 1, 'at the quota');
+select is(pg_temp.watch('{d/quinn/sam}', 4), 0, 'once');
+select is((select (user_name, items, bytes)::text from gnatter.full_inboxes), '(quinn,4,16)', 'an administrator sees');
+select is((select array_agg(user_name order by user_name) from gnatter.conversation_members(array[pg_temp.c('d/quinn/sam')]) where is_full),
+    '{quinn}', 'who loads is told');
+select is(pg_temp.say(who, conversation, id), said, why)
+  from (values
+    ('sam:phone', 'd/quinn/sam', 's2', 'full', 'no more'),
+    ('rose:phone', 'd/quinn/rose', 'q9', 'full', 'from nobody'),
+    ('sam:phone', 'd/quinn/sam', 's1', 'duplicate', 'what was taken'),
+    ('quinn:phone', 'd/quinn/sam', 'r1', '2', 'she may answer'),
+    ('quinn:phone', 'd/quinn/quinn', 'n1', '1', 'and take notes'),
+    ('rose:phone', 'd/rose/sam', 'rs', '1', 'others are not concerned')
+  ) as v (who, conversation, id, said, why);
+select is(gnatter.inbox_release(10, 4, 1000000), 1, 'still full');
+select pg_temp.marked('quinn', 'd/quinn/rose', 2, 0) \g /dev/null
+select is(gnatter.inbox_release(10, 4, 1000000), 0, 'she has got some');
+select is(pg_temp.waiting('quinn'), '2/8', 'counted again');
+select is(pg_temp.say('sam:phone', 'd/quinn/sam', 's2'), '3', 'more is taken');
+select is(pg_temp.watch('{d/quinn/sam}', 100, 13), 1, 'by bytes');
+select is(gnatter.inbox_open(), 1, 'quotas are switched off');
+select is(pg_temp.waiting('quinn'), '0/0', 'nothing is counted');
+-- what she has got in one conversation does not count when another fills up
+select is(pg_temp.watch('{d/quinn/rose,d/quinn/sam}', 100), 0, 'counted');
+select pg_temp.marked('quinn', 'd/quinn/rose', 4, 0), pg_temp.say('sam:phone', 'd/quinn/sam', 's4') \g /dev/null
+select is(pg_temp.watch('{d/quinn/sam}', 4), 0, 'what has been got is noticed');
+select is(pg_temp.waiting('quinn'), '3/14', 'only what waits');
+select gnatter.block_user('quinn', 'sam'), pg_temp.say('sam:phone', 'd/quinn/sam', 's5') \g /dev/null
+select is(pg_temp.watch('{d/quinn/sam}', 4), 0, 'whom she blocks fills nothing');
+select gnatter.unblock_user('quinn', 'sam') \g /dev/null
+select is(pg_temp.watch('{d/quinn/sam}', 4), 1, 'again');
+select gnatter.remove_user('quinn') \g /dev/null
+select is(gnatter.inbox_release(10, 4, 1000000), 0, 'who was removed has no inbox');
+select is(pg_temp.watch('{d/quinn/sam}', 1), 1, 'that could be full');
+select is((select array_agg(user_name) from gnatter.full_inboxes), '{sam}', 'but others have');
+select is_empty('select * from gnatter.verify()', 'all is well');
 select * from finish();
 rollback;

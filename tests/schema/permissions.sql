@@ -11,12 +11,12 @@ select set_eq('execute granted(''gnatter_service'')',
     '{device_open,conversation_load,conversation_members,conversation_cursors,
     append,append_careful,log_page,log_senders,marks_flush,server,service_claim,device_scan,device_scan_marks,device_live,device_flags,device_gone,
     devices_reset,
-    cursors_set,presence_state,revocations,rpc,history_items,timer_sweep,push_evaluate,push_claim,push_finish,push_tell,push_count,
+    cursors_set,presence_state,revocations,rpc,history_items,timer_sweep,inbox_watch,inbox_release,inbox_open,push_evaluate,push_claim,push_finish,push_tell,push_count,
     push_sweep,push_prune}'::text[], 'the service has its functions');
 select set_eq('execute granted(''gnatter_admin'')',
     '{create_user,create_users,remove_user,revoke_user,add_device,revoke_device,create_group,
     rename_group,delete_group,add_member,remove_member,set_role,delete_message,set_timer,purge,verify,revocations,push_register,
-    push_unregister,push_resume,create_bench,remove_bench,block_user,unblock_user}'::text[],
+    push_unregister,push_resume,create_bench,remove_bench,block_user,unblock_user,set_privacy,set_profile}'::text[],
     'an administrator has hers');
 select is_empty('execute granted(''gnatter_readonly'')', 'a reader has none');
 
@@ -33,12 +33,12 @@ select set_eq($$
     select c.relname::text from pg_class c
      where c.relnamespace = 'gnatter'::regnamespace and c.relkind in ('r', 'v')
        and has_table_privilege('gnatter_readonly', c.oid, 'select')
-$$, '{users,devices,groups,members,messages,migration,push_registrations,push_provider,blocks}'::text[], 'a reader reads the views');
+$$, '{users,devices,groups,members,messages,migration,push_registrations,full_inboxes,push_provider,blocks}'::text[], 'a reader reads the views');
 select set_eq($$
     select c.relname::text from pg_class c
      where c.relnamespace = 'gnatter'::regnamespace and c.relkind in ('r', 'v')
        and has_table_privilege('gnatter_admin', c.oid, 'select')
-$$, '{users,devices,groups,members,messages,migration,push_registrations,push_provider,blocks,member}'::text[],
+$$, '{users,devices,groups,members,messages,migration,push_registrations,full_inboxes,push_provider,blocks,member}'::text[],
     'an administrator reads the views and memberships');
 select ok(not has_column_privilege('gnatter_admin', 'gnatter.member', column_name, 'insert')
           and not has_column_privilege('gnatter_admin', 'gnatter.member', column_name, 'update'),

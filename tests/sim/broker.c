@@ -179,6 +179,16 @@ static void session_ready(struct world *world, int device)
     core_on_ready(world->core, world->now_ms, ref_of(d->session), d->ready_number, &identity);
 }
 
+/* A live device shows a group, or no more: a request that the shard hears of. */
+void device_open(struct world *world, int device)
+{
+    const struct device *d = &world->devices[device];
+    const struct db_conversation *c = &world->conversations[rng_below(&world->rng, (uint32_t)world->conversations_len)];
+    if (d->session && d->is_ready && world->core && c->is_group)
+        core_on_open(world->core, world->now_ms, ref_of(d->session), 500 + device, slice_of(c->name),
+                     !rng_one_in(&world->rng, 4));
+}
+
 static void session_gone(struct world *world, uint32_t session)
 {
     char names[2][8];

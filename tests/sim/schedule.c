@@ -256,6 +256,8 @@ static void step_device(struct world *world)
     else if (!world->devices[device].session || rng_one_in(rng, 10))
         device_connect(world, device);
 #undef CHOOSE
+    if (p->typing && rng_one_in(rng, 10))
+        device_open(world, device);
     if (rng_one_in(rng, 30))
         set_barrier(world);
     if (rng_one_in(rng, 200))

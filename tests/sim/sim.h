@@ -245,6 +245,7 @@ void device_connect(struct world *world, int device);
 bool device_connect_only(struct world *world, int device); /* false: it cannot */
 void device_subscribe(struct world *world, int device);
 void device_disconnect(struct world *world, int device);
+void device_open(struct world *world, int device);
 void broker_publish(struct world *world, struct record record);
 bool link_up_step(struct world *world);   /* one thing from the broker to the service */
 bool link_down_step(struct world *world); /* one delivery to a device */

@@ -33,6 +33,30 @@ def test_group_of_1024(cast, crowd):
     assert owner.rpc_code("group.add", group=name, user=crowd[1020]) == "too-large"
 
 
+def test_typing_only_for_those_that_have_it_open(cast, crowd):
+    owner, bob, carol, eve = cast(4)
+    group = owner.rpc("group.create", members=[bob.user, carol.user, *crowd[:40]])["group"]
+    address = f"g/{group}"
+    for device in (bob, carol):
+        device.wait_for("event", conversation=address)
+    assert bob.rpc("conversation.open", conversation=address) == {"conversation": address}
+    assert eve.rpc_code("conversation.open", conversation=address) == "not-member"
+    owner.typing(address)
+    assert bob.wait_for("typing").topic == f"inbox/{bob.user}/typing/{address}/{owner.client_id}"
+    assert not carol.all_of("typing")
+    carol.rpc("conversation.open", conversation=address)
+    bob.rpc("conversation.close", conversation=address)
+    owner.typing(address, False)
+    carol.wait_for("typing", payload=b"0")
+    assert len(bob.all_of("typing")) == 1
+    carol.stop()
+    carol.connect()
+    owner.typing(address)
+    owner.say(address)
+    carol.wait_for("chat", conversation=address)
+    assert len(carol.all_of("typing")) == 1, "it ends with the connection"
+
+
 def test_more_than_1024_is_too_large(cast, crowd):
     owner, = cast(1)
     assert owner.rpc_code("group.create", members=crowd[:1024]) == "too-large"

@@ -199,6 +199,43 @@ def test_top(node, cast):
     assert re.search(r"^devices +\d+ connected", page, re.M) and "messages" in page and name in page
 
 
+def test_what_brokers_refuse(node, cast):
+    """Limits of gnatter.conf apply with a reload; who meets them is told, and counted everywhere."""
+    alice, bob = cast(2)
+    conf, refused = node.dir / "gnatter.conf", f'gnatter_broker_refused_total{{link="mqtt://127.0.0.1:{node.port}",reason="%s"}}'
+    was, before = conf.read_text(), scrape(node)
+    try:
+        conf.write_text(re.sub(r"(?m)^messages_burst = .*", "messages_burst = 10",
+                               re.sub(r"(?m)^messages_per_second = .*", "messages_per_second = 1", was)))
+        node.ctl("reload")
+        wait_until(lambda: "messages_burst 10\n" in (node.dir / "broker/limits.conf").read_text(), what="limits are written")
+        def slowed_down():
+            mid = alice.send(bob.address)
+            alice.until(lambda: alice.all_of("sent", id=mid) or alice.all_of("error", id=mid), "an answer")
+            return alice.all_of("error", id=mid)
+        error, = wait_until(slowed_down, what="rate-limited")
+        assert error.word == "rate-limited" and 1 <= json.loads(error.payload)["retry_after_ms"] <= 1000
+        assert alice.client.publish("nonsense", b"x", 0).rc == 0
+        now = wait_until(lambda: (now := scrape(node))[refused % "not-allowed"] > before[refused % "not-allowed"] and now,
+                         what="counted")
+        assert now[refused % "device-messages"] - before[refused % "device-messages"] >= 1
+        link, = node.json("status")["service"]["links"]
+        assert link["broker"]["refused"]["device-messages"] >= 1 and link["broker"]["connections"] >= 2
+        assert re.search(r"^ +refused: device-messages \d+", node.ctl("status").stdout, re.M)
+        with ThreadPoolExecutor(1) as threads:
+            sample = threads.submit(node.json, "top")
+            while not sample.done():
+                alice.send(bob.address)
+                time.sleep(0.01)
+        assert sample.result()["per_s"]["refused"] > 1
+        conf.write_text(was.replace("trusted_addresses = 127", "trusted_addresses = nowhere, 127"))
+        assert "trusted_addresses: neither none nor addresses" in node.ctl("reload", check=False).stderr
+    finally:
+        conf.write_text(was)
+        node.ctl("reload")
+    wait_until(lambda: not slowed_down(), what="the old limits")
+
+
 def test_top_goes_on_until_it_is_told(node):
     watching = subprocess.Popen([str(CTL), "--dir", str(node.dir), "top"], text=True, stdout=subprocess.PIPE)
     pages = 0

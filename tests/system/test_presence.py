@@ -57,7 +57,8 @@ def test_online_offline(cast):
     gone = alice.until(lambda: next((i for i in alice.all_of("presence") if i.payload.startswith(b"offline ")), None),
                        "offline", 30)
     assert gone.topic == f"presence/{bob.user}"
-    assert before - 2 <= int(gone.payload.split()[1]) <= time.time() + 2
+    seen = int(gone.payload.split()[1])
+    assert seen % 60 == 0 and before - 61 <= seen <= time.time() + 2, "to the minute"
     since = alice.here()
     bob.connect()
     assert alice.wait_for("presence", since=since).payload == b"online"

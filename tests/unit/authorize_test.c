@@ -29,8 +29,8 @@ static void options_are_a_table(void **state)
     assert_false(options.limits);
     assert_int_equal(options.journal_bytes, 2097152);
     assert_int_equal(options.max_message_bytes, LIMIT_MESSAGE_BYTES_DEFAULT);
-    assert_int_equal(options.messages_per_second, 100);
-    assert_int_equal(options.messages_burst, 2000);
+    assert_int_equal(options.rates.messages_per_second, 100);
+    assert_int_equal(options.rates.messages_burst, 2000);
     assert_true(options_help(help, sizeof help) < sizeof help);
     assert_non_null(strstr(help, "plugin_opt_messages_burst\t2000\t"));
 }

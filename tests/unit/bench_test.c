@@ -1,4 +1,6 @@
-/* Bench mode: whom a load generator's client id stands for, and what its topics. link: broker-plugin/bench.c */
+/* Bench mode: whom a load generator's client id stands for, and what its topics.
+ * link: broker-plugin/bench.c broker-plugin/small_file.c
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -95,6 +95,25 @@ static void it_may_be_refused_instead(void **state)
     stage_close(&stage);
 }
 
+static void nothing_more_goes_into_a_full_inbox(void **state)
+{
+    (void)state;
+    struct stage stage;
+    stage_open(&stage);
+    both_live(&stage, LOADED CURSORS "full=alice");
+    PLAY(&stage, {"chat bob:phone d/alice/bob m4", "append-carefully d/alice/bob@1 bob:phone/m4"},
+         {"appended full", "1 bob:phone error/u/alice/m4/quota-exceeded {\"message\":\"too much waits for this user\","
+                           "\"retry_after_ms\":60000}\ndone 1"},
+         {"chat bob:phone d/alice/bob m2", "append-carefully d/alice/bob@1 bob:phone/m2"},
+         {"appended dup 2", "0 bob:phone sent/u/alice/2/1000/m2\ndone 2"}, /* from before */
+         {"chat bob:phone d/alice/bob m5", "append-carefully d/alice/bob@1 bob:phone/m5"},
+         {"appended 4",
+          "0 bob:phone sent/u/alice/4/1000/m5\n" /* she has got some just now */
+          "1 alice:phone chat/u/bob/4/1000/bob:phone/m5\n1 bob:tab chat/u/alice/4/1000/bob:phone/m5\ndone 3"},
+         {"chat alice:phone d/alice/bob m6", "append d/alice/bob@1 alice:phone/m6"}); /* she may write */
+    stage_close(&stage);
+}
+
 static void marks_are_told_when_it_is_over(void **state)
 {
     (void)state;
@@ -171,10 +190,31 @@ static void in_groups_they_are_hers_alone(void **state)
     stage_close(&stage);
 }
 
+static void typing_in_a_large_group_is_for_who_has_it_open(void **state)
+{
+    (void)state;
+    struct stage stage;
+    stage_open(&stage);
+    stage.options.receipts_members_max = 2;
+    PLAY(&stage, {"ready alice:phone", "scan alice:phone"}, {"scanned", "caught-up alice:phone 0"},
+         {"ready bob:phone", "scan bob:phone"}, {"scanned", "caught-up bob:phone 0"}, {"ready bob:tab", "scan bob:tab"},
+         {"scanned", "caught-up bob:tab 0"}, {"open bob:tab g/x", "load g/x"},
+         {"loaded g/x last=1 alice=1- bob=1- carol=1- cursor=alice:phone:1 cursor=bob:phone:1 cursor=bob:tab:1", ""},
+         {"typing alice:phone g/x", "0 bob:tab typing/g/x/alice:phone"}, {"open bob:phone g/x", ""},
+         {"open alice:phone g/x", ""}, {"typing alice:phone g/x", "0 bob:tab,bob:phone typing/g/x/alice:phone"},
+         {"close bob:tab g/x", ""}, {"typing alice:phone g/x", "0 bob:phone typing/g/x/alice:phone"},
+         {"changed g/x", "load g/x"}, {"loaded g/x last=2 alice=1- bob=1-2 carol=1- dave=1-", "page g/x after 1"},
+         {"typing alice:phone g/x", ""}, /* bob has left */
+         {"close dave:phone g/y", ""}, {"gone alice:phone", ""}, {"open alice:phone g/x", ""},
+         {"typing carol:phone g/x", ""}); /* it is not live */
+    stage_close(&stage);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_the_blocked_one_says_is_withheld),
+        cmocka_unit_test(nothing_more_goes_into_a_full_inbox),
         cmocka_unit_test(from_the_log_too),
         cmocka_unit_test(an_append_that_did_not_know_is_asked_again),
         cmocka_unit_test(a_careful_one_that_did_not_know_is_read_from_the_log),
@@ -184,6 +224,7 @@ int main(void)
         cmocka_unit_test(the_load_knows_who_begins),
         cmocka_unit_test(reads_that_are_not_shared_are_told_as_delivered),
         cmocka_unit_test(in_groups_they_are_hers_alone),
+        cmocka_unit_test(typing_in_a_large_group_is_for_who_has_it_open),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -9,16 +9,16 @@
  *   scanned [alice:phone g/x 3] ...             caught-up alice:phone 0
  *   chat alice:phone g/x m1                     load g/x          (load d/alice/bob+ : makes it)
  *   loaded g/x last=2 alice=1- bob=1-2,4-@4/1 [first=1] [version=1] [cursor=alice:phone:2] [deleted]
- *     [blocks=alice:3-5,8-] [asked=alice] [hides=alice]: of a member named before
+ *     [blocks=alice:3-5,8-] [asked=alice] [hides=alice] [full=alice]: of a member named before
  *   nosuch g/x                                  append g/x@1 alice:phone/m1   (append-carefully ...)
- *   appended 3 | 3@2 (another version) | stale | dup 1 | refused | blocked | !internal
+ *   appended 3 | 3@2 (another version) | stale | dup 1 | refused | blocked | full | !internal
  *                                               0 alice:phone sent/g/x/3/1000/m1   (QoS, sessions, tail, payload)
  *   page g/x 1:created 2:bob:tab/m1             page g/x after 0
  *   ack, read, rewind alice:phone g/x 3         flush alice:phone@g/x=3 alice@g/x=3/0
  *   flushed | flushed!                          done 1            (the tokens count the chats and marks from 1)
  *   senders g/x bob                             senders g/x 1..4
  *   mark alice:phone g/x bob 3/2 | counts alice:phone g/x 5 2 1       (of a scan)
- *   typing, changed, gone, removed, lost, back, wait 5000
+ *   typing, open, close, changed, gone, removed, lost, back, wait 5000
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -273,6 +273,8 @@ static void happen_loaded(struct stage *stage, char **at)
             member_of(members, loaded.members_len, value, strlen(value))->is_asked = true;
         } else if (!strncmp(part, "hides=", 6)) {
             member_of(members, loaded.members_len, value, strlen(value))->hides_reads = true;
+        } else if (!strncmp(part, "full=", 5)) {
+            member_of(members, loaded.members_len, value, strlen(value))->is_full = true;
         } else { /* alice=1-3,5- */
             struct core_member *member = &members[loaded.members_len];
             *member = (struct core_member){.user_id = user_id_of(part, len), .user = {part, len}};
@@ -312,6 +314,8 @@ static void happen_appended(struct stage *stage, char **at)
             answers[len++].state = CORE_APPEND_NOT_MEMBER;
         else if (!strcmp(part, "blocked"))
             answers[len++].state = CORE_APPEND_BLOCKED;
+        else if (!strcmp(part, "full"))
+            answers[len++].state = CORE_APPEND_FULL;
         else {
             answers[len].state = strcmp(part, "dup") ? CORE_APPEND_NEW : CORE_APPEND_DUPLICATE;
             answers[len++].seq = atoi(strcmp(part, "dup") ? part : word(at));
@@ -377,7 +381,8 @@ static void happen_scan_mark(struct stage *stage, char **at, bool is_counts)
 /* The events that begin with a device. */
 static bool happen_to_device(struct stage *stage, const char *verb, char **at)
 {
-    static const char *const verbs[] = {"ready", "gone", "chat", "ack", "read", "rewind", "typing", "removed"};
+    static const char *const verbs[] = {"ready",  "gone",   "chat",    "ack",  "read",
+                                        "rewind", "typing", "removed", "open", "close"};
     bool is_one = false;
     for (size_t i = 0; i < sizeof verbs / sizeof verbs[0]; i++)
         is_one |= !strcmp(verb, verbs[i]);
@@ -394,6 +399,8 @@ static bool happen_to_device(struct stage *stage, const char *verb, char **at)
         core_on_gone(core, stage->now_ms, session, device.device_id);
     else if (!strcmp(verb, "removed"))
         core_on_device_removed(core, stage->now_ms, device.device_id);
+    else if (!strcmp(verb, "open") || !strcmp(verb, "close"))
+        core_on_open(core, stage->now_ms, session, device.device_id, slice_of(name), verb[0] == 'o');
     else if (!strcmp(verb, "typing"))
         core_on_typing(core, stage->now_ms, &device, slice_of(name), true);
     else if (!strcmp(verb, "chat"))

@@ -81,6 +81,11 @@ static void op_say(struct said *said, const struct frame_op *op)
         say(said, "%s session=%" PRIu32 " user=%.*s", op->type == UP_WATCH ? "WATCH" : "UNWATCH", op->watch.session,
             TEXT(op->watch.user));
         break;
+    case UP_COUNTERS:
+        say(said, "COUNTERS");
+        for (uint32_t i = 0; i < op->counters.values.len / 8; i++)
+            say(said, " %" PRIu64, frame_counter(op, i));
+        break;
     case DOWN_HELLO:
         say(said, "HELLO service=%.*s", TEXT(op->hello.service));
         break;

@@ -1,8 +1,9 @@
 /* The whole plugin but Mosquitto: a list stands for the broker.
- * link: broker-plugin/gateway.c broker-plugin/ingest.c broker-plugin/link.c broker-plugin/admit.c
- * link: broker-plugin/authorize.c broker-plugin/bench.c broker-plugin/bucket.c broker-plugin/deliver.c broker-plugin/journal.c
+ * link: broker-plugin/addresses.c broker-plugin/admit.c broker-plugin/authorize.c broker-plugin/bench.c
+ * link: broker-plugin/bucket.c broker-plugin/deliver.c broker-plugin/gateway.c broker-plugin/ingest.c
+ * link: broker-plugin/journal.c broker-plugin/ledger.c broker-plugin/limiter.c broker-plugin/link.c
  * link: broker-plugin/locked_file.c broker-plugin/options.c broker-plugin/overload.c broker-plugin/rates.c
- * link: broker-plugin/remembered.c broker-plugin/revoked.c broker-plugin/sessions.c
+ * link: broker-plugin/remembered.c broker-plugin/revoked.c broker-plugin/sessions.c broker-plugin/small_file.c
  * link: broker-plugin/subscriptions.c broker-plugin/uplink.c
  */
 #include <setjmp.h>
@@ -66,7 +67,7 @@ enum status broker_publish(const char *client_id, const char *topic, struct slic
         up_frames++;
         assert_int_equal(frame_open(&reader, payload.at, payload.len), STATUS_OK);
         last_up_number = reader.header.number;
-        for (; frame_next(&reader, &op) == STATUS_OK; up_ops++)
+        for (; frame_next(&reader, &op) == STATUS_OK; up_ops += op.type != UP_COUNTERS)
             listen_to(&op);
         return STATUS_OK;
     }
@@ -186,7 +187,7 @@ static struct session *arrive(uintptr_t number, const char *user, const char *de
     (void)snprintf(filter, sizeof filter, "inbox/%s/#", user);
     struct gateway_connect connect = {.client = handle(number),
                                       .request = {client_id, user, token_of(user, device, NOW_S)},
-                                      .address = "test",
+                                      .address = "127.0.0.1",
                                       .mqtt_version = 4,
                                       .is_clean = is_clean};
     assert_int_equal(gateway_connect(&the_gateway, &connect, at(0)), VERDICT_OK);
@@ -219,7 +220,7 @@ static void acknowledge(uint64_t position)
 static void link_up(void)
 {
     struct gateway_connect connect = {
-        .client = handle(1), .request = {"$gnatter:s", "$gnatter", secret}, .address = "test", .mqtt_version = 4};
+        .client = handle(1), .request = {"$gnatter:s", "$gnatter", secret}, .address = "127.0.0.1", .mqtt_version = 4};
     assert_int_equal(gateway_connect(&the_gateway, &connect, at(0)), VERDICT_OK);
     frame_begin(&writer, frame, sizeof frame);
     down_number = 0;
@@ -433,7 +434,7 @@ static void a_remembered_session_makes_room(void **state)
     kept_subscriptions = 1;
     struct gateway_connect connect = {.client = handle(20),
                                       .request = {"alice:d0", "alice", token_of("alice", "d0", NOW_S)},
-                                      .address = "test",
+                                      .address = "127.0.0.1",
                                       .mqtt_version = 4};
     assert_int_equal(gateway_connect(&the_gateway, &connect, at(0)), VERDICT_OK);
     gateway_tick(&the_gateway, at(0));
@@ -462,7 +463,7 @@ static void without_ticks_nobody_is_let_in(void **state)
     (void)state;
     struct gateway_connect connect = {.client = handle(10),
                                       .request = {"alice:phone", "alice", token_of("alice", "phone", NOW_S)},
-                                      .address = "test",
+                                      .address = "127.0.0.1",
                                       .mqtt_version = 4};
     assert_int_equal(gateway_connect(&the_gateway, &connect, at(0)), VERDICT_OK);
     assert_int_equal(gateway_connect(&the_gateway, &connect, at(3000)), VERDICT_DENY);

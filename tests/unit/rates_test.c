@@ -59,20 +59,24 @@ static void a_user_has_four_times_as_much(void **state)
     struct rates_session devices[6];
     struct bucket user;
     uint32_t retry_ms, taken = 0;
-    rates_make(&rates, 10, 100, false);
+    bool is_user;
+    rates_make(&rates, &(struct rate_options){.messages_per_second = 10, .messages_burst = 100}, false);
     bucket_fill(&user, rates.chat_user, 0);
     for (int i = 0; i < 6; i++) {
         rates_session_start(&devices[i], &rates, 0);
-        while (rates_take_chat(&rates, &devices[i], &user, 0, &retry_ms))
+        while (rates_take_chat(&rates, &devices[i], &user, 0, &retry_ms, &is_user))
             taken++;
     }
     assert_int_equal(taken, 400);
+    assert_true(is_user);
     assert_int_equal(retry_ms, 25);                                 /* of the user: 40 a second */
     assert_true(bucket_take(&devices[5].chat, rates.chat, 0, 100)); /* nothing was taken in vain */
     rates.is_off = true;
-    assert_true(rates_take_chat(&rates, &devices[0], &user, 0, &retry_ms));
+    assert_true(rates_take_chat(&rates, &devices[0], &user, 0, &retry_ms, &is_user));
     assert_true(rates_take(&rates, &devices[0].rpc, rates.rpc, 0, 1000000));
-    rates_make(&rates, BUCKET_BURST_MAX, BUCKET_BURST_MAX, false);
+    rates_make(&rates,
+               &(struct rate_options){.messages_per_second = BUCKET_BURST_MAX, .messages_burst = BUCKET_BURST_MAX},
+               false);
     assert_int_equal(rates.chat_user.burst, BUCKET_BURST_MAX);
 }
 

@@ -13,9 +13,8 @@
 #define STEPS   60000
 
 struct entry {
-    char before[3]; /* the link is not the first thing in it */
     uint64_t key;
-    struct table_link link;
+    struct table_link link; /* not the first thing in it */
     bool is_in, was_seen;
 };
 

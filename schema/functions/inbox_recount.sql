@@ -1,0 +1,12 @@
+create or replace function gnatter.inbox_recount(user_id bigint, items_max bigint, out items bigint, out bytes bigint)
+language plpgsql volatile
+set search_path = pg_catalog, gnatter, pg_temp
+as $$
+begin
+    perform gnatter.inbox_count(array_agg(w.conversation_id), array_agg(w.user_id), items_max)
+       from gnatter.inbox_waiting w where w.user_id = inbox_recount.user_id;
+    select s.items, s.bytes into items, bytes from gnatter.inbox_sum(inbox_recount.user_id) s;
+end
+$$;
+comment on function gnatter.inbox_recount(bigint, bigint) is
+    'what waits for a user in direct conversations, counted now wherever something waited. Internal';

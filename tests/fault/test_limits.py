@@ -1,0 +1,47 @@
+"""A process that may open nothing more: it goes on with what it has, and does not spin."""
+import os
+import socket
+import time
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from lib.nemesis import Nemesis, free_descriptor
+
+LOOK_S = 1.0
+
+
+def cpu_s(pid):
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def status_reader(node):
+    """Who waits to be told how the service is."""
+    waiting = socket.socket(socket.AF_UNIX)
+    waiting.connect(f"/proc/self/fd/{os.open(node.dir / 'run', os.O_PATH)}/syncd.sock")
+    return waiting
+
+
+def new_device(node):
+    return socket.create_connection((node.host, node.port))
+
+
+@pytest.mark.parametrize("part, who_comes", [("syncd", status_reader), ("mosquitto", new_device)])
+def test_no_descriptor_is_left(node, cast, part, who_comes):
+    """Somebody waits to be let in all the time. Who is connected is served; the processor is not."""
+    alice, bob = cast(2, acks=True)
+    pid = node.pid(part)
+    soft = Nemesis.soft(pid, "nofile")
+    with ExitStack() as stack:
+        Nemesis.set_soft(pid, "nofile", free_descriptor(pid))
+        stack.callback(Nemesis.set_soft, pid, "nofile", soft)
+        stack.enter_context(who_comes(node))
+        alice.say(bob.address, mid="before")
+        was = cpu_s(pid)
+        time.sleep(LOOK_S)  # what is measured is what is done in it
+        used = cpu_s(pid) - was
+        bob.wait_for("chat", id=alice.say(bob.address, mid="after").id)
+    assert used < LOOK_S / 10
+    assert node.pid(part) == pid
