@@ -64,6 +64,9 @@ static bool has_link(const cJSON *service)
     return false;
 }
 
+static const char standing_by[] =
+    "the service is standing by: its database has another service, which it follows when that one is gone";
+
 static const char *find_why(const struct node *node, const struct node_state *state)
 {
     if (!state->parts.supervisor.pid && !state->parts.part[PART_BROKER].pid)
@@ -77,8 +80,8 @@ static const char *find_why(const struct node *node, const struct node_state *st
         return text_format("the broker does not answer at port %lld", (long long)node->conf.mqtt_port);
     if (!state->service)
         return "the service does not tell how it is";
-    if (state->is_standing_by)
-        return "the service is standing by: its database has another service, which it follows when that one is gone";
+    if (cJSON_IsTrue(cJSON_GetObjectItem(state->service, "standing_by")))
+        return standing_by;
     if (!cJSON_IsTrue(cJSON_GetObjectItem(state->service, "database")))
         return "the service has no connection to the database";
     if (!has_link(state->service))
@@ -92,12 +95,12 @@ void node_state_look(const struct node *node, struct node_state *ret_state)
     parts_read(node, &ret_state->parts);
     ret_state->database_answers = true;
     ret_state->service = node_ask_service(node);
-    ret_state->is_standing_by = cJSON_IsTrue(cJSON_GetObjectItem(ret_state->service, "standing_by"));
     bool service_has_database = cJSON_IsTrue(cJSON_GetObjectItem(ret_state->service, "database"));
     if (!part_is_ours(node, PART_POSTGRES))
         ret_state->database_answers = service_has_database || postgres_answers(node);
     ret_state->broker_answers = ret_state->parts.part[PART_BROKER].pid && broker_answers(node, WAIT_MS);
     ret_state->why = find_why(node, ret_state);
+    ret_state->is_standing_by = ret_state->why == standing_by;
 }
 
 void node_state_done(struct node_state *state)

@@ -9,7 +9,7 @@ struct node_state {
     bool database_answers; /* asked only where it is somebody else's server */
     bool broker_answers;
     cJSON *service;      /* what the service says of itself; NULL: nothing */
-    bool is_standing_by; /* the service waits for another one to be gone */
+    bool is_standing_by; /* all that is wrong: the service waits for another one to be gone */
     const char *why;     /* why a device could not chat now; NULL: it could */
 };
 /* Takes at most some seconds. node_state_done it. */

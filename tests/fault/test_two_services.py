@@ -41,7 +41,8 @@ def stands_by(node):
 
 def test_one_serves_one_stands_by(node, spare, cast):
     said = spare.up()
-    assert "standing by" in said.stderr and stands_by(spare)
+    assert "standing by" in said.stderr, said.stderr
+    wait_until(lambda: stands_by(spare), 20, "it stands by", 0.1)
     chats(node, "first")
 
     # The first one hangs, and the database thinks that it is gone. When it goes on it has nothing to say any more.
@@ -54,7 +55,7 @@ def test_one_serves_one_stands_by(node, spare, cast):
     node.wait_restarted("syncd", first)
     wait_until(lambda: stands_by(node), 20, "the first stands by")
     assert "main another-service-took-over" in log_of(node)
-    assert spare.is_up()
+    spare.wait_up()
 
     # The second dies, and nobody starts it again.
     spare.kill_hard("supervisor", "syncd")
