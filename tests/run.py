@@ -58,6 +58,7 @@ UBSAN = {"UBSAN_OPTIONS": "print_stacktrace=1", "ASAN_OPTIONS": "detect_leaks=1"
 # A report ends the process with a status of its own, and lands in its log: the suites look for it there.
 SANITIZED_NODE = {"GNATTER_BIN": str(BUILD / "san/bin"), "GNATTER_PLUGIN": str(BUILD / "lib/gnatter_plugin.so"), **UBSAN}
 SUITES = [  # the long ones first: the short ones fill what they leave
+    Suite("fault", 900, pytest("tests/fault"), "junit"),
     Suite("system-sanitized", 1200, pytest("tests/system", "system-sanitized", "build/san/bin/gnatter-syncd"), "junit",
           env=SANITIZED_NODE),
     Suite("system", 1200, pytest("tests/system"), "junit"),
@@ -72,7 +73,6 @@ SUITES = [  # the long ones first: the short ones fill what they leave
     Suite("asyncapi", 300, script("tests/system/ws/run.sh", "asyncapi.test.mjs")),
     Suite("sim", 600, script("tests/sim/run.sh")),
     Suite("fuzz", 400, script("tests/fuzz/run-corpus.sh")),
-    Suite("fault", 900, pytest("tests/fault"), "junit", alone=True),
     Suite("load", 300, pytest("tests/load"), "junit", alone=True),
 ]
 
@@ -190,7 +190,7 @@ def timed(suite):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("suites", nargs="*", metavar="SUITE", help="one of: " + ", ".join(s.name for s in SUITES))
-    parser.add_argument("--jobs", type=int, default=3, metavar="N", help="suites at a time; they wait more than they "
+    parser.add_argument("--jobs", type=int, default=4, metavar="N", help="suites at a time; they wait more than they "
                         "work (default: %(default)s)")
     args = parser.parse_args()
     unknown = set(args.suites) - {suite.name for suite in SUITES}

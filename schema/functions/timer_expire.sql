@@ -22,11 +22,7 @@ begin
                and m.time_ms <= now_ms - timer_ms
              order by m.seq limit items_max) i;
     if gone is not null then
-        perform gnatter.content_forget(timer.conversation_id, gone);
-        update gnatter.message m
-           set event_type = 'messages-expired', sender_user_id = null,
-               payload = convert_to(format('{"from":%s,"to":%s}', m.seq, m.seq), 'UTF8')
-         where m.conversation_id = timer.conversation_id and m.seq = any (gone);
+        perform gnatter.messages_erase(timer.conversation_id, gone);
         if deleted_at is null then -- a deleted group's log has ended; its devices have been told the timer
             perform gnatter.event_append(timer.conversation_id, null, 'messages-expired',
                 format('{"from":%s,"to":%s}', timer.gone_seq + 1, upto), false);

@@ -24,6 +24,17 @@ begin
         continue when not found;
         gone := gone + gnatter.timer_expire(timer, items_max - gone);
     end loop;
+    for due in
+        select t.conversation_id, array_agg(t.seq) as seqs
+          from (select * from gnatter.message_timer t
+                 where t.due_ms <= gnatter.now_ms() order by t.due_ms limit greatest(items_max - gone, 0)) t
+         group by t.conversation_id
+    loop
+        perform from gnatter.conversation c
+          where c.conversation_id = due.conversation_id for no key update skip locked;
+        continue when not found;
+        gone := gone + gnatter.message_timer_expire(due.conversation_id, due.seqs);
+    end loop;
     return gone;
 end
 $$;

@@ -52,6 +52,11 @@ as $$
                                        where b.conversation_id = n.conversation_id and b.user_id <> n.sender_user_id
                                          and n.seq between b.from_seq and coalesce(b.to_seq, n.seq)))
     union all
+    select c.name, format('message %s has a timer, and is not in the log', t.seq)
+      from gnatter.message_timer t
+      join gnatter.conversation c on c.conversation_id = t.conversation_id
+     where t.seq > c.last_seq
+    union all
     select c.name, format('message %s should have disappeared', m.seq)
       from gnatter.conversation_timer t
       join gnatter.conversation c on c.conversation_id = t.conversation_id

@@ -80,6 +80,19 @@ comment on column gnatter.conversation_timer.due_ms is 'Unix milliseconds when t
 comment on index gnatter.conversation_timer_once is 'one timer that runs, per conversation';
 comment on index gnatter.conversation_timer_due is 'what to look at next';
 
+create table gnatter.message_timer (
+    conversation_id bigint not null,
+    seq bigint not null,
+    due_ms bigint not null,
+    constraint message_timer_pk primary key (conversation_id, seq)
+);
+create index message_timer_due on gnatter.message_timer (due_ms);
+comment on table gnatter.message_timer is 'single messages that disappear by their sender''s wish; a row goes when its time has come';
+comment on column gnatter.message_timer.conversation_id is 'of what';
+comment on column gnatter.message_timer.seq is 'which message; it may be gone already';
+comment on column gnatter.message_timer.due_ms is 'Unix milliseconds when it disappears';
+comment on index gnatter.message_timer_due is 'what to look at next';
+
 create table gnatter.inbox_waiting (
     conversation_id bigint not null,
     user_id bigint not null,

@@ -171,6 +171,34 @@ select is((select count(*) from gnatter.conversation_timer), 0::bigint, 'nothing
 select is_empty('select * from gnatter.verify()', 'all is well');
 select throws_ok($$ select gnatter.set_timer('g/brief', 30) $$, 'GN003', null, 'of a group that is gone');
 
+-- ---- single messages ----
+create function pg_temp.single(client_id text, seq bigint, seconds bigint, conversation text default 'g/single') returns text language sql
+as $$ select pg_temp.code(client_id, 'message.timer',
+    jsonb_build_object('conversation', conversation, 'seq', seq, 'seconds', seconds)::text) $$;
+select gnatter.create_group('single', 'alice', '{bob}') \g /dev/null
+create temp table single as select 1::bigint as last_seq;
+select pg_temp.say('bob:phone', 'g/single', 's1', 'one'), pg_temp.say('bob:phone', 'g/single', 's2', 'two'),
+       pg_temp.say('bob:phone', 'g/single', 's3', 'three') \g /dev/null
+select is(pg_temp.single('alice:phone', last_seq + 1, 60), 'denied', 'only its sender') from single;
+select is(pg_temp.single('bob:phone', last_seq + 1, s), 'bad-request', s || ' seconds') from single, unnest('{1,29,31536001}'::int[]) s;
+select is(pg_temp.single('bob:phone', last_seq + 99, 60), 'bad-request', 'no such message') from single;
+select is((pg_temp.single('bob:phone', last_seq + n, 60)::jsonb -> 'time')::bigint, m.time_ms + 60000, 'set') from single, generate_series(1, 3) n
+  join gnatter.message m on m.conversation_id = pg_temp.c('g/single') and m.seq = (select last_seq from single) + n;
+select is(pg_temp.single('bob:phone', last_seq + 3, 0), '{"time": null}', 'taken back') from single;
+select is(gnatter.timer_sweep(10, 100), 0, 'not yet');
+select is(pg_temp.ask('bob:phone', 'message.delete', jsonb_build_object('conversation', 'g/single', 'seq', last_seq + 2)::text) ? 'result',
+    true, 'deleted before') from single;
+update gnatter.message_timer set due_ms = due_ms - 61000;
+select is(gnatter.timer_sweep(10, 100), 1, 'gone');
+select is((pg_temp.said('g/single', last_seq + 1))[1:5], array[
+    format('%s messages-expired {"from":%s,"to":%s}', last_seq + 1, last_seq + 1, last_seq + 1),
+    format('%s message-deleted {"seq":%s}', last_seq + 2, last_seq + 2), format('%s chat three', last_seq + 3),
+    format('%s message-deleted {"seq":%s}', last_seq + 4, last_seq + 2),
+    format('%s messages-expired {"from":%s,"to":%s}', last_seq + 5, last_seq + 1, last_seq + 1)], 'each with its event') from single;
+select is((select count(*) from gnatter.message_timer), 0::bigint, 'nothing is to come');
+select is(pg_temp.single('bob:phone', last_seq + 1, 60), 'bad-request', 'nothing to set a time for') from single;
+select is_empty('select * from gnatter.verify()', 'all is well');
+
 -- ---- somebody who is blocked ----
 select pg_temp.say('carol:phone', 'd/carol/dave', 'c1', 'nice'), pg_temp.say('dave:phone', 'd/carol/dave', 'c2', 'yes'),
        gnatter.block_user('dave', 'carol'), pg_temp.say('carol:phone', 'd/carol/dave', 'c3', 'nasty') \g /dev/null

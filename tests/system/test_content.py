@@ -242,6 +242,21 @@ def test_who_may_set_a_timer(cast):
         assert device.rpc("conversation.timer", conversation=peer.address, seconds=n * 60) == {"seq": n}
 
 
+def test_a_single_message_disappears(cast, node):
+    alice, bob = cast(2)
+    group = cast.group(alice, bob)
+    sent = alice.say(group, b"goes")
+    alice.say(group, b"stays")
+    assert bob.rpc_code("message.timer", conversation=group, seq=sent.seq, seconds=60) == "denied"
+    assert alice.rpc("message.timer", conversation=group, seq=sent.seq, seconds=60) == {"time": sent.time + 60000}
+    node.sql(f"update gnatter.message_timer set due_ms = due_ms - 61000 where due_ms = {sent.time + 60000}")
+    for device in (alice, bob):
+        event = device.wait_for("event", word="messages-expired")
+        assert body(event) == {"from": sent.seq, "to": sent.seq}
+    alice.rpc("history", conversation=group)
+    assert [i.payload for i in alice.all_of("history-chat")] == [b"stays"]
+
+
 def test_the_stored_state_is_sound(cast, node):
     """All that this file has left behind."""
     assert node.ctl("verify").returncode == 0
