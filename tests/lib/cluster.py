@@ -60,6 +60,7 @@ class Server:
 
     def rewind(self, primary):
         """Makes a primary that was replaced a standby of its successor: what it alone has is undone."""
+        self.forget_the_dead()
         self.run("pg_rewind", "-D", self.data, "--source-server",
                  primary.uri("postgres") + f"?application_name={self.name}", "-R", "--no-sync")
         self.set()  # its configuration is now a copy of the other's
@@ -70,9 +71,13 @@ class Server:
             conf.write("".join(f"{name} = '{value}'\n" for name, value in {"port": self.port, **settings}.items()))
 
     # ---- life ----
-    def start(self):
-        if not self.is_up():  # where nobody waits for the dead, PostgreSQL takes its last life for a living one
+    def forget_the_dead(self):
+        """Where nobody waits for the dead, PostgreSQL takes its last life for a living one."""
+        if not self.is_up():
             (self.data / "postmaster.pid").unlink(missing_ok=True)
+
+    def start(self):
+        self.forget_the_dead()
         self.run("pg_ctl", "-D", self.data, "-w", "-t", "40", "-l", self.home / "server.log", "start")
 
     def stop(self, mode="fast"):
