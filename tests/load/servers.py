@@ -96,6 +96,19 @@ class Raw:
         self.log.close()
 
 
+def read_pid(path, within_s=10):
+    """There is none for a moment where a part was killed and is being started again."""
+    deadline = time.monotonic() + within_s
+    while True:
+        try:
+            with open(path, encoding="ascii") as pid:
+                return int(pid.read().split()[0])
+        except (FileNotFoundError, IndexError):
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+
+
 class Gnatter:
     """A node made by gnatterctl, with its own PostgreSQL."""
     flags = []
@@ -121,8 +134,7 @@ class Gnatter:
     def pids(self):
         found = {}
         for part, file in (("broker", "mosquitto"), ("service", "syncd"), ("postgres", "postgres")):
-            with open(os.path.join(self.directory, "run", file + ".pid"), encoding="ascii") as pid:
-                found[part] = int(pid.read().split()[0])
+            found[part] = read_pid(os.path.join(self.directory, "run", file + ".pid"))
         return found
 
     def cpu(self):
