@@ -115,7 +115,7 @@ static struct session **state_list(struct core *core, enum session_state state)
 void session_move(struct core *core, struct session *session, enum session_state state)
 {
     struct session **list = state_list(core, session->state);
-    if (list) /* who is on a list has a flow */
+    if (list)                                                           /* who is on a list has a flow */
         DL_DELETE2(*list, session, flow->state_prev, flow->state_next); /* NOLINT(clang-analyzer-*) */
     session->state = (uint8_t)state;
     list = state_list(core, state);
@@ -143,7 +143,7 @@ void session_work_set(struct core *core, struct session *session, enum session_w
     if (session->work == work)
         return;
     struct session **list = work_list(core, session->work);
-    if (list) /* who is on a list has a flow */
+    if (list)                                                         /* who is on a list has a flow */
         DL_DELETE2(*list, session, flow->work_prev, flow->work_next); /* NOLINT(clang-analyzer-*) */
     session->work = (uint8_t)work;
     list = work_list(core, work);

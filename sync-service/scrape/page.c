@@ -23,8 +23,7 @@ static void message_metrics(FILE *out, const struct service *service)
                        (double)core.duplicates);
     exposition_counter(out, "gnatter_messages_expired_total",
                        "Messages that disappeared by their conversation's timer.", counted(&metrics.messages_expired));
-    exposition_gauge(out, "gnatter_inboxes_full",
-                     "Users for whom too much waits: direct messages to them are refused.",
+    exposition_gauge(out, "gnatter_inboxes_full", "Users for whom too much waits: direct messages to them are refused.",
                      (double)quota_full(service->quota));
     exposition_counter(out, "gnatter_items_pushed_total", "Items handed to live devices.", (double)core.pushed);
     exposition_counter(out, "gnatter_items_redelivered_total", "Items handed over again, as no acknowledgement came.",
