@@ -1,7 +1,22 @@
 """A database that takes no changes: messages are refused with a reason and a time to try again, and nothing is lost."""
 import json
 
+import pytest
+
+from lib.cast import Pool
+from lib.fixtures import started
 from lib.node import wait_until
+
+
+@pytest.fixture(scope="module")
+def node():
+    """Of its own: what another test left under way would want to write."""
+    yield from started("read-only")
+
+
+@pytest.fixture(scope="module")
+def pool(node):
+    return Pool(node, 10, "reader")
 
 
 def service_sessions_end(node):
