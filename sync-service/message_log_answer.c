@@ -169,6 +169,8 @@ static void tell_loaded(struct message_log *log, const struct query *load, const
             conversation.state = CORE_LOAD_NO_SUCH_USER;
         else if (slice_equal(state, SLICE("no-such-group")))
             conversation.state = CORE_LOAD_NO_SUCH_GROUP;
+        else if (slice_equal(state, SLICE("read-only")))
+            conversation.state = CORE_LOAD_READ_ONLY;
         if (conversation.state != CORE_LOAD_OK) {
             core_on_loaded(log->core, log->now_ms, &conversation);
             continue;

@@ -8,8 +8,10 @@ set enable_seqscan = off
 set jit = off
 as $$
 #variable_conflict use_column
+declare
+    is_read_only boolean := current_setting('transaction_read_only')::boolean;
 begin
-    if true = any (creates) then
+    if not is_read_only and true = any (creates) then
         perform gnatter.direct_create(names, creates);
         -- in the order of names, as they are locked
         perform gnatter.request_begin(n.name, n.sender_id)
@@ -20,15 +22,17 @@ begin
     select n.ord::int,
            case when c.conversation_id is not null then 'ok'
                 when n.name like 'g/%' then 'no-such-group'
+                when is_read_only and n.creates then 'read-only'
                 else 'no-such-user' end,
            c.conversation_id, c.last_seq, c.first_seq, c.membership_version, c.kind = 'group', c.deleted_at is not null
-      from unnest(names) with ordinality as n (name, ord)
+      from unnest(names, creates) with ordinality as n (name, creates, ord)
       -- "offset 0": looked up one by one, whatever the planner believes about tables that were never analyzed
       left join lateral (select * from gnatter.conversation c where c.name = n.name offset 0) c on true
      order by n.ord;
 end
 $$;
 comment on function gnatter.conversation_load(text[], boolean[], bigint[]) is
-    'conversations by their server names, a row for each (state ok, no-such-user, no-such-group); a direct one is '
+    'conversations by their server names, a row for each (state ok, no-such-user, no-such-group, or read-only for one '
+    'that would have to be made where nothing can be written); a direct one is '
     'made where creates is true and both users are there, and may become a request when nothing has been said in it '
     'and a message of this sender waits. A deleted group is ok: its log is still to be delivered.';

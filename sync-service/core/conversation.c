@@ -254,7 +254,10 @@ static void load_failed(struct core *core, struct conversation *conversation, en
         conversation_move(core, conversation, is_first ? CONVERSATION_UNKNOWN : CONVERSATION_STALE);
         return;
     }
-    message_fail_all(core, conversation, state == CORE_LOAD_NO_SUCH_GROUP ? "no-such-group" : "no-such-user");
+    message_fail_all(core, conversation,
+                     state == CORE_LOAD_READ_ONLY       ? "read-only"
+                     : state == CORE_LOAD_NO_SUCH_GROUP ? "no-such-group"
+                                                        : "no-such-user");
     conversation_free(core, conversation);
 }
 

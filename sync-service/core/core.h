@@ -81,7 +81,12 @@ struct core_member {
     bool is_full;     /* direct: no more is taken for her */
 };
 struct core_cursor { int64_t device_id, user_id, acked_seq; }; /* only where a row exists; absent means 0 */
-enum core_load_state { CORE_LOAD_OK, CORE_LOAD_NO_SUCH_USER, CORE_LOAD_NO_SUCH_GROUP };
+enum core_load_state {
+    CORE_LOAD_OK,
+    CORE_LOAD_NO_SUCH_USER,
+    CORE_LOAD_NO_SUCH_GROUP,
+    CORE_LOAD_READ_ONLY, /* it would have to be made, and nothing can be written */
+};
 struct core_conversation {
     struct slice name;            /* as asked */
     enum core_load_state state;   /* not OK: the rest is void */

@@ -25,7 +25,7 @@ def service_sessions_end(node):
 
 
 def test_read_only_is_said_and_ends(node, cast):
-    alice, bob = cast(2)
+    alice, bob, carol = cast(3)
     alice.say(bob.address, mid="before")
     node.sql("alter database gnatter set default_transaction_read_only = on")
     try:
@@ -33,9 +33,13 @@ def test_read_only_is_said_and_ends(node, cast):
         wait_until(node.is_up, 20, "the service is back, reading only")
         assert alice.refused(bob.address, mid="meanwhile") == "read-only"
         assert json.loads(alice.wait_for("error", id="meanwhile").payload)["retry_after_ms"] > 0
+        assert alice.refused(carol.address, mid="first") == "read-only", "a conversation that cannot be made"
+        assert alice.refused(bob.address, mid="meanwhile") == "read-only", "and the others are still answered"
     finally:
         node.sql("set default_transaction_read_only = off; alter database gnatter reset default_transaction_read_only")
         service_sessions_end(node)
     wait_until(node.is_up, 20, "the service is back")
     alice.say(bob.address, mid="meanwhile")
     bob.wait_for("chat", id="meanwhile", timeout=20)
+    alice.say(carol.address, mid="first")
+    carol.wait_for("chat", id="first", timeout=20)
