@@ -58,10 +58,7 @@ class Providers:
                     "project": PROJECT, "lifetime_s": fcm_lifetime_s},
             "webpush": {"public": ec_point(folder / "webpush.pem")},
             "webhook": {"secret": "a secret of some length"}}))
-        if not (HERE / "node_modules" / ".package-lock.json").exists():
-            install = ["npm", "ci", "--omit-lockfile-registry-resolved", "--no-audit", "--no-fund", "--loglevel=error"]
-            if subprocess.run(install, cwd=HERE, stdin=subprocess.DEVNULL).returncode != 0:
-                subprocess.run(install, cwd=HERE, check=True, stdin=subprocess.DEVNULL)
+        subprocess.run([HERE.parent / "lib" / "npm.sh", HERE], check=True)
         self.process = subprocess.Popen(["node", str(HERE / "providers.mjs"), str(folder)], stdin=subprocess.PIPE,
                                         stdout=subprocess.PIPE)
         self.ports = json.loads(self.process.stdout.readline())
