@@ -165,6 +165,28 @@ static void a_silent_device_does_not_fill_the_table(void **state)
     stage_close(&stage);
 }
 
+/* A device of bob's gets one item in a slice of time, which crowds the table: alice waits for that, and no longer. */
+static void a_slow_device_holds_replays_back_for_a_while(void **state)
+{
+    (void)state;
+    struct stage stage;
+    stage_open(&stage);
+    stage.options.flush_after_ms = 1000000;
+    stage.options.conversations_max = 1;
+    stage.options.window_items = 1;
+    PLAY(&stage, {"ready bob:auto", "scan bob:auto"},
+         {"scanned bob:auto g/a 0 bob:auto g/b 0 bob:auto g/c 0", "load g/a\nload g/b\nload g/c"},
+         {"loaded g/a last=1 bob=1-", "page g/a after 0"},
+         {"page g/a 1:alice:phone/m1", "1 bob:auto chat/g/a/1/1000/alice:phone/m1\nsenders g/a 0..1"},
+         {"senders g/a alice", ""}, {"loaded g/b last=1 bob=1-", ""}, {"loaded g/c last=1 bob=1-", ""},
+         {"ready alice:phone", ""});
+    assert_in_range(core_turn(stage.core, stage.now_ms), stage.now_ms + 1, stage.now_ms + 250);
+    PLAY(&stage, {"wait 249", ""}, {"wait 1", "page g/b after 0"},
+         {"page g/b 1:alice:phone/m1", "1 bob:auto chat/g/b/1/1000/alice:phone/m1\nsenders g/b 0..1"},
+         {"senders g/b alice", "flush bob:auto@g/a=1 bob:auto@g/b=1 bob@g/a=1/0 bob@g/b=1/0\nscan alice:phone"});
+    stage_close(&stage);
+}
+
 struct idle {
     uint64_t scans[8];
     size_t scans_len, caught_up;
@@ -234,6 +256,7 @@ int main(void)
         cmocka_unit_test(a_removed_device_is_forgotten),
         cmocka_unit_test(the_idle_are_forgotten),
         cmocka_unit_test(a_silent_device_does_not_fill_the_table),
+        cmocka_unit_test(a_slow_device_holds_replays_back_for_a_while),
         cmocka_unit_test(memory_of_a_device_at_rest),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
