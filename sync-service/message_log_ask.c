@@ -154,6 +154,11 @@ static void ask_pages(struct message_log *log, const struct core_page_request pa
     pg_ints(params);
     for (size_t i = 0; i < len; i++)
         pg_put_int(params, (int32_t)pages[i].bytes_max);
+    const int64_t *known_ids;
+    size_t known_len = known_senders_ask(&log->known_senders, &known_ids);
+    pg_bigints(params);
+    for (size_t i = 0; i < known_len; i++)
+        pg_put_bigint(params, known_ids[i]);
     query_send(log, query);
 }
 
