@@ -31,8 +31,8 @@ void session_pace(struct session *session, uint32_t bytes)
 }
 
 /*
- * What may be outstanding follows what the device takes: enough to keep the way to it and back filled when it catches up
- * fast, and little where it would only lie in the broker.
+ * What may be outstanding follows what the device takes: enough to keep the way to it and back filled when it catches
+ * up fast, and little where it would only lie in the broker.
  */
 static uint32_t window_items(const struct core *core, const struct flow *flow)
 {
@@ -281,12 +281,27 @@ void core_on_page(struct core *core, int64_t now_ms, const struct core_page_requ
     page_want(core, conversation);
 }
 
+/* A question for one short page costs as much as one for ten: in a storm of devices they gather. */
+static bool pages_are_worth_it(const struct core *core)
+{
+    const struct conversation *conversation;
+    uint32_t len = 0;
+    if (core->pages_len < PAGES_FEW)
+        return true;
+    DL_FOREACH2 (core->to_page, conversation, page_next)
+        if (++len == PAGES_WORTH)
+            return true;
+    return false;
+}
+
 void feed_turn(struct core *core, int64_t now_ms)
 {
     while (core->paced && now_ms - core->paced->flow->pace_from_ms >= PACE_SLICE_MS)
         session_work_set(core, core->paced, SESSION_FEEDABLE);
     while (core->feedable)
         feed_session(core, core->feedable, now_ms);
+    if (!pages_are_worth_it(core))
+        return;
     while (core->to_page && core->pages_len < PAGES_MAX)
         page_ask(core, core->to_page, now_ms);
 }

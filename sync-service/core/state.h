@@ -259,10 +259,12 @@ struct mark {
 #define WINDOW_FAST_MS 100    /* who acknowledges a window in this time may have twice as much outstanding */
 #define WINDOW_SLOW_MS 400    /* ... and half as much who takes longer than this */
 #define PAGES_MAX 64          /* under way at once */
+#define PAGES_FEW 2           /* with more than this under way further ones wait for each other: */
+#define PAGES_WORTH 16        /* so many are worth a question of their own */
 #define APPEND_WORTH_ITEMS 64 /* for another batch while one is under way */
 #define LOADS_MAX 512         /* names under way at once */
 #define SCAN_DEVICES_MAX 256  /* per scan */
-#define SCANS_MAX 4           /* under way at once */
+#define SCANS_MAX 1           /* under way at once: who comes meanwhile is asked for together */
 #define ITEM_OVERHEAD_BYTES 128 /* topic and packet, roughly: what an item counts besides its payload */
 #define RECEIPTS_EVERY_MS 1000
 
