@@ -285,12 +285,14 @@ void core_on_page(struct core *core, int64_t now_ms, const struct core_page_requ
 static bool pages_are_worth_it(const struct core *core)
 {
     const struct conversation *conversation;
-    uint32_t len = 0;
+    uint32_t len = 0, items = 0;
     if (core->pages_len < PAGES_FEW)
         return true;
-    DL_FOREACH2 (core->to_page, conversation, page_next)
-        if (++len == PAGES_WORTH)
+    DL_FOREACH2 (core->to_page, conversation, page_next) {
+        items += conversation->fed ? conversation->fed->grant : 0;
+        if (++len == PAGES_WORTH || items >= PAGES_WORTH_ITEMS)
             return true;
+    }
     return false;
 }
 

@@ -259,8 +259,9 @@ struct mark {
 #define WINDOW_FAST_MS 100    /* who acknowledges a window in this time may have twice as much outstanding */
 #define WINDOW_SLOW_MS 400    /* ... and half as much who takes longer than this */
 #define PAGES_MAX 64          /* under way at once */
-#define PAGES_FEW 2           /* with more than this under way further ones wait for each other: */
-#define PAGES_WORTH 16        /* so many are worth a question of their own */
+#define PAGES_FEW 2           /* with so many under way further ones wait for each other: */
+#define PAGES_WORTH 16        /* so many are worth a question of their own, */
+#define PAGES_WORTH_ITEMS 128 /* or so many items */
 #define APPEND_WORTH_ITEMS 64 /* for another batch while one is under way */
 #define LOADS_MAX 512         /* names under way at once */
 #define SCAN_DEVICES_MAX 256  /* per scan */
