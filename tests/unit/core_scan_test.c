@@ -77,6 +77,35 @@ static void who_comes_during_a_scan_shares_the_next(void **state)
     stage_close(&stage);
 }
 
+static void short_pages_gather(void **state)
+{
+    (void)state;
+    struct stage stage;
+    stage_open(&stage);
+    PLAY(&stage, {"ready bob:phone", "scan bob:phone"},
+         {"scanned bob:phone g/a 0 bob:phone g/b 0 bob:phone g/c 0", "load g/a\nload g/b\nload g/c"},
+         {"loaded g/a last=1 alice=1- bob=1-", "page g/a after 0"},
+         {"loaded g/b last=1 alice=1- bob=1-", "page g/b after 0"},
+         {"loaded g/c last=1 alice=1- bob=1-", ""}, /* two are under way, and it is not worth a question of its own */
+         {"page g/b 1:created", "1 bob:phone event/g/b/1/1000/-/created\npage g/c after 0"},
+         {"page g/c 1:created", "1 bob:phone event/g/c/1/1000/-/created"});
+    stage_close(&stage);
+}
+
+static void long_pages_do_not_wait(void **state)
+{
+    (void)state;
+    struct stage stage;
+    stage_open(&stage);
+    stage.options.window_items = stage.options.window_items_max = 1024;
+    PLAY(&stage, {"ready bob:phone", "scan bob:phone"},
+         {"scanned bob:phone g/a 0 bob:phone g/b 0 bob:phone g/c 0", "load g/a\nload g/b\nload g/c"},
+         {"loaded g/a last=1 alice=1- bob=1-", "page g/a after 0"},
+         {"loaded g/b last=1 alice=1- bob=1-", "page g/b after 0"},
+         {"loaded g/c last=200 alice=1- bob=1-", "page g/c after 0"});
+    stage_close(&stage);
+}
+
 static void ready_again_replays_again(void **state)
 {
     (void)state;
@@ -240,6 +269,8 @@ int main(void)
         cmocka_unit_test(what_is_loaded_is_taken_to_be_held),
         cmocka_unit_test(the_scan_sees_every_mark),
         cmocka_unit_test(who_comes_during_a_scan_shares_the_next),
+        cmocka_unit_test(short_pages_gather),
+        cmocka_unit_test(long_pages_do_not_wait),
         cmocka_unit_test(ready_again_replays_again),
         cmocka_unit_test(a_rewind_replays_what_was_acknowledged),
         cmocka_unit_test(a_lost_database_is_scanned_again),
