@@ -92,6 +92,7 @@ enum status gateway_init(struct gateway *gateway, const struct option_given give
 
 void gateway_done(struct gateway *gateway)
 {
+    broker_wake_end();
     link_done(gateway);
     uplink_done(&gateway->uplink);
     deliver_done(&gateway->deliver);
@@ -535,6 +536,7 @@ void gateway_tick(struct gateway *gateway, struct moment now)
     level_turn(gateway, now);
     struct deliver_turn turn = {&gateway->sessions, gateway->level != OVERLOAD_NONE, kick_one, gateway};
     deliver_slice(&gateway->deliver, &turn);
+    broker_wake(gateway->deliver.backlog_publishes > 0);
     kick_all(gateway);
     counters_tell(gateway, now);
     uplink_flush(&gateway->uplink, &gateway->journal, slice_of(gateway->options.node));
