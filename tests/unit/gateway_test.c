@@ -88,6 +88,12 @@ void broker_kick(const char *client_id)
         gateway_gone(&the_gateway, kick_gives);
 }
 
+static unsigned int urgent_calls;
+void broker_urgent(void)
+{
+    urgent_calls++;
+}
+
 int broker_subscription_count(const void *client)
 {
     (void)client;
@@ -224,8 +230,10 @@ static void link_up(void)
     assert_int_equal(gateway_connect(&the_gateway, &connect, at(0)), VERDICT_OK);
     frame_begin(&writer, frame, sizeof frame);
     down_number = 0;
+    urgent_calls = 0;
     add((struct frame_op){.type = DOWN_HELLO, .hello = {SLICE("s")}});
     down();
+    assert_int_equal(urgent_calls, 1); /* the link's, while its packet is handled */
 }
 
 static void deliver_to(const struct session *const sessions[], uint32_t len, struct slice payload)
