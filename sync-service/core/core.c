@@ -67,6 +67,7 @@ void core_options_default(struct core_options *ret_options)
         .redeliver_after_ms = 5000,
         .redeliver_max_ms = 60000,
         .flush_after_ms = 500,
+        .flush_marks_max = 128,
         .append_items_max = 512,
         .append_bytes_max = 4 * 1024 * 1024,
         .appends_max = 4,
@@ -94,6 +95,7 @@ struct core *core_new(const struct core_options *options, const struct core_port
     core->options.page_items = bounded(options->page_items, 1, 8192);
     core->options.append_items_max = bounded(options->append_items_max, 1, 65536);
     core->options.appends_max = bounded(options->appends_max, 1, 64);
+    core->options.flush_marks_max = bounded(options->flush_marks_max, 1, 65536);
     core->port = *port;
     core->items = calloc(core->options.append_items_max, sizeof core->items[0]);
     core->groups = calloc(core->options.append_items_max, sizeof core->groups[0]);
@@ -160,7 +162,7 @@ int64_t core_turn(struct core *core, int64_t now_ms)
         feed_turn(core, now_ms);
         conversations_evict(core);
         flush_turn(core, now_ms);
-        scan_turn(core, now_ms); /* behind what makes a session scanned again, and what makes room for it */
+        scan_turn(core); /* behind what makes a session scanned again, and what makes room for it */
     }
     return next_due(core, now_ms);
 }

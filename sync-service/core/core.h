@@ -169,6 +169,7 @@ struct core_options {
     uint32_t redeliver_after_ms;    /* 5000, doubling to redeliver_max_ms 60000 */
     uint32_t redeliver_max_ms;
     uint32_t flush_after_ms;        /* marks are flushed this long after they moved: 500 */
+    uint32_t flush_marks_max;       /* per question of a flush, so that appends need not wait for all of it: 128 */
     uint32_t append_items_max;      /* per batch: 512 */
     uint32_t append_bytes_max;      /* per batch: 4 MiB */
     uint32_t appends_max;           /* batches under way: 4 */
@@ -239,6 +240,7 @@ void core_on_scan_mark(struct core *core, int64_t now_ms, uint64_t scan, int64_t
                        struct slice user, int64_t delivered_seq, int64_t read_seq, bool is_group_counts, int64_t counts_seq,
                        int64_t delivered_count, int64_t read_count);
 void core_on_scan_done(struct core *core, int64_t now_ms, uint64_t scan);
+/* Once for each port.flush. */
 void core_on_flushed(struct core *core, int64_t now_ms, uint64_t batch, enum status status);
 /* The connection is lost: every answer under way will not come, what was under way may or may not have happened.
  * Until core_on_database_back nothing is asked. Then: pending messages go carefully, live devices are scanned again. */

@@ -285,6 +285,11 @@ struct core {
     uint64_t last_batch, last_scan, last_flush;
     /* marks */
     struct mark *dirty, *flight;
+    struct mark *flight_rest;   /* where the asking for the flight goes on, in its marks of ... */
+    enum mark_kind flight_kind; /* ... this kind */
+    uint32_t flight_left;       /* marks of it that were not asked for yet */
+    uint32_t flight_questions;  /* of it, without their answer */
+    bool has_flight_failed;
     struct token_list dirty_tokens, flight_tokens;
     int64_t flush_due_ms;
     uint64_t flushed;    /* the last flush that was committed */
@@ -405,7 +410,7 @@ void page_want(struct core *core, struct conversation *conversation); /* if it h
 void feed_turn(struct core *core, int64_t now_ms);
 
 /* scan.c */
-void scan_turn(struct core *core, int64_t now_ms);
+void scan_turn(struct core *core);
 struct session *session_scanned(const struct core *core, uint64_t scan, int64_t device_id); /* is in this scan */
 void session_check_caught_up(struct core *core, struct session *session);
 
@@ -426,7 +431,7 @@ void mark_cursor(struct core *core, int64_t device_id, int64_t conversation_id, 
 void mark_member(struct core *core, const struct member *member, int64_t now_ms);
 void mark_wait(struct core *core, struct core_token token); /* done when everything that is dirty now is flushed */
 bool flush_is_behind(const struct core *core);              /* a flush under way and more since */
-void flush_now(struct core *core, int64_t now_ms);
+void flush_before_scan(struct core *core); /* asks for all that has moved: what is asked behind it sees that */
 void flush_turn(struct core *core, int64_t now_ms);
 void flush_lost(struct core *core, int64_t now_ms);
 void marks_forget_device(struct core *core, int64_t device_id);
