@@ -24,6 +24,7 @@ static void choose_options(struct world *world, const struct core_options *base)
     struct core_options *o = &world->options;
     *o = *base;
     o->window_items = ONE_OF(rng, 1, 2, 3, 5, 8, 64);
+    o->window_items_max = ONE_OF(rng, 1, 4, 16, 64, 256);
     o->window_bytes = ONE_OF(rng, 100, 700, 5000, 500000);
     o->redeliver_after_ms = ONE_OF(rng, 30, 200, 1000);
     o->redeliver_max_ms = o->redeliver_after_ms * ONE_OF(rng, 1, 8);
