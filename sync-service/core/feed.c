@@ -196,6 +196,7 @@ static void page_ask(struct core *core, struct conversation *conversation, int64
     };
     conversation->is_paging = true;
     core->pages_len++;
+    core->pages_items += request.items_max;
     core->port.page(core->port.ctx, &request);
 }
 
@@ -260,6 +261,7 @@ void core_on_page(struct core *core, int64_t now_ms, const struct core_page_requ
 {
     struct conversation *conversation = conversation_find_id(core, request->conversation_id);
     core->pages_len--;
+    core->pages_items -= request->items_max;
     if (!conversation || !conversation->is_paging)
         return;
     conversation->is_paging = false;
@@ -304,6 +306,6 @@ void feed_turn(struct core *core, int64_t now_ms)
         feed_session(core, core->feedable, now_ms);
     if (!pages_are_worth_it(core))
         return;
-    while (core->to_page && core->pages_len < PAGES_MAX)
+    while (core->to_page && core->pages_len < PAGES_MAX && core->pages_items < PAGES_ITEMS_MAX)
         page_ask(core, core->to_page, now_ms);
 }

@@ -153,6 +153,7 @@ void core_on_database_lost(struct core *core, int64_t now_ms)
         }
     }
     core->loads_len = core->pages_len = core->scans_len = 0;
+    core->pages_items = 0;
     flush_lost(core, now_ms);
 }
 

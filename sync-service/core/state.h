@@ -258,7 +258,8 @@ struct mark {
 #define WINDOW_ITEMS_MAX 8192 /* a sub's ring and grant count in 16 bits */
 #define WINDOW_FAST_MS 100    /* who acknowledges a window in this time may have twice as much outstanding */
 #define WINDOW_SLOW_MS 400    /* ... and half as much who takes longer than this */
-#define PAGES_MAX 64          /* under way at once */
+#define PAGES_MAX 64          /* under way at once, */
+#define PAGES_ITEMS_MAX 1024  /* or no further one with so many items: an append waits behind them */
 #define PAGES_FEW 2           /* with so many under way further ones wait for each other: */
 #define PAGES_WORTH 16        /* so many are worth a question of their own, */
 #define PAGES_WORTH_ITEMS 128 /* or so many items */
@@ -291,6 +292,7 @@ struct core {
     struct batch *batches;
     uint32_t batches_len, pages_len, loads_len, scans_len;
     uint64_t flight_items; /* in these batches */
+    uint64_t pages_items;  /* asked for with these pages */
     uint64_t last_batch, last_scan, last_flush;
     /* marks */
     struct mark *dirty, *flight;
