@@ -103,7 +103,18 @@ EXPORT int epoll_wait(int set, struct epoll_event *events, int max, int timeout_
     return readiness_wait(events, max, timeout_ms, (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000);
 }
 
-/* The plugin, while it handles a packet: to this client nothing is held back. A weak symbol there. */
+/* ---- the plugin's, weak symbols there ---- */
+/* The broker's loop is not to sleep, from now on until this is called with false. False: see to it yourself, we have no
+ * part in how it sleeps. */
+EXPORT bool gnatter_accelerator_busy(bool is_busy);
+EXPORT bool gnatter_accelerator_busy(bool is_busy)
+{
+    bool is_ours = is_active && readiness_set >= 0;
+    readiness_is_busy = is_ours && is_busy;
+    return is_ours;
+}
+
+/* While a packet is handled: to this client nothing is held back. */
 EXPORT void gnatter_accelerator_urgent(void);
 EXPORT void gnatter_accelerator_urgent(void)
 {

@@ -17,6 +17,7 @@
 #define TAG_MASK (UINT64_C(0xffffffff) << 32)
 
 int readiness_set = -1;
+bool readiness_is_busy;
 static uint64_t turn;
 static uint64_t held_since_us; /* the oldest of what was written and not sent; 0: nothing is held */
 
@@ -152,10 +153,10 @@ int readiness_wait(struct epoll_event *events, int max, int timeout_ms, uint64_t
         if (clients_urgent && clients_urgent->out)
             outgoing_send(clients_urgent);
         int len = look(events, max, 0);
-        if (len != 0)
+        if (len != 0 || readiness_is_busy)
             return len;
     }
     prepare();
     held_since_us = 0;
-    return look(events, max, timeout_ms);
+    return look(events, max, readiness_is_busy ? 0 : timeout_ms);
 }

@@ -15,6 +15,8 @@
 
 /* The broker's set; -1: none yet. */
 extern int readiness_set;
+/* The broker has more to do in its next turn: it is not to sleep. */
+extern bool readiness_is_busy;
 
 /* As epoll_ctl(2) of a client in readiness_set. Events besides EPOLLIN and EPOLLOUT end our part in it. */
 int readiness_control(struct client *client, int operation, struct epoll_event *event);

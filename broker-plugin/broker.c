@@ -91,8 +91,9 @@ void broker_kick(const char *client_id)
     (void)mosquitto_kick_client_by_clientid(client_id, false); /* not found: it is gone already */
 }
 
-/* The accelerator's, when the broker runs with it. */
+/* The accelerator's, when the broker runs with it (broker-accelerator/preload.c). */
 extern void gnatter_accelerator_urgent(void) __attribute__((weak));
+extern bool gnatter_accelerator_busy(bool is_busy) __attribute__((weak));
 
 void broker_urgent(void)
 {
@@ -135,6 +136,8 @@ static bool wake_timer_make(void)
 
 void broker_wake(bool is_wanted)
 {
+    if (gnatter_accelerator_busy != NULL && gnatter_accelerator_busy(is_wanted))
+        is_wanted = false; /* it sees to it, without a timer */
     if (is_wanted == is_waking || (!has_wake_timer && !(has_wake_timer = wake_timer_make())))
         return;
     const struct timespec pause = {0, is_wanted ? BROKER_WAKE_NS : 0};
@@ -145,6 +148,8 @@ void broker_wake(bool is_wanted)
 
 void broker_wake_end(void)
 {
+    if (gnatter_accelerator_busy != NULL)
+        (void)gnatter_accelerator_busy(false); /* the timer ends in any case */
     if (has_wake_timer)
         (void)timer_delete(wake_timer); /* it is there */
     if (has_wake_timer)

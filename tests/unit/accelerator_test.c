@@ -299,6 +299,24 @@ static void writes_wait_while_there_is_more_to_do(void **state)
     assert_int_equal(came(), 5);
 }
 
+static void a_busy_broker_does_not_sleep(void **state)
+{
+    struct epoll_event events[EVENTS];
+    (void)state;
+    readiness_is_busy = true;
+    assert_int_equal(readiness_wait(events, EVENTS, 1000000, now_us), 0); /* or this would not end */
+    assert_int_equal(outgoing_write(client, "one", 3), 3);
+    assert_int_equal(readiness_wait(events, EVENTS, 1000000, now_us), 0);
+    assert_int_equal(came(), 0); /* there is more to come */
+    now_us += HOLD_US;
+    assert_int_equal(readiness_wait(events, EVENTS, 1000000, now_us), 0);
+    assert_int_equal(came(), 3);
+    assert_int_equal(outgoing_write(client, "two", 3), 3);
+    readiness_is_busy = false;
+    assert_int_equal(turn(events), 0);
+    assert_int_equal(came(), 3);
+}
+
 static void nobody_holds_back_what_is_urgent(void **state)
 {
     struct epoll_event events[EVENTS];
@@ -528,6 +546,7 @@ int main(void)
         TEST(packets_are_counted),
         TEST(writes_are_sent_together_and_in_order),
         TEST(writes_wait_while_there_is_more_to_do),
+        TEST(a_busy_broker_does_not_sleep),
         TEST(nobody_holds_back_what_is_urgent),
         TEST(events_no_longer_wanted_are_not_reported),
         TEST(a_long_write_stays_behind_the_short_ones),
