@@ -58,6 +58,9 @@ def cpu(rows, name, pairs, server, per_s, target=None):
 def throughput(rows, runs):
     pairs = runs["pairs"]
     compared(rows, "durable 1:1 messages/s over raw QoS 1", pairs, confirmed_per_s, "x raw", 0.6, accelerated_target=1.0)
+    if runs.get("pairs-narrow"):
+        compared(rows, "durable 1:1 messages/s over raw QoS 1, 8 outstanding per sender", runs["pairs-narrow"],
+                 confirmed_per_s, "x raw", None)
     for server, target in (("raw", None), ("gnatter", 40), ("accelerated", 25)):
         cpu(rows, f"CPU s per million messages, {server}", pairs, server, confirmed_per_s, target)
 
