@@ -197,7 +197,7 @@ static bool is_recheck(const struct gateway *gateway, const struct gateway_conne
                                       sessions_of_client(&gateway->sessions, connect->client) != NULL);
 }
 
-static enum verdict check_device(const struct gateway *gateway, const struct gateway_connect *connect,
+static enum verdict check_device(struct gateway *gateway, const struct gateway_connect *connect,
                                  struct moment now, struct token_claims *ret_claims)
 {
     const char *why = "";

@@ -63,22 +63,24 @@ void core_options_default(struct core_options *ret_options)
 {
     *ret_options = (struct core_options){
         .window_items = 256,
+        .window_items_max = 4096,
         .window_bytes = 512 * 1024,
         .redeliver_after_ms = 5000,
         .redeliver_max_ms = 60000,
         .flush_after_ms = 500,
+        .flush_marks_max = 128,
         .append_items_max = 512,
         .append_bytes_max = 4 * 1024 * 1024,
         .appends_max = 4,
         .conversations_max = 100000,
         .pending_items_max = 65536,
         .pending_bytes_max = 256 * 1024 * 1024,
-        .page_items = 256,
+        .page_items = 512,
         .receipts_members_max = LIMIT_PUSHED_RECEIPTS_MEMBERS,
     };
 }
 
-/* A sub's ring and grant count in 16 bits, and a bound of nothing would stop everything. */
+/* A bound of nothing would stop everything. */
 static uint32_t bounded(uint32_t value, uint32_t min, uint32_t max)
 {
     return value < min ? min : value > max ? max : value;
@@ -90,10 +92,12 @@ struct core *core_new(const struct core_options *options, const struct core_port
     if (!core)
         return NULL;
     core->options = *options;
-    core->options.window_items = bounded(options->window_items, 1, 8192);
-    core->options.page_items = bounded(options->page_items, 1, 8192);
+    core->options.window_items = bounded(options->window_items, 1, WINDOW_ITEMS_MAX);
+    core->options.window_items_max = bounded(options->window_items_max, core->options.window_items, WINDOW_ITEMS_MAX);
+    core->options.page_items = bounded(options->page_items, 1, WINDOW_ITEMS_MAX);
     core->options.append_items_max = bounded(options->append_items_max, 1, 65536);
     core->options.appends_max = bounded(options->appends_max, 1, 64);
+    core->options.flush_marks_max = bounded(options->flush_marks_max, 1, 65536);
     core->port = *port;
     core->items = calloc(core->options.append_items_max, sizeof core->items[0]);
     core->groups = calloc(core->options.append_items_max, sizeof core->groups[0]);
@@ -160,7 +164,7 @@ int64_t core_turn(struct core *core, int64_t now_ms)
         feed_turn(core, now_ms);
         conversations_evict(core);
         flush_turn(core, now_ms);
-        scan_turn(core, now_ms); /* behind what makes a session scanned again, and what makes room for it */
+        scan_turn(core); /* behind what makes a session scanned again, and what makes room for it */
     }
     return next_due(core, now_ms);
 }

@@ -1,6 +1,8 @@
 /*
  * Marks on their way to the database: `dirty` gathers what moved, a flush takes all of it as `flight`, and an answer
- * forgets that. At most one flush is under way. A mark is one entry however often it moves.
+ * forgets that. At most one flush is under way. It goes in questions of flush_marks_max, one after the other, so that
+ * appends have their turn in between; a scan, which is to see all of it, has the rest sent before it. A mark is one
+ * entry however often it moves.
  */
 #include <stdlib.h>
 #include <syslog.h>
@@ -124,30 +126,78 @@ bool flush_is_behind(const struct core *core)
     return core->flight && core->dirty;
 }
 
-void flush_now(struct core *core, int64_t now_ms)
+static void gather_mark(const struct mark *mark, struct core_mark_batch *batch, struct core_mark_cursor cursors[],
+                        struct core_mark_member members[])
 {
-    (void)now_ms;
-    if (core->is_away || core->flight || !core->dirty)
-        return;
-    core->flight = core->dirty;
-    core->dirty = NULL;
-    token_list_move(&core->flight_tokens, &core->dirty_tokens);
-    core->is_flush_wanted = false;
-    unsigned len = HASH_COUNT(core->flight);
+    if (mark->key.kind == MARK_CURSOR)
+        cursors[batch->cursors_len++] =
+            (struct core_mark_cursor){mark->key.owner_id, mark->key.conversation_id, mark->acked_seq, mark->is_set};
+    else
+        members[batch->members_len++] = (struct core_mark_member){mark->key.owner_id, mark->key.conversation_id,
+                                                                  mark->delivered_seq, mark->read_seq};
+}
+
+/*
+ * Members before cursors: where we end in between, what a device acknowledged is told again and moves its member's mark
+ * again. The other way round it would never be asked again, and its member's mark would stay behind.
+ */
+static struct mark *flight_next(struct core *core)
+{
+    struct mark *mark = core->flight_rest;
+    while (mark && mark->key.kind != core->flight_kind)
+        mark = mark->hh.next;
+    if (!mark && core->flight_kind == MARK_MEMBER) {
+        core->flight_kind = MARK_CURSOR;
+        for (mark = core->flight; mark && mark->key.kind != MARK_CURSOR;)
+            mark = mark->hh.next;
+    }
+    core->flight_rest = mark ? mark->hh.next : NULL;
+    return mark;
+}
+
+static void ask_some(struct core *core)
+{
+    uint32_t len = core->options.flush_marks_max;
+    if (len > core->flight_left)
+        len = core->flight_left;
     struct core_mark_cursor *cursors = core_grow(NULL, len, sizeof cursors[0]);
     struct core_mark_member *members = core_grow(NULL, len, sizeof members[0]);
-    struct core_mark_batch batch = {.batch = ++core->last_flush, .cursors = cursors, .members = members};
-    for (const struct mark *mark = core->flight; mark; mark = mark->hh.next) {
-        if (mark->key.kind == MARK_CURSOR)
-            cursors[batch.cursors_len++] =
-                (struct core_mark_cursor){mark->key.owner_id, mark->key.conversation_id, mark->acked_seq, mark->is_set};
-        else
-            members[batch.members_len++] = (struct core_mark_member){mark->key.owner_id, mark->key.conversation_id,
-                                                                     mark->delivered_seq, mark->read_seq};
-    }
+    struct core_mark_batch batch = {.batch = core->last_flush, .cursors = cursors, .members = members};
+    for (uint32_t i = 0; i < len; i++)
+        gather_mark(flight_next(core), &batch, cursors, members);
+    core->flight_left -= len;
+    core->flight_questions++;
     core->port.flush(core->port.ctx, &batch);
     free(cursors);
     free(members);
+}
+
+static void ask_all(struct core *core)
+{
+    while (core->flight_left > 0)
+        ask_some(core);
+}
+
+/* All that is dirty begins to go. */
+static void flush_begin(struct core *core)
+{
+    if (core->is_away || core->flight || !core->dirty)
+        return;
+    core->flight = core->flight_rest = core->dirty;
+    core->dirty = NULL;
+    core->flight_kind = MARK_MEMBER;
+    core->flight_left = HASH_COUNT(core->flight);
+    token_list_move(&core->flight_tokens, &core->dirty_tokens);
+    core->is_flush_wanted = false;
+    core->last_flush++;
+    core->has_flight_failed = false;
+    ask_some(core);
+}
+
+void flush_before_scan(struct core *core)
+{
+    flush_begin(core);
+    ask_all(core);
 }
 
 static void table_free(struct mark **table)
@@ -175,6 +225,7 @@ static void flight_back(struct core *core, int64_t now_ms)
         raise_to(&dirty->read_seq, mark->read_seq);
     }
     table_free(&core->flight);
+    core->flight_left = core->flight_questions = 0;
     token_list_move(&core->dirty_tokens, &core->flight_tokens);
 }
 
@@ -192,22 +243,31 @@ void core_on_flushed(struct core *core, int64_t now_ms, uint64_t batch, enum sta
 {
     if (!core->flight || batch != core->last_flush)
         return;
+    core->flight_questions--;
     if (status != STATUS_OK) {
         core->port.log(core->port.ctx, LOG_WARNING, "marks could not be flushed", slice_of(status_name(status)));
+        core->has_flight_failed = true;
+        core->flight_left = 0;
+    }
+    if (core->flight_questions > 0)
+        return;
+    if (core->flight_left > 0) {
+        ask_some(core);
+    } else if (core->has_flight_failed) {
         flight_back(core, now_ms);
         core->flush_due_ms = now_ms + core->options.flush_after_ms;
-        return;
+    } else {
+        rescan_rewound(core);
+        table_free(&core->flight);
+        core->flushed = batch;
+        token_list_done(core, &core->flight_tokens);
     }
-    rescan_rewound(core);
-    table_free(&core->flight);
-    core->flushed = batch;
-    token_list_done(core, &core->flight_tokens);
 }
 
 void flush_turn(struct core *core, int64_t now_ms)
 {
     if (core->dirty && (core->is_flush_wanted || core->flush_due_ms <= now_ms))
-        flush_now(core, now_ms);
+        flush_begin(core);
 }
 
 void flush_lost(struct core *core, int64_t now_ms)

@@ -33,12 +33,12 @@ static void assume_all(struct session *session)
     }
 }
 
-void scan_turn(struct core *core, int64_t now_ms)
+void scan_turn(struct core *core)
 {
     while (core->unscanned && core->scans_len < SCANS_MAX && !conversations_are_crowded(core)) {
         if (flush_is_behind(core))
             return; /* the scan is to see every mark: first what is under way, then the rest, then the scan */
-        flush_now(core, now_ms);
+        flush_before_scan(core);
         int64_t device_ids[SCAN_DEVICES_MAX];
         size_t len = 0;
         core->last_scan++;
