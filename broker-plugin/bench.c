@@ -15,6 +15,7 @@
 #define VALID_S         (365 * 86400)                  /* a connection of bench mode has no token to expire */
 #define TOPIC_LEN_MIN   (sizeof FRAME_TOPIC_TAKEN - 1) /* that takes the topic's place */
 #define NUMBER_DIGITS   7
+#define STRESSER        "mqtt-stresser-"
 #define STRESSER_WORKER "-worker"
 #define SIDE_NAMES_LEN  2
 
@@ -130,9 +131,11 @@ static bool number_at_end(struct slice text, uint32_t *ret_number)
     return true;
 }
 
-/* mqtt-stresser's: ...-worker<i>-<r>, from 0 on. */
+/* mqtt-stresser's: mqtt-stresser-...-worker<i>-<r>, from 0 on. Of other tools' ids it can be the host's name. */
 static bool number_of_worker(struct slice text, uint32_t *ret_number)
 {
+    if (text.len < sizeof STRESSER - 1 || memcmp(text.at, STRESSER, sizeof STRESSER - 1) != 0)
+        return false;
     const char *at = NULL, *end = text.at + text.len;
     for (const char *from = text.at, *found;
          (found = memmem(from, (size_t)(end - from), STRESSER_WORKER, sizeof STRESSER_WORKER - 1)) != NULL;
@@ -150,7 +153,7 @@ void bench_client_parse(struct slice client_id, enum bench_side *ret_side, uint3
 {
     *ret_number = 1; /* one client alone need not be numbered */
     /* A host's name may have "sub" in it as well: what the tools themselves say comes first. */
-    bool is_pub = has(client_id, "_bench_pub_") || has(client_id, "mqtt-stresser-pub-");
+    bool is_pub = has(client_id, "_bench_pub_") || has(client_id, "_bench_conn_") || has(client_id, STRESSER "pub-");
     *ret_side = has(client_id, "sub") && !is_pub ? BENCH_SUB : BENCH_PUB;
     if (!number_of_worker(client_id, ret_number))
         (void)number_at_end(client_id, ret_number);

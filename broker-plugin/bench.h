@@ -5,8 +5,9 @@
  * have one password and numbered client ids, and publish to topics that stay the same. While this is on, who knows the
  * password of the bench file is one of the users made for it, and speaks the protocol through what is here:
  *
- *   client id     ends in a number n (emqtt-bench: <x>_bench_pub_<r>_<n>, mqttx: -I pub%i), or has worker<i>- in it
- *                 (mqtt-stresser: n is i + 1). With "sub" in it: user <prefix>-sub-<n>, else <prefix>-pub-<n>.
+ *   client id     ends in a number n (emqtt-bench: <x>_bench_pub_<r>_<n>, mqttx: -I pub%i), or begins with
+ *                 mqtt-stresser- and has worker<i>- in it (n is i + 1). With "sub" in it: user <prefix>-sub-<n>,
+ *                 else <prefix>-pub-<n>.
  *   publish       chat/u/<n>: to the user n of the other side, pub to sub and back; chat/g/<group>: to the bench group;
  *                 both with a message id, or without: then the broker gives one. Any other topic: to the user of the
  *                 other side with one's own number. Nothing but messages, and to nobody else.

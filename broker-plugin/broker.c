@@ -91,6 +91,15 @@ void broker_kick(const char *client_id)
     (void)mosquitto_kick_client_by_clientid(client_id, false); /* not found: it is gone already */
 }
 
+/* The accelerator's, when the broker runs with it. */
+extern void gnatter_accelerator_urgent(void) __attribute__((weak));
+
+void broker_urgent(void)
+{
+    if (gnatter_accelerator_urgent != NULL)
+        gnatter_accelerator_urgent();
+}
+
 int broker_subscription_count(const void *client)
 {
     return mosquitto_client_sub_count(client);

@@ -31,6 +31,9 @@ void broker_kick(const char *client_id);
 void broker_wake(bool is_wanted);
 /* The plugin is unloaded. */
 void broker_wake_end(void);
+/* What is written to the client whose packet is being handled is not held back. Only an accelerator does that, so
+ * without one there is nothing to do. */
+void broker_urgent(void);
 /* How many places for subscriptions the client's session has; 0: it never had one. Right only after CONNACK. */
 int broker_subscription_count(const void *client);
 

@@ -297,8 +297,6 @@ struct core {
     struct mark *flight_rest;   /* where the asking for the flight goes on, in its marks of ... */
     enum mark_kind flight_kind; /* ... this kind */
     uint32_t flight_left;       /* marks of it that were not asked for yet */
-    uint32_t flight_questions;  /* of it, without their answer */
-    bool has_flight_failed;
     struct token_list dirty_tokens, flight_tokens;
     int64_t flush_due_ms;
     uint64_t flushed;    /* the last flush that was committed */
@@ -440,8 +438,8 @@ void mark_cursor(struct core *core, int64_t device_id, int64_t conversation_id, 
                  int64_t now_ms);
 void mark_member(struct core *core, const struct member *member, int64_t now_ms);
 void mark_wait(struct core *core, struct core_token token); /* done when everything that is dirty now is flushed */
-bool flush_is_behind(const struct core *core);              /* a flush under way and more since */
-void flush_before_scan(struct core *core); /* asks for all that has moved: what is asked behind it sees that */
+bool flush_is_behind(const struct core *core);              /* a flush under way, and more to come */
+void flush_begin(struct core *core); /* all that has moved begins to go, if nothing is under way */
 void flush_turn(struct core *core, int64_t now_ms);
 void flush_lost(struct core *core, int64_t now_ms);
 void marks_forget_device(struct core *core, int64_t device_id);

@@ -114,6 +114,8 @@ def measure(bench, options):
     rate = max(100.0, 0.3 * bench.closed_rate("pairs"))
     # `delivered` comes back as soon as the receiver can tell; the client's own coalescing would hide the server's part
     bench.rounds("latency", ["pairs", "--pairs", "100", "--rate", f"{rate:.0f}", "--ack-every", "1", *window])
+    # The same where the cores have time left: what the way itself takes, and what waiting for a core adds
+    bench.rounds("latency-light", ["pairs", "--pairs", "100", "--rate", f"{rate / 6:.0f}", "--ack-every", "1", *window])
     for members in (100, 1000):
         bench.rounds(f"group-{members}", ["group", "--members", str(members), "--window", "8", *full])
     bench.rounds("storm", ["storm", "--idle", str(options.storm), "--waiting", "10", "--senders", "8", "--window", "64",

@@ -101,6 +101,12 @@ void broker_wake_end(void)
     is_woken = false;
 }
 
+static unsigned int urgent_calls;
+void broker_urgent(void)
+{
+    urgent_calls++;
+}
+
 int broker_subscription_count(const void *client)
 {
     (void)client;
@@ -237,8 +243,10 @@ static void link_up(void)
     assert_int_equal(gateway_connect(&the_gateway, &connect, at(0)), VERDICT_OK);
     frame_begin(&writer, frame, sizeof frame);
     down_number = 0;
+    urgent_calls = 0;
     add((struct frame_op){.type = DOWN_HELLO, .hello = {SLICE("s")}});
     down();
+    assert_int_equal(urgent_calls, 1); /* the link's, while its packet is handled */
 }
 
 static void deliver_to(const struct session *const sessions[], uint32_t len, struct slice payload)
