@@ -27,7 +27,7 @@ MUST_CHECK enum status broker_publish(const char *client_id, const char *topic, 
 void broker_kick(const char *client_id);
 /* From now on, until it is called with false, the broker's loop turns every BROKER_WAKE_NS though nothing arrives: it
  * would sleep for 100 ms while something waits for its next tick. Cheap to repeat. */
-#define BROKER_WAKE_NS 250000
+#define BROKER_WAKE_NS 500000
 void broker_wake(bool is_wanted);
 /* The plugin is unloaded. */
 void broker_wake_end(void);
