@@ -120,7 +120,7 @@ def measure(bench, options):
     # The same where the cores have time left: what the way itself takes, and what waiting for a core adds
     bench.rounds("latency-light", ["pairs", "--pairs", "100", "--rate", f"{rate / 6:.0f}", "--ack-every", "1", *window])
     for members in (100, 1000):
-        bench.rounds(f"group-{members}", ["group", "--members", str(members), "--window", "8", *full])
+        bench.rounds(f"group-{members}", ["group", "--members", str(members), "--window", "32", *full])
     bench.rounds("storm", ["storm", "--idle", str(options.storm), "--waiting", "10", "--senders", "8", "--window", "64",
                            "--pause-us", "500"], rounds=options.heavy_rounds)
     bench.rounds("drain", ["drain", "--count", str(options.drain), "--senders", "8", "--window", "64",
