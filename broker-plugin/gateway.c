@@ -197,8 +197,8 @@ static bool is_recheck(const struct gateway *gateway, const struct gateway_conne
                                       sessions_of_client(&gateway->sessions, connect->client) != NULL);
 }
 
-static enum verdict check_device(struct gateway *gateway, const struct gateway_connect *connect,
-                                 struct moment now, struct token_claims *ret_claims)
+static enum verdict check_device(struct gateway *gateway, const struct gateway_connect *connect, struct moment now,
+                                 struct token_claims *ret_claims)
 {
     const char *why = "";
     int64_t now_s = now.unix_ms / 1000;
