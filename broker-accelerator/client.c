@@ -7,7 +7,7 @@
 
 #define DESCRIPTORS_MAX (1024 * 1024) /* the kernel's own limit where nobody has raised it */
 
-struct client *clients_due, *clients_ready;
+struct client *clients_due, *clients_ready, *clients_read, *clients_urgent;
 size_t clients_ready_len;
 
 static struct client **table; /* by descriptor; only pages in use cost memory */
@@ -56,6 +56,10 @@ struct client *client_add(int fd)
 void client_remove(struct client *client)
 {
     client_done(client);
+    if (clients_read == client)
+        clients_read = NULL;
+    if (clients_urgent == client)
+        clients_urgent = NULL;
     buffer_give(client->in);
     client_set_in(client, NULL);
     buffer_give(client->out);
@@ -71,7 +75,7 @@ bool clients_any(void)
 
 void clients_forget(void)
 {
-    clients_due = clients_ready = NULL;
+    clients_due = clients_ready = clients_read = clients_urgent = NULL;
     clients_ready_len = clients_len = table_len = 0;
 }
 

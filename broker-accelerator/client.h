@@ -11,12 +11,13 @@
 
 /*
  * One buffer holds what was read ahead of the broker, or what it has written and the kernel has not yet got. A client
- * has none while it is idle. 8 KiB are some forty short messages; the kernel's own buffers, which they stand before,
- * are larger. All together 32 MiB: with none left, calls go to the kernel as they come.
+ * has none while it is idle. It is some twenty short messages; the kernel's own buffers, which they stand before, are
+ * larger. With its head it fills a page: in a fan-out a thousand are written to in turn, and larger ones were slower.
+ * All together 32 MiB: with none left, calls go to the kernel as they come.
  */
-#define BUFFER_BYTES (8 * 1024)
-#define BUFFERS_MAX  4096
-#define BUFFERS_KEPT 1024 /* for the next ones; the others go back to the heap */
+#define BUFFER_BYTES (4096 - 32)
+#define BUFFERS_MAX  8192
+#define BUFFERS_KEPT 2048 /* for the next ones; the others go back to the heap */
 
 struct buffer {
     size_t begin, end; /* what is in it */
@@ -45,6 +46,8 @@ struct client {
     struct client *due_prev, *due_next, *ready_prev, *ready_next;
 };
 extern struct client *clients_due, *clients_ready;
+extern struct client *clients_read;   /* whom the broker has read last: it is about to handle a packet of his */
+extern struct client *clients_urgent; /* whose bytes nobody holds back */
 extern size_t clients_ready_len;
 
 /* Room for descriptors below the process's limit. False: no memory. */

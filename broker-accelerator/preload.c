@@ -14,11 +14,13 @@
 #include <netinet/in.h>
 #include <pthread.h>
 #include <stdio.h>
+#include <time.h>
 #include <unistd.h>
 
 #define EXPORT __attribute__((visibility("default")))
 
-static __thread bool is_active; /* in the broker's one thread; what others do is not ours */
+/* In the broker's one thread; what others do is not ours. Looked at in each call, and it is there from the start. */
+static __thread bool is_active __attribute__((tls_model("initial-exec")));
 
 /* NULL: the call goes to libc. */
 static struct client *ours(int fd)
@@ -45,6 +47,8 @@ EXPORT int accept(int fd, struct sockaddr *address, socklen_t *len)
 EXPORT ssize_t read(int fd, void *bytes, size_t len)
 {
     struct client *client = ours(fd);
+    if (client)
+        clients_read = client;
     if (!client || client->kind == CLIENT_OPAQUE || !client->is_registered) {
         if (client && client->kind == CLIENT_NEW)
             client->kind = CLIENT_OPAQUE; /* OpenSSL's first look, before the broker waits for it */
@@ -91,9 +95,31 @@ EXPORT int epoll_ctl(int set, int operation, int fd, struct epoll_event *event)
 
 EXPORT int epoll_wait(int set, struct epoll_event *events, int max, int timeout_ms)
 {
+    struct timespec now;
     original_find();
-    return is_active && set == readiness_set && max > 1 ? readiness_wait(events, max, timeout_ms)
-                                                        : original.epoll_wait(set, events, max, timeout_ms);
+    if (!is_active || set != readiness_set || max <= 1)
+        return original.epoll_wait(set, events, max, timeout_ms);
+    (void)clock_gettime(CLOCK_MONOTONIC, &now); /* every Linux has it */
+    return readiness_wait(events, max, timeout_ms, (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000);
+}
+
+/* ---- the plugin's, weak symbols there ---- */
+/* The broker's loop is not to sleep, from now on until this is called with false. False: see to it yourself, we have no
+ * part in how it sleeps. */
+EXPORT bool gnatter_accelerator_busy(bool is_busy);
+EXPORT bool gnatter_accelerator_busy(bool is_busy)
+{
+    bool is_ours = is_active && readiness_set >= 0;
+    readiness_is_busy = is_ours && is_busy;
+    return is_ours;
+}
+
+/* While a packet is handled: to this client nothing is held back. */
+EXPORT void gnatter_accelerator_urgent(void);
+EXPORT void gnatter_accelerator_urgent(void)
+{
+    if (is_active)
+        clients_urgent = clients_read;
 }
 
 /* The broker's own fork, into the background, is before its first client. Any other child must not send what we hold.

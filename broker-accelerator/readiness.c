@@ -17,7 +17,9 @@
 #define TAG_MASK (UINT64_C(0xffffffff) << 32)
 
 int readiness_set = -1;
+bool readiness_is_busy;
 static uint64_t turn;
+static uint64_t held_since_us; /* the oldest of what was written and not sent; 0: nothing is held */
 
 static int ask_kernel(struct client *client, int operation, uint32_t events)
 {
@@ -89,7 +91,8 @@ static bool translate(struct epoll_event *event)
         return false;
     if (client->is_blocked && event->events & EPOLLOUT)
         outgoing_send(client);
-    if (client->is_blocked || !(client->wanted & EPOLLOUT))
+    event->events &= client->wanted | EPOLLERR | EPOLLHUP; /* the kernel may have been asked for more */
+    if (client->is_blocked)
         event->events &= ~(uint32_t)EPOLLOUT;
     if (client->in)
         event->events |= client->wanted & EPOLLIN;
@@ -118,9 +121,8 @@ static int add_ready(struct epoll_event *events, int len, int max)
     return len;
 }
 
-int readiness_wait(struct epoll_event *events, int max, int timeout_ms)
+static int look(struct epoll_event *events, int max, int timeout_ms)
 {
-    prepare();
     /* At least half is for the kernel's, so that nobody who keeps us busy keeps it out. */
     int ready_max = clients_ready_len < (size_t)max / 2 ? (int)clients_ready_len : max / 2;
     int len = original.epoll_wait(readiness_set, events, max - ready_max, ready_max ? 0 : timeout_ms);
@@ -134,4 +136,27 @@ int readiness_wait(struct epoll_event *events, int max, int timeout_ms)
             events[kept++] = event;
     }
     return add_ready(events, kept, max);
+}
+
+static bool may_hold(uint64_t now_us)
+{
+    if (!clients_due)
+        held_since_us = 0;
+    else if (held_since_us == 0)
+        held_since_us = now_us;
+    return clients_due && now_us - held_since_us < HOLD_US;
+}
+
+int readiness_wait(struct epoll_event *events, int max, int timeout_ms, uint64_t now_us)
+{
+    if (may_hold(now_us)) {
+        if (clients_urgent && clients_urgent->out)
+            outgoing_send(clients_urgent);
+        int len = look(events, max, 0);
+        if (len != 0 || readiness_is_busy)
+            return len;
+    }
+    prepare();
+    held_since_us = 0;
+    return look(events, max, readiness_is_busy ? 0 : timeout_ms);
 }

@@ -1,6 +1,7 @@
 #include "admit.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <sodium.h>
@@ -47,6 +48,14 @@ static enum status secret_load(struct admit *admit, const char *path, char *buf,
     return STATUS_OK;
 }
 
+/* Without the memory every token is checked each time. */
+static void seen_make(struct token_seen *seen)
+{
+    randombytes_buf(seen->secret, sizeof seen->secret);
+    seen->digests = calloc(ADMIT_TOKENS_SEEN, sizeof seen->digests[0]);
+    seen->digests_len = seen->digests != NULL ? ADMIT_TOKENS_SEEN : 0;
+}
+
 enum status admit_load(struct admit *admit, const char *keys_file, const char *link_secret_file, char *why,
                        size_t why_size)
 {
@@ -55,8 +64,11 @@ enum status admit_load(struct admit *admit, const char *keys_file, const char *l
     enum status status = keys_load(&loaded, keys_file, buf, why, why_size);
     if (status == STATUS_OK)
         status = secret_load(&loaded, link_secret_file, buf, why, why_size);
-    if (status == STATUS_OK)
+    if (status == STATUS_OK) {
+        seen_make(&loaded.seen);
+        free(admit->seen.digests);
         *admit = loaded;
+    }
     sodium_memzero(&loaded, sizeof loaded);
     sodium_memzero(buf, sizeof buf);
     return status;
@@ -64,6 +76,7 @@ enum status admit_load(struct admit *admit, const char *keys_file, const char *l
 
 void admit_done(struct admit *admit)
 {
+    free(admit->seen.digests);
     sodium_memzero(admit, sizeof *admit);
 }
 
@@ -90,7 +103,7 @@ bool admit_is_revoked(const struct revoked *revoked, struct slice user, struct s
     return issued_at_s < revoked_valid_after(revoked, user) || issued_at_s < revoked_valid_after(revoked, client_id);
 }
 
-enum status admit_device(const struct admit *admit, const struct revoked *revoked, const struct admit_request *request,
+enum status admit_device(struct admit *admit, const struct revoked *revoked, const struct admit_request *request,
                          int64_t now_s, struct token_claims *ret_claims, const char **ret_why)
 {
     struct slice user, device;
@@ -107,7 +120,8 @@ enum status admit_device(const struct admit *admit, const struct revoked *revoke
         *ret_why = "token-missing";
         return STATUS_DENIED;
     }
-    enum status status = token_verify(slice_of(request->password), admit->keys, admit->keys_len, now_s, &claims);
+    enum status status =
+        token_verify_again(slice_of(request->password), admit->keys, admit->keys_len, &admit->seen, now_s, &claims);
     if (status != STATUS_OK) {
         *ret_why = status == STATUS_EXPIRED     ? "token-expired"
                    : status == STATUS_MALFORMED ? "token-malformed"

@@ -8,11 +8,13 @@
 
 #define ADMIT_SECRET_LEN_MIN 32
 #define ADMIT_SECRET_LEN_MAX 256
+#define ADMIT_TOKENS_SEEN    65536       /* 1 MiB; memory that is not used yet is not taken */
 #define ADMIT_SERVICE_PREFIX "$gnatter:" /* of a service's client id */
 
 struct admit {
     struct token_key keys[LIMIT_KEYS];
     size_t keys_len;
+    struct token_seen seen; /* of devices that were here before */
     char link_secret[ADMIT_SECRET_LEN_MAX + 1];
     size_t link_secret_len;
 };
@@ -29,7 +31,7 @@ struct admit_request {
 bool admit_is_service_request(const struct admit_request *request);
 MUST_CHECK enum status admit_service(const struct admit *admit, const struct admit_request *request);
 /* STATUS_OK: *ret_claims are those of the device. Else *ret_why is a word for the log. */
-MUST_CHECK enum status admit_device(const struct admit *admit, const struct revoked *revoked,
+MUST_CHECK enum status admit_device(struct admit *admit, const struct revoked *revoked,
                                     const struct admit_request *request, int64_t now_s, struct token_claims *ret_claims,
                                     const char **ret_why);
 /* Is a token of this device, issued then, void by now? */

@@ -1,8 +1,13 @@
+#define _GNU_SOURCE
 #include "broker.h"
 
+#include <errno.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
+#include <unistd.h>
 
 #include <mosquitto.h>
 #include <mosquitto_broker.h>
@@ -86,7 +91,69 @@ void broker_kick(const char *client_id)
     (void)mosquitto_kick_client_by_clientid(client_id, false); /* not found: it is gone already */
 }
 
+/* The accelerator's, when the broker runs with it (broker-accelerator/preload.c). */
+extern void gnatter_accelerator_urgent(void) __attribute__((weak));
+extern bool gnatter_accelerator_busy(bool is_busy) __attribute__((weak));
+
+void broker_urgent(void)
+{
+    if (gnatter_accelerator_urgent != NULL)
+        gnatter_accelerator_urgent();
+}
+
 int broker_subscription_count(const void *client)
 {
     return mosquitto_client_sub_count(client);
+}
+
+/* ---- waking the loop ----
+ * A signal ends its wait, and nothing else: system calls go on. A periodic one, as the first may come before it waits.
+ */
+#define WAKE_SIGNAL (SIGRTMIN + 5)
+
+static timer_t wake_timer;
+static bool has_wake_timer, is_waking;
+
+static void on_wake(int number)
+{
+    (void)number; /* that it came is all */
+}
+
+static bool wake_timer_make(void)
+{
+    struct sigaction action = {.sa_handler = on_wake, .sa_flags = SA_RESTART};
+    struct sigevent event = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = WAKE_SIGNAL};
+    event._sigev_un._tid = gettid();    /* the C library has no other name for it */
+    (void)sigemptyset(&action.sa_mask); /* cannot fail */
+    if (sigaction(WAKE_SIGNAL, &action, NULL) == 0 && timer_create(CLOCK_MONOTONIC, &event, &wake_timer) == 0)
+        return true;
+    static bool has_told;
+    if (!has_told)
+        broker_log(BROKER_WARNING, "no timer: large fan-outs may wait 100 ms errno=%d", errno);
+    has_told = true;
+    return false;
+}
+
+void broker_wake(bool is_wanted)
+{
+    if (gnatter_accelerator_busy != NULL && gnatter_accelerator_busy(is_wanted))
+        is_wanted = false; /* it sees to it, without a timer */
+    if (is_wanted == is_waking || (!has_wake_timer && !(has_wake_timer = wake_timer_make())))
+        return;
+    const struct timespec pause = {0, is_wanted ? BROKER_WAKE_NS : 0};
+    const struct itimerspec times = {pause, pause};
+    if (timer_settime(wake_timer, 0, &times, NULL) == 0)
+        is_waking = is_wanted;
+}
+
+void broker_wake_end(void)
+{
+    if (gnatter_accelerator_busy != NULL)
+        (void)gnatter_accelerator_busy(false); /* the timer ends in any case */
+    if (has_wake_timer)
+        (void)timer_delete(wake_timer); /* it is there */
+    if (has_wake_timer)
+        (void)signal(WAKE_SIGNAL,
+                     SIG_IGN); /* one that is under way must not find a handler that is not there any more */
+    has_wake_timer = is_waking = false;
 }

@@ -25,6 +25,15 @@ MUST_CHECK enum status broker_publish(const char *client_id, const char *topic, 
                                       const struct broker_properties *properties);
 /* Ends the connection that has this client id now. Its disconnect event may come before this returns. */
 void broker_kick(const char *client_id);
+/* From now on, until it is called with false, the broker's loop turns every BROKER_WAKE_NS though nothing arrives: it
+ * would sleep for 100 ms while something waits for its next tick. Cheap to repeat. */
+#define BROKER_WAKE_NS 500000
+void broker_wake(bool is_wanted);
+/* The plugin is unloaded. */
+void broker_wake_end(void);
+/* What is written to the client whose packet is being handled is not held back. Only an accelerator does that, so
+ * without one there is nothing to do. */
+void broker_urgent(void);
 /* How many places for subscriptions the client's session has; 0: it never had one. Right only after CONNACK. */
 int broker_subscription_count(const void *client);
 

@@ -5,17 +5,19 @@
 
 #include "broker.h"
 
-#define NUMBER_LEN 20
-
-struct deliver_frame {
-    struct deliver_frame *next;
-    struct frame_reader reader;
-    bool has_op;
+/* An op that is to be delivered, ready for each of its steps. */
+struct deliver_op {
+    struct deliver_frame *frame;
     struct frame_op op;
-    uint32_t index; /* of the op's session that is next */
     struct broker_properties properties;
     bool has_properties;
-    unsigned char bytes[];
+    uint32_t steps_left;
+};
+
+/* One frame, kept while an op of it waits: its ops, their steps, and the bytes that both borrow from. */
+struct deliver_frame {
+    uint64_t steps_left;
+    struct deliver_op ops[];
 };
 
 struct deliver_reply {
@@ -27,18 +29,9 @@ struct deliver_reply {
 
 void deliver_init(struct deliver *deliver)
 {
-    *deliver = (struct deliver){.first = NULL};
-    deliver->last = &deliver->first;
+    *deliver = (struct deliver){.backlog_bytes = 0};
+    lanes_init(&deliver->lanes);
     deliver->last_reply = &deliver->first_reply;
-}
-
-static void frame_drop(struct deliver *deliver)
-{
-    struct deliver_frame *frame = deliver->first;
-    deliver->first = frame->next;
-    if (deliver->first == NULL)
-        deliver->last = &deliver->first;
-    free(frame);
 }
 
 static void reply_drop(struct deliver *deliver)
@@ -50,16 +43,27 @@ static void reply_drop(struct deliver *deliver)
     free(reply);
 }
 
+static void steps_done(struct deliver_frame *frame, uint64_t steps)
+{
+    frame->steps_left -= steps;
+    if (frame->steps_left == 0)
+        free(frame);
+}
+
 void deliver_forget(struct deliver *deliver)
 {
-    while (deliver->first != NULL)
-        frame_drop(deliver);
+    struct step *step;
+    uint32_t session;
+    while ((step = lanes_take(&deliver->lanes, false, &session)) != NULL ||
+           (step = lanes_take(&deliver->lanes, true, &session)) != NULL)
+        steps_done(((struct deliver_op *)step->what)->frame, 1);
     deliver->backlog_publishes = deliver->backlog_bytes = 0;
 }
 
 void deliver_done(struct deliver *deliver)
 {
     deliver_forget(deliver);
+    lanes_done(&deliver->lanes);
     while (deliver->first_reply != NULL)
         reply_drop(deliver);
 }
@@ -81,39 +85,121 @@ static uint64_t step_bytes(const struct frame_op *op)
     return is_publish(op) ? op->deliver.payload.len : 0;
 }
 
-static void weigh(const void *bytes, size_t len, uint64_t *ret_publishes, uint64_t *ret_bytes)
+struct weight {
+    uint32_t ops;
+    uint64_t steps;
+};
+
+static struct weight weigh(const void *bytes, size_t len)
 {
+    struct weight weight = {0, 0};
     struct frame_reader reader;
     struct frame_op op;
-    *ret_publishes = *ret_bytes = 0;
     if (frame_open(&reader, bytes, len) != STATUS_OK)
-        return;
+        return weight;
     while (frame_next(&reader, &op) == STATUS_OK) {
-        *ret_publishes += op_steps(&op);
-        *ret_bytes += op_steps(&op) * step_bytes(&op);
+        weight.ops += op_steps(&op) > 0;
+        weight.steps += op_steps(&op);
     }
+    return weight;
+}
+
+/* The levels of a tail that chat and history items have: the properties an MQTT 5 device gets. The slices borrow from
+ * the tail: seq and time are taken as they stand there. */
+static struct broker_properties item_properties(struct slice tail, const struct inbox *inbox)
+{
+    struct broker_properties properties = {.seq = {NULL, 0}};
+    if (inbox->kind != INBOX_CHAT && inbox->kind != INBOX_HISTORY_CHAT && inbox->kind != INBOX_HISTORY_EVENT)
+        return properties;
+    const char *seq = inbox->conversation.at + inbox->conversation.len + 1, *end = tail.at + tail.len;
+    const char *time = memchr(seq, '/', (size_t)(end - seq));
+    if (time == NULL)
+        return properties;
+    properties.seq = (struct slice){seq, (size_t)(time - seq)};
+    time++;
+    const char *sender = memchr(time, '/', (size_t)(end - time));
+    if (sender == NULL)
+        return properties;
+    properties.time = (struct slice){time, (size_t)(sender - time)};
+    if (inbox->kind == INBOX_HISTORY_EVENT)
+        return properties; /* an event has no sender and no id */
+    properties.sender = (struct slice){inbox->user.at, inbox->user.len + 1 + inbox->device.len};
+    properties.id = inbox->id;
+    return properties;
+}
+
+/* False: not to be delivered. */
+static bool op_prepare(struct deliver_op *ready)
+{
+    const struct frame_op *op = &ready->op;
+    struct inbox inbox;
+    if (op->type == DOWN_PRESENCE)
+        return name_is_user(op->deliver.tail);
+    if (op->type != DOWN_DELIVER)
+        return op->type == DOWN_KICK;
+    if (inbox_parse(op->deliver.tail, &inbox) != STATUS_OK) {
+        broker_log(BROKER_ERROR, "deliver dropped why=malformed-tail len=%zu", op->deliver.tail.len);
+        return false;
+    }
+    ready->properties = item_properties(op->deliver.tail, &inbox);
+    ready->properties.correlation = op->deliver.correlation;
+    ready->has_properties = ready->properties.seq.len > 0 || ready->properties.correlation.len > 0;
+    return true;
+}
+
+static enum status op_put(struct deliver *deliver, struct deliver_op *ready, struct step steps[])
+{
+    const struct frame_op *op = &ready->op;
+    uint32_t len = op_steps(op);
+    for (uint32_t i = 0; i < len; i++) {
+        uint32_t session = op->type == DOWN_KICK ? op->kick.session : frame_session(op, i);
+        steps[i].what = ready;
+        if (lanes_put(&deliver->lanes, session, &steps[i], len > DELIVER_FEW) != STATUS_OK)
+            return STATUS_NO_MEMORY; /* the link starts over, and so does what was put */
+        ready->frame->steps_left++;
+        deliver->backlog_publishes++;
+        deliver->backlog_bytes += step_bytes(op);
+    }
+    return STATUS_OK;
+}
+
+static enum status ops_put(struct deliver *deliver, struct deliver_frame *frame, struct frame_reader *reader,
+                           struct step *steps)
+{
+    enum status status = STATUS_OK;
+    struct deliver_op *ready = frame->ops;
+    struct frame_op op;
+    while (status == STATUS_OK && frame_next(reader, &op) == STATUS_OK) {
+        if (op_steps(&op) == 0)
+            continue;
+        *ready = (struct deliver_op){.frame = frame, .op = op};
+        if (op_prepare(ready))
+            status = op_put(deliver, ready, steps);
+        steps += op_steps(&op);
+        ready++;
+    }
+    return status;
 }
 
 enum status deliver_add(struct deliver *deliver, const void *bytes, size_t len)
 {
-    uint64_t publishes, payload_bytes;
-    weigh(bytes, len, &publishes, &payload_bytes);
-    if (publishes == 0)
+    struct weight weight = weigh(bytes, len);
+    if (weight.steps == 0)
         return STATUS_OK;
-    struct deliver_frame *frame = malloc(sizeof *frame + len);
+    size_t ops_bytes = weight.ops * sizeof(struct deliver_op), steps_bytes = weight.steps * sizeof(struct step);
+    struct deliver_frame *frame = malloc(sizeof *frame + ops_bytes + steps_bytes + len);
     if (frame == NULL)
         return STATUS_NO_MEMORY;
-    memset(frame, 0, sizeof *frame);
-    memcpy(frame->bytes, bytes, len);
-    if (frame_open(&frame->reader, frame->bytes, len) != STATUS_OK) {
-        free(frame);
-        return STATUS_MALFORMED;
-    }
-    *deliver->last = frame;
-    deliver->last = &frame->next;
-    deliver->backlog_publishes += publishes;
-    deliver->backlog_bytes += payload_bytes;
-    return STATUS_OK;
+    struct step *steps = (struct step *)(void *)&frame->ops[weight.ops];
+    void *copy = &steps[weight.steps];
+    struct frame_reader reader;
+    memcpy(copy, bytes, len);
+    frame->steps_left = 1; /* so that it stays until all is put */
+    enum status status = frame_open(&reader, copy, len);
+    if (status == STATUS_OK)
+        status = ops_put(deliver, frame, &reader, steps);
+    steps_done(frame, 1);
+    return status;
 }
 
 static struct slice text_put(char **at, struct slice part)
@@ -187,108 +273,49 @@ static void replies_publish(struct deliver *deliver, const struct sessions *sess
     }
 }
 
-/* The levels of a tail that chat and history items have: the properties an MQTT 5 device gets. The slices borrow from
- * the tail: seq and time are taken as they stand there. */
-static struct broker_properties item_properties(struct slice tail, const struct inbox *inbox)
+static void step_do(const struct deliver_op *ready, uint32_t number, const struct deliver_turn *turn)
 {
-    struct broker_properties properties = {.seq = {NULL, 0}};
-    if (inbox->kind != INBOX_CHAT && inbox->kind != INBOX_HISTORY_CHAT && inbox->kind != INBOX_HISTORY_EVENT)
-        return properties;
-    const char *seq = inbox->conversation.at + inbox->conversation.len + 1, *end = tail.at + tail.len;
-    const char *time = memchr(seq, '/', (size_t)(end - seq));
-    if (time == NULL)
-        return properties;
-    properties.seq = (struct slice){seq, (size_t)(time - seq)};
-    time++;
-    const char *sender = memchr(time, '/', (size_t)(end - time));
-    if (sender == NULL)
-        return properties;
-    properties.time = (struct slice){time, (size_t)(sender - time)};
-    if (inbox->kind == INBOX_HISTORY_EVENT)
-        return properties; /* an event has no sender and no id */
-    properties.sender = (struct slice){inbox->user.at, inbox->user.len + 1 + inbox->device.len};
-    properties.id = inbox->id;
-    return properties;
-}
-
-/* The next op of the frame; false: none, or not to be delivered. */
-static bool op_prepare(struct deliver_frame *frame, const struct deliver_turn *turn)
-{
-    struct frame_op *op = &frame->op;
-    struct inbox inbox;
-    frame->index = 0;
-    if (op->type == DOWN_PRESENCE)
-        return !turn->is_shedding && name_is_user(op->deliver.tail);
-    if (op->type != DOWN_DELIVER)
-        return op->type == DOWN_KICK;
-    if (inbox_parse(op->deliver.tail, &inbox) != STATUS_OK) {
-        broker_log(BROKER_ERROR, "deliver dropped why=malformed-tail len=%zu", op->deliver.tail.len);
-        return false;
-    }
-    frame->properties = item_properties(op->deliver.tail, &inbox);
-    frame->properties.correlation = op->deliver.correlation;
-    frame->has_properties = frame->properties.seq.len > 0 || frame->properties.correlation.len > 0;
-    return true;
-}
-
-static void op_step(struct deliver_frame *frame, const struct deliver_turn *turn)
-{
-    const struct frame_op *op = &frame->op;
-    uint32_t number = op->type == DOWN_KICK ? op->kick.session : frame_session(op, frame->index);
+    const struct frame_op *op = &ready->op;
     struct session *session = sessions_of_number(turn->sessions, number);
     if (session == NULL)
         return;
     if (op->type == DOWN_KICK)
         turn->kick(turn->ctx, session);
-    else if (op->type == DOWN_PRESENCE)
-        presence_to(session, op);
-    else
+    else if (op->type == DOWN_DELIVER)
         publish_to(session, op->deliver.tail, op->deliver.payload, op->deliver.qos,
-                   frame->has_properties ? &frame->properties : NULL);
+                   ready->has_properties ? &ready->properties : NULL);
+    else if (!turn->is_shedding)
+        presence_to(session, op);
 }
 
-static uint64_t share(uint64_t backlog, uint64_t least)
+static uint64_t share(uint64_t backlog, uint64_t part, uint64_t least)
 {
-    uint64_t part = backlog / DELIVER_BACKLOG_SHARE;
-    return part > least ? part : least;
+    return backlog / part > least ? backlog / part : least;
 }
 
-/* So many steps of the frame's op are done with. */
-static void account(struct deliver *deliver, const struct frame_op *op, uint32_t steps)
+static void slice(struct deliver *deliver, const struct deliver_turn *turn, bool of_many, uint64_t publishes,
+                  uint64_t bytes)
 {
-    deliver->backlog_publishes -= steps;
-    deliver->backlog_bytes -= steps * step_bytes(op);
-}
-
-/* Makes the next op with something to do the current one; false: the frame has none. */
-static bool frame_advance(struct deliver *deliver, struct deliver_frame *frame, const struct deliver_turn *turn)
-{
-    while (frame_next(&frame->reader, &frame->op) == STATUS_OK) {
-        if (op_steps(&frame->op) == 0)
-            continue;
-        if (op_prepare(frame, turn))
-            return true;
-        account(deliver, &frame->op, op_steps(&frame->op));
+    struct step *step;
+    uint32_t session;
+    while (publishes > 0 && bytes > 0 && (step = lanes_take(&deliver->lanes, of_many, &session)) != NULL) {
+        struct deliver_op *ready = step->what;
+        uint64_t len = step_bytes(&ready->op);
+        step_do(ready, session, turn);
+        deliver->backlog_publishes--;
+        deliver->backlog_bytes -= len;
+        publishes--;
+        bytes -= len < bytes ? len : bytes;
+        steps_done(ready->frame, 1);
     }
-    return false;
 }
 
 void deliver_slice(struct deliver *deliver, const struct deliver_turn *turn)
 {
-    uint64_t publishes = share(deliver->backlog_publishes, DELIVER_SLICE_PUBLISHES);
-    uint64_t bytes = share(deliver->backlog_bytes, DELIVER_SLICE_BYTES);
+    uint64_t publishes = deliver->backlog_publishes, bytes = deliver->backlog_bytes;
     replies_publish(deliver, turn->sessions);
-    while (deliver->first != NULL && publishes > 0 && bytes > 0) {
-        struct deliver_frame *frame = deliver->first;
-        if (!frame->has_op && !frame_advance(deliver, frame, turn)) {
-            frame_drop(deliver);
-            continue;
-        }
-        uint64_t len = step_bytes(&frame->op);
-        op_step(frame, turn);
-        account(deliver, &frame->op, 1);
-        publishes--;
-        bytes -= len < bytes ? len : bytes;
-        frame->has_op = ++frame->index < op_steps(&frame->op);
-    }
+    slice(deliver, turn, false, share(publishes, DELIVER_FEW_SHARE, DELIVER_FEW_PUBLISHES),
+          share(bytes, DELIVER_FEW_SHARE, DELIVER_SLICE_BYTES));
+    slice(deliver, turn, true, share(publishes, DELIVER_MANY_SHARE, DELIVER_MANY_PUBLISHES),
+          share(bytes, DELIVER_MANY_SHARE, DELIVER_SLICE_BYTES));
 }

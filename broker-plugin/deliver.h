@@ -2,23 +2,27 @@
 #define GNATTER_DELIVER_H
 /*
  * The way down: what the service's frames, and the plugin itself, publish to devices. Everything waits for the tick
- * (broker.h says why) and then goes out in the order it came, a slice per turn of the broker's loop, so that one large
- * fan-out does not hold up everybody: what waits behind it waits for all of it, so the order of each session holds.
+ * (broker.h says why), each session's in a lane of its own (lanes.h), in the order it came. A turn of the broker's loop
+ * takes a slice: first of what is for few sessions, then of what is for many, so that a large fan-out does not hold up
+ * everybody.
  *
  * A slice is a fixed number of publishes or a share of the backlog, whichever is more: the broker reads one frame per
- * turn, so what waits here stays a few frames. Broker's thread.
+ * turn, so what waits here stays some frames. Broker's thread.
  */
 #include "frame.h"
+#include "lanes.h"
 #include "sessions.h"
 
-#define DELIVER_SLICE_PUBLISHES 1000                 /* about 15 ms of the broker's time */
-#define DELIVER_SLICE_BYTES     (8ull * 1024 * 1024) /* each publish is a copy of its payload */
-#define DELIVER_BACKLOG_SHARE   4
+#define DELIVER_FEW            16   /* sessions of an op; more are many */
+#define DELIVER_FEW_PUBLISHES  1000 /* about 15 ms of the broker's time */
+#define DELIVER_FEW_SHARE      4
+#define DELIVER_MANY_PUBLISHES 128 /* others wait no longer for it */
+#define DELIVER_MANY_SHARE     8
+#define DELIVER_SLICE_BYTES    (8ull * 1024 * 1024) /* each publish is a copy of its payload */
 
-struct deliver_frame;
 struct deliver_reply;
 struct deliver {
-    struct deliver_frame *first, **last;
+    struct lanes lanes;
     struct deliver_reply *first_reply, **last_reply;
     uint64_t backlog_publishes, backlog_bytes;
 };

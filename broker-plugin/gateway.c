@@ -92,6 +92,7 @@ enum status gateway_init(struct gateway *gateway, const struct option_given give
 
 void gateway_done(struct gateway *gateway)
 {
+    broker_wake_end();
     link_done(gateway);
     uplink_done(&gateway->uplink);
     deliver_done(&gateway->deliver);
@@ -196,8 +197,8 @@ static bool is_recheck(const struct gateway *gateway, const struct gateway_conne
                                       sessions_of_client(&gateway->sessions, connect->client) != NULL);
 }
 
-static enum verdict check_device(const struct gateway *gateway, const struct gateway_connect *connect,
-                                 struct moment now, struct token_claims *ret_claims)
+static enum verdict check_device(struct gateway *gateway, const struct gateway_connect *connect, struct moment now,
+                                 struct token_claims *ret_claims)
 {
     const char *why = "";
     int64_t now_s = now.unix_ms / 1000;
@@ -535,6 +536,7 @@ void gateway_tick(struct gateway *gateway, struct moment now)
     level_turn(gateway, now);
     struct deliver_turn turn = {&gateway->sessions, gateway->level != OVERLOAD_NONE, kick_one, gateway};
     deliver_slice(&gateway->deliver, &turn);
+    broker_wake(gateway->deliver.backlog_publishes > 0);
     kick_all(gateway);
     counters_tell(gateway, now);
     uplink_flush(&gateway->uplink, &gateway->journal, slice_of(gateway->options.node));

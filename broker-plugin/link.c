@@ -129,6 +129,7 @@ static void hello(struct gateway *gateway, const struct service *service, const 
         broker_log(BROKER_ERROR, "link refused why=no-memory");
         return;
     }
+    broker_urgent(); /* all messages go this way, and many devices' answers wait for what comes back */
     broker_log(BROKER_NOTICE, "link up client=%s service=%.*s sessions=%u backlog=%llu", service->client_id,
                (int)(op->hello.service.len < LIMIT_GROUP_LEN ? op->hello.service.len : LIMIT_GROUP_LEN),
                op->hello.service.at, gateway->sessions.len,

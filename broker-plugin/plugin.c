@@ -101,6 +101,24 @@ static int on_acl_check(int event, void *event_data, void *userdata)
     }
 }
 
+/* What was taken is ours, and the broker is to acknowledge it and forget it. Denied it does so at once, and where
+ * nobody is told the reason (QoS 0 has no acknowledgement, that of MQTT 3.1.1 no reason) that is a success like any
+ * other: it saves storing the message and looking for its subscribers, a fortieth of all the broker does for it. */
+static int take_from_broker(struct mosquitto_evt_message *message)
+{
+    /* For its log, too. In place: 2.0 does not free a topic that was replaced, 2.1 does. Every topic of a device is
+     * longer. */
+    memcpy(message->topic, FRAME_TOPIC_TAKEN, sizeof FRAME_TOPIC_TAKEN);
+    if (message->qos == 0 || (message->qos == 1 && mosquitto_client_protocol_version(message->client) < 5))
+        return MOSQ_ERR_ACL_DENIED;
+    message->retain = false;
+    /* With QoS 2 it keeps what it has until the device says PUBREL, which a device need never do. */
+    message->payload = NULL;
+    message->payloadlen = 0;
+    mosquitto_property_free_all(&message->properties);
+    return MOSQ_ERR_SUCCESS;
+}
+
 static int on_message(int event, void *event_data, void *userdata)
 {
     struct mosquitto_evt_message *message = event_data;
@@ -114,17 +132,7 @@ static int on_message(int event, void *event_data, void *userdata)
                                            (struct slice){message->payload, message->payloadlen},
                                            (struct slice){correlation, correlation_len}, moment_now());
     free(correlation);
-    if (verdict == VERDICT_OK) {
-        /* The broker goes on with it, acknowledges it, and finds nobody to give it to. In place: 2.0 does not free a
-         * topic that was replaced, 2.1 does. Every topic of a device is longer. */
-        memcpy(message->topic, FRAME_TOPIC_TAKEN, sizeof FRAME_TOPIC_TAKEN);
-        message->retain = false;
-        /* With QoS 2 it keeps what it has until the device says PUBREL, which a device need never do. */
-        message->payload = NULL;
-        message->payloadlen = 0;
-        mosquitto_property_free_all(&message->properties);
-    }
-    return error_of(verdict);
+    return verdict == VERDICT_OK ? take_from_broker(message) : error_of(verdict);
 }
 
 static int on_control(int event, void *event_data, void *userdata)

@@ -38,7 +38,7 @@ grant execute on function
     gnatter.conversation_cursors(bigint[]),
     gnatter.append(bigint[], bigint[], int[], bigint[], bigint[], text[], bytea[]),
     gnatter.append_careful(bigint[], bigint[], bigint[], text[], bytea[], boolean),
-    gnatter.log_page(bigint[], bigint[], int[], int[]),
+    gnatter.log_page(bigint[], bigint[], int[], int[], bigint[]),
     gnatter.log_senders(bigint[], bigint[], bigint[]),
     gnatter.marks_flush(bigint[], bigint[], bigint[], bigint[], bigint[], bigint[], bigint[]),
     gnatter.server(),

@@ -23,7 +23,7 @@ struct config {
     int64_t log_level;
     int64_t shards;
     int64_t rpc_workers;
-    int64_t window_items, window_bytes;
+    int64_t window_items, window_items_max, window_bytes;
     int64_t redeliver_after_ms, redeliver_max_ms;
     int64_t flush_after_ms;
     int64_t pending_items_max, conversations_max;

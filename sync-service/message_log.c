@@ -22,8 +22,8 @@ const char *const query_statements[QUERY_KINDS] = {
     [QUERY_APPEND] = "select base_seqs, times_ms from gnatter.append($1, $2, $3, $4, $5, $6, $7)",
     [QUERY_APPEND_CAREFUL] = "select ord, state, seq, time_ms, membership_version"
                              " from gnatter.append_careful($1, $2, $3, $4, $5, $6)",
-    [QUERY_PAGE] = "select ord, seq, time_ms, kind, sender_user_id, sender_device_id, sender_user, sender_device,"
-                   " message_id, event_type, payload, is_last from gnatter.log_page($1, $2, $3, $4)",
+    [QUERY_PAGE] = "select ord, seq, time_ms, sender_user_id, sender_device_id, sender, message_id, event_type, payload"
+                   " from gnatter.log_page($1, $2, $3, $4, $5)",
     [QUERY_SENDERS] = "select ord, user_id from gnatter.log_senders($1, $2, $3) order by ord",
     [QUERY_SCAN] = "select device_id, conversation_name, acked_seq from gnatter.device_scan($1, $2, $3)",
     [QUERY_SCAN_MARKS] = "select device_id, conversation_name, user_name, delivered_seq, read_seq,"
@@ -92,6 +92,7 @@ static void forget_all(struct message_log *log)
     }
     log->last = &log->first;
     log->pages_len = log->senders_len = 0;
+    known_senders_forget_questions(&log->known_senders);
 }
 
 void message_log_free(struct message_log *log)
@@ -101,6 +102,7 @@ void message_log_free(struct message_log *log)
     forget_all(log);
     PQfinish(log->conn);
     pg_params_free(&log->params);
+    known_senders_done(&log->known_senders);
     free(log->pages);
     free(log->senders);
     free(log->answers);

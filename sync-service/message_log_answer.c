@@ -316,46 +316,52 @@ static void appended(struct message_log *log, const struct query *query, enum st
 }
 
 /* ---- pages and senders: rows come ordered by request ---- */
-static void item_read(const PGresult *result, int row, struct core_item *item)
+/* STATUS_MALFORMED: no item of a log. */
+static enum status item_read(struct message_log *log, const PGresult *result, int row, struct core_item *item)
 {
+    struct slice sender = text_of(result, row, 5), event_type = text_of(result, row, 7);
     *item = (struct core_item){
         .seq = bigint_of(result, row, 1),
         .time_ms = bigint_of(result, row, 2),
-        .kind = slice_equal(text_of(result, row, 3), SLICE("event")) ? CORE_ITEM_EVENT : CORE_ITEM_CHAT,
-        .sender_user_id = bigint_of(result, row, 4),
-        .sender_device_id = bigint_of(result, row, 5),
-        .sender_user = text_of(result, row, 6),
-        .sender_device = text_of(result, row, 7),
-        .message_id = text_of(result, row, 8),
-        .event_type = text_of(result, row, 9),
-        .payload = text_of(result, row, 10),
+        .kind = event_type.len > 0 ? CORE_ITEM_EVENT : CORE_ITEM_CHAT,
+        .sender_user_id = bigint_of(result, row, 3),
+        .sender_device_id = bigint_of(result, row, 4),
+        .sender_user = sender.len > 0 ? sender : SLICE("-"),
+        .message_id = text_of(result, row, 6),
+        .event_type = event_type,
+        .payload = text_of(result, row, 8),
     };
+    if (item->kind == CORE_ITEM_EVENT)
+        return STATUS_OK;
+    return known_senders_find(&log->known_senders, item->sender_device_id, sender, &item->sender_user,
+                              &item->sender_device);
 }
 
 static void paged(struct message_log *log, const struct query *query)
 {
     const PGresult *result = query->result;
     int rows = PQntuples(result), row = 0;
+    enum status status = STATUS_OK;
+    known_senders_answered(&log->known_senders);
     struct core_item *items = calloc((size_t)rows + 1, sizeof *items);
     if (items == NULL) {
         message_log_fail(log, "no memory");
         return;
     }
-    for (size_t i = 0; i < query->len; i++) {
+    for (size_t i = 0; i < query->len && status == STATUS_OK; i++) {
         size_t len = 0;
-        bool is_end = true; /* no rows: nothing follows */
         for (; row < rows && ord_of(result, row) == i; row++) {
-            item_read(result, row, &items[len]);
-            if (len > 0 && items[len].seq <= items[len - 1].seq)
+            status = item_read(log, result, row, &items[len]);
+            if (status != STATUS_OK || (len > 0 && items[len].seq <= items[len - 1].seq))
                 break; /* out of order, which log_page promises not to be */
             len++;
-            is_end = boolean_of(result, row, 11);
         }
-        core_on_page(log->core, log->now_ms, &query->pages[i], items, len, is_end);
+        core_on_page(log->core, log->now_ms, &query->pages[i], items, len);
     }
     free(items);
     if (row < rows)
-        message_log_fail(log, "a page of the log is out of order");
+        message_log_fail(log,
+                         status == STATUS_OK ? "a page of the log is out of order" : "a page of the log is no page");
 }
 
 static void senders_told(struct message_log *log, const struct query *query)

@@ -4,6 +4,8 @@
 
 /* one question for pages asks for no more than this, so that a thousand devices that catch up do not fill memory */
 #define PAGE_BYTES_MAX (4u * 1024 * 1024)
+/* ... and for no more than this, so that the first page is delivered while the database reads the next */
+#define PAGE_ITEMS_MAX 512
 
 /* An array that grows; the item's place, or NULL: no memory, and the log has failed. */
 static void *grow(struct message_log *log, void **items, size_t len, size_t *size, size_t item_bytes)
@@ -154,6 +156,11 @@ static void ask_pages(struct message_log *log, const struct core_page_request pa
     pg_ints(params);
     for (size_t i = 0; i < len; i++)
         pg_put_int(params, (int32_t)pages[i].bytes_max);
+    const int64_t *known_ids;
+    size_t known_len = known_senders_ask(&log->known_senders, &known_ids);
+    pg_bigints(params);
+    for (size_t i = 0; i < known_len; i++)
+        pg_put_bigint(params, known_ids[i]);
     query_send(log, query);
 }
 
@@ -180,10 +187,12 @@ static void ask_senders(struct message_log *log, const struct core_senders_reque
 void message_log_ask_gathered(struct message_log *log)
 {
     for (size_t first = 0; first < log->pages_len && message_log_is_up(log);) {
-        size_t len = 0, bytes = 0;
-        do
-            bytes += log->pages[first + len++].bytes_max;
-        while (first + len < log->pages_len && bytes + log->pages[first + len].bytes_max <= PAGE_BYTES_MAX);
+        size_t len = 0, bytes = 0, items = 0;
+        do {
+            bytes += log->pages[first + len].bytes_max;
+            items += log->pages[first + len++].items_max;
+        } while (first + len < log->pages_len && bytes + log->pages[first + len].bytes_max <= PAGE_BYTES_MAX &&
+                 items + log->pages[first + len].items_max <= PAGE_ITEMS_MAX);
         ask_pages(log, log->pages + first, len);
         first += len;
     }

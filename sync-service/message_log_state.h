@@ -5,6 +5,7 @@
  * message_log_answer.c reads the answers.
  */
 #include <libpq-fe.h>
+#include "known_senders.h"
 #include "message_log.h"
 #include "pg_wire.h"
 
@@ -74,6 +75,7 @@ struct message_log {
     struct core_senders_request *senders;
     size_t senders_len, senders_size;
     /* for answers */
+    struct known_senders known_senders;
     struct core_append_answer *answers;
     size_t answers_size;
     struct message_log_metrics metrics;

@@ -137,6 +137,7 @@ static enum status shards_make(struct service *service)
     };
     core_options_default(&options.core);
     options.core.window_items = (uint32_t)config->window_items;
+    options.core.window_items_max = (uint32_t)config->window_items_max;
     options.core.window_bytes = (uint32_t)config->window_bytes;
     options.core.redeliver_after_ms = (uint32_t)config->redeliver_after_ms;
     options.core.redeliver_max_ms = (uint32_t)config->redeliver_max_ms;

@@ -63,6 +63,7 @@ void core_options_default(struct core_options *ret_options)
 {
     *ret_options = (struct core_options){
         .window_items = 256,
+        .window_items_max = 4096,
         .window_bytes = 512 * 1024,
         .redeliver_after_ms = 5000,
         .redeliver_max_ms = 60000,
@@ -74,12 +75,12 @@ void core_options_default(struct core_options *ret_options)
         .conversations_max = 100000,
         .pending_items_max = 65536,
         .pending_bytes_max = 256 * 1024 * 1024,
-        .page_items = 256,
+        .page_items = 512,
         .receipts_members_max = LIMIT_PUSHED_RECEIPTS_MEMBERS,
     };
 }
 
-/* A sub's ring and grant count in 16 bits, and a bound of nothing would stop everything. */
+/* A bound of nothing would stop everything. */
 static uint32_t bounded(uint32_t value, uint32_t min, uint32_t max)
 {
     return value < min ? min : value > max ? max : value;
@@ -91,8 +92,9 @@ struct core *core_new(const struct core_options *options, const struct core_port
     if (!core)
         return NULL;
     core->options = *options;
-    core->options.window_items = bounded(options->window_items, 1, 8192);
-    core->options.page_items = bounded(options->page_items, 1, 8192);
+    core->options.window_items = bounded(options->window_items, 1, WINDOW_ITEMS_MAX);
+    core->options.window_items_max = bounded(options->window_items_max, core->options.window_items, WINDOW_ITEMS_MAX);
+    core->options.page_items = bounded(options->page_items, 1, WINDOW_ITEMS_MAX);
     core->options.append_items_max = bounded(options->append_items_max, 1, 65536);
     core->options.appends_max = bounded(options->appends_max, 1, 64);
     core->options.flush_marks_max = bounded(options->flush_marks_max, 1, 65536);

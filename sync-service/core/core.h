@@ -165,7 +165,8 @@ struct core_port {
 
 struct core_options {
     uint32_t window_items;          /* outstanding per device: 256 */
-    uint32_t window_bytes;          /* 512 KiB */
+    uint32_t window_items_max;      /* ... that acknowledges them fast: 4096 */
+    uint32_t window_bytes;          /* 512 KiB; up to four times that where the window has grown */
     uint32_t redeliver_after_ms;    /* 5000, doubling to redeliver_max_ms 60000 */
     uint32_t redeliver_max_ms;
     uint32_t flush_after_ms;        /* marks are flushed this long after they moved: 500 */
@@ -176,7 +177,7 @@ struct core_options {
     uint32_t conversations_max;     /* loaded at once; idle ones are forgotten, least recently used first: 100000 */
     uint32_t pending_items_max;     /* messages held while the database is away: then core_is_full; 65536 */
     uint64_t pending_bytes_max;     /* their payloads: 256 MiB */
-    uint32_t page_items;            /* per page: 256 */
+    uint32_t page_items;            /* per page: 512 */
     uint32_t receipts_members_max;  /* LIMIT_PUSHED_RECEIPTS_MEMBERS */
     bool refuses_blocked;           /* who is blocked is answered `blocked`, not `sent` */
     bool plant_contiguity_bug;      /* tests only: pushes without the contiguity rule, to show that the simulation sees it */
@@ -230,8 +231,8 @@ void core_on_loaded(struct core *core, int64_t now_ms, const struct core_convers
  * nevertheless). STATUS_MALFORMED, TOO_LARGE or INTERNAL: the batch cannot be appended. After these the core asks one by
  * one, carefully, and answers what fails alone with `read-only` or `internal`. Any other status: it asks again carefully. */
 void core_on_appended(struct core *core, int64_t now_ms, uint64_t batch, enum status status, const struct core_append_answer *answers, size_t answers_len);
-/* Ascending; `is_end`: there is nothing more after the last of these at the moment of reading. */
-void core_on_page(struct core *core, int64_t now_ms, const struct core_page_request *request, const struct core_item *items, size_t items_len, bool is_end);
+/* Ascending. */
+void core_on_page(struct core *core, int64_t now_ms, const struct core_page_request *request, const struct core_item *items, size_t items_len);
 void core_on_senders(struct core *core, int64_t now_ms, const struct core_senders_request *request, const int64_t user_ids[], size_t len);
 /* One call per row, then core_on_scan_done. */
 void core_on_scan_behind(struct core *core, int64_t now_ms, uint64_t scan, int64_t device_id, struct slice conversation_name, int64_t acked_seq);

@@ -30,20 +30,49 @@ void session_pace(struct session *session, uint32_t bytes)
     session->flow->pace_bytes += bytes;
 }
 
+/*
+ * What may be outstanding follows what the device takes: enough to keep the way to it and back filled when it catches
+ * up fast, and little where it would only lie in the broker.
+ */
+static uint32_t window_items(const struct core *core, const struct flow *flow)
+{
+    return core->options.window_items << flow->window_shift;
+}
+
+static uint32_t window_bytes(const struct core *core, const struct flow *flow)
+{
+    return core->options.window_bytes << (flow->window_shift < 2 ? flow->window_shift : 2);
+}
+
+void window_acked(const struct core *core, struct session *session, uint32_t items, int64_t now_ms)
+{
+    struct flow *flow = session->flow;
+    flow->window_acked += items;
+    if (flow->window_acked < window_items(core, flow))
+        return;
+    int64_t took_ms = now_ms - flow->window_from_ms;
+    if (took_ms <= WINDOW_FAST_MS && window_items(core, flow) * 2 <= core->options.window_items_max)
+        flow->window_shift++;
+    else if (took_ms > WINDOW_SLOW_MS && flow->window_shift > 0)
+        flow->window_shift--;
+    flow->window_acked = 0;
+    flow->window_from_ms = now_ms;
+}
+
 bool session_may_take(const struct core *core, struct session *session, bool is_acked, uint32_t bytes, int64_t now_ms)
 {
     if (!is_acked || session->ack_auto)
         return has_pace(core, session, now_ms);
     session->flow->is_blocked = session->flow->outstanding_items != 0 &&
-                                (session->flow->outstanding_items >= core->options.window_items ||
-                                 session->flow->outstanding_bytes + bytes > core->options.window_bytes);
+                                (session->flow->outstanding_items >= window_items(core, session->flow) ||
+                                 session->flow->outstanding_bytes + bytes > window_bytes(core, session->flow));
     return !session->flow->is_blocked;
 }
 
 /* Items that may be granted now; 0 also where it is too little to be worth a page. */
 static uint32_t room_for(const struct core *core, const struct session *session, uint32_t wanted)
 {
-    uint32_t window = core->options.window_items;
+    uint32_t window = session->ack_auto ? core->options.window_items : window_items(core, session->flow);
     uint32_t taken = session->flow->granted_items +
                      (session->ack_auto ? session->flow->pace_items : session->flow->outstanding_items);
     uint32_t room = taken < window ? window - taken : 0;
@@ -167,6 +196,7 @@ static void page_ask(struct core *core, struct conversation *conversation, int64
     };
     conversation->is_paging = true;
     core->pages_len++;
+    core->pages_items += request.items_max;
     core->port.page(core->port.ctx, &request);
 }
 
@@ -227,11 +257,11 @@ static void park_fed(struct core *core, struct conversation *conversation)
 }
 
 void core_on_page(struct core *core, int64_t now_ms, const struct core_page_request *request,
-                  const struct core_item *items, size_t items_len, bool is_end)
+                  const struct core_item *items, size_t items_len)
 {
-    (void)is_end;
     struct conversation *conversation = conversation_find_id(core, request->conversation_id);
     core->pages_len--;
+    core->pages_items -= request->items_max;
     if (!conversation || !conversation->is_paging)
         return;
     conversation->is_paging = false;
@@ -253,12 +283,29 @@ void core_on_page(struct core *core, int64_t now_ms, const struct core_page_requ
     page_want(core, conversation);
 }
 
+/* A question for one short page costs as much as one for ten: in a storm of devices they gather. */
+static bool pages_are_worth_it(const struct core *core)
+{
+    const struct conversation *conversation;
+    uint32_t len = 0, items = 0;
+    if (core->pages_len < PAGES_FEW)
+        return true;
+    DL_FOREACH2 (core->to_page, conversation, page_next) {
+        items += conversation->fed ? conversation->fed->grant : 0;
+        if (++len == PAGES_WORTH || items >= PAGES_WORTH_ITEMS)
+            return true;
+    }
+    return false;
+}
+
 void feed_turn(struct core *core, int64_t now_ms)
 {
     while (core->paced && now_ms - core->paced->flow->pace_from_ms >= PACE_SLICE_MS)
         session_work_set(core, core->paced, SESSION_FEEDABLE);
     while (core->feedable)
         feed_session(core, core->feedable, now_ms);
-    while (core->to_page && core->pages_len < PAGES_MAX)
+    if (!pages_are_worth_it(core))
+        return;
+    while (core->to_page && core->pages_len < PAGES_MAX && core->pages_items < PAGES_ITEMS_MAX)
         page_ask(core, core->to_page, now_ms);
 }

@@ -1,8 +1,8 @@
 /*
  * Marks on their way to the database: `dirty` gathers what moved, a flush takes all of it as `flight`, and an answer
  * forgets that. At most one flush is under way. It goes in questions of flush_marks_max, one after the other, so that
- * appends have their turn in between; a scan, which is to see all of it, has the rest sent before it. A mark is one
- * entry however often it moves.
+ * appends have their turn in between; where a scan waits, which is to see all of it, the rest goes in one. A mark is
+ * one entry however often it moves.
  */
 #include <stdlib.h>
 #include <syslog.h>
@@ -123,7 +123,7 @@ void mark_wait(struct core *core, struct core_token token)
 
 bool flush_is_behind(const struct core *core)
 {
-    return core->flight && core->dirty;
+    return core->flight && (core->dirty || core->flight_left > 0);
 }
 
 static void gather_mark(const struct mark *mark, struct core_mark_batch *batch, struct core_mark_cursor cursors[],
@@ -157,29 +157,21 @@ static struct mark *flight_next(struct core *core)
 
 static void ask_some(struct core *core)
 {
-    uint32_t len = core->options.flush_marks_max;
-    if (len > core->flight_left)
-        len = core->flight_left;
+    uint32_t len = core->flight_left;
+    if (len > core->options.flush_marks_max && !core->unscanned)
+        len = core->options.flush_marks_max;
     struct core_mark_cursor *cursors = core_grow(NULL, len, sizeof cursors[0]);
     struct core_mark_member *members = core_grow(NULL, len, sizeof members[0]);
     struct core_mark_batch batch = {.batch = core->last_flush, .cursors = cursors, .members = members};
     for (uint32_t i = 0; i < len; i++)
         gather_mark(flight_next(core), &batch, cursors, members);
     core->flight_left -= len;
-    core->flight_questions++;
     core->port.flush(core->port.ctx, &batch);
     free(cursors);
     free(members);
 }
 
-static void ask_all(struct core *core)
-{
-    while (core->flight_left > 0)
-        ask_some(core);
-}
-
-/* All that is dirty begins to go. */
-static void flush_begin(struct core *core)
+void flush_begin(struct core *core)
 {
     if (core->is_away || core->flight || !core->dirty)
         return;
@@ -190,14 +182,7 @@ static void flush_begin(struct core *core)
     token_list_move(&core->flight_tokens, &core->dirty_tokens);
     core->is_flush_wanted = false;
     core->last_flush++;
-    core->has_flight_failed = false;
     ask_some(core);
-}
-
-void flush_before_scan(struct core *core)
-{
-    flush_begin(core);
-    ask_all(core);
 }
 
 static void table_free(struct mark **table)
@@ -225,7 +210,7 @@ static void flight_back(struct core *core, int64_t now_ms)
         raise_to(&dirty->read_seq, mark->read_seq);
     }
     table_free(&core->flight);
-    core->flight_left = core->flight_questions = 0;
+    core->flight_left = 0;
     token_list_move(&core->dirty_tokens, &core->flight_tokens);
 }
 
@@ -243,19 +228,12 @@ void core_on_flushed(struct core *core, int64_t now_ms, uint64_t batch, enum sta
 {
     if (!core->flight || batch != core->last_flush)
         return;
-    core->flight_questions--;
     if (status != STATUS_OK) {
         core->port.log(core->port.ctx, LOG_WARNING, "marks could not be flushed", slice_of(status_name(status)));
-        core->has_flight_failed = true;
-        core->flight_left = 0;
-    }
-    if (core->flight_questions > 0)
-        return;
-    if (core->flight_left > 0) {
-        ask_some(core);
-    } else if (core->has_flight_failed) {
         flight_back(core, now_ms);
         core->flush_due_ms = now_ms + core->options.flush_after_ms;
+    } else if (core->flight_left > 0) {
+        ask_some(core);
     } else {
         rescan_rewound(core);
         table_free(&core->flight);

@@ -38,7 +38,7 @@ void scan_turn(struct core *core)
     while (core->unscanned && core->scans_len < SCANS_MAX && !conversations_are_crowded(core)) {
         if (flush_is_behind(core))
             return; /* the scan is to see every mark: first what is under way, then the rest, then the scan */
-        flush_before_scan(core);
+        flush_begin(core);
         int64_t device_ids[SCAN_DEVICES_MAX];
         size_t len = 0;
         core->last_scan++;
@@ -153,6 +153,7 @@ void core_on_database_lost(struct core *core, int64_t now_ms)
         }
     }
     core->loads_len = core->pages_len = core->scans_len = 0;
+    core->pages_items = 0;
     flush_lost(core, now_ms);
 }
 

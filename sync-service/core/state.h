@@ -61,6 +61,9 @@ struct flow {
     int64_t pace_from_ms; /* what went out since then without needing an acknowledgement */
     uint32_t pace_items, pace_bytes;
     uint32_t outstanding_items, outstanding_bytes;
+    int64_t window_from_ms; /* since then it has acknowledged: */
+    uint32_t window_acked;
+    uint8_t window_shift; /* how often its window was doubled */
     uint32_t forgotten_items, forgotten_bytes; /* of these, what was forgotten with its conversation */
     uint32_t granted_items;
     uint32_t owed; /* subs below their target */
@@ -252,11 +255,18 @@ struct mark {
 
 #define REDELIVERY_LEVELS 8 /* 5 s doubling to 60 s needs five */
 #define PACE_SLICE_MS 250
-#define PAGES_MAX 64          /* under way at once */
+#define WINDOW_ITEMS_MAX 8192 /* a sub's ring and grant count in 16 bits */
+#define WINDOW_FAST_MS 100    /* who acknowledges a window in this time may have twice as much outstanding */
+#define WINDOW_SLOW_MS 400    /* ... and half as much who takes longer than this */
+#define PAGES_MAX 64          /* under way at once, */
+#define PAGES_ITEMS_MAX 1024  /* or no further one with so many items: an append waits behind them */
+#define PAGES_FEW 2           /* with so many under way further ones wait for each other: */
+#define PAGES_WORTH 16        /* so many are worth a question of their own, */
+#define PAGES_WORTH_ITEMS 128 /* or so many items */
 #define APPEND_WORTH_ITEMS 64 /* for another batch while one is under way */
 #define LOADS_MAX 512         /* names under way at once */
 #define SCAN_DEVICES_MAX 256  /* per scan */
-#define SCANS_MAX 4           /* under way at once */
+#define SCANS_MAX 1           /* under way at once: who comes meanwhile is asked for together */
 #define ITEM_OVERHEAD_BYTES 128 /* topic and packet, roughly: what an item counts besides its payload */
 #define RECEIPTS_EVERY_MS 1000
 
@@ -282,14 +292,13 @@ struct core {
     struct batch *batches;
     uint32_t batches_len, pages_len, loads_len, scans_len;
     uint64_t flight_items; /* in these batches */
+    uint64_t pages_items;  /* asked for with these pages */
     uint64_t last_batch, last_scan, last_flush;
     /* marks */
     struct mark *dirty, *flight;
     struct mark *flight_rest;   /* where the asking for the flight goes on, in its marks of ... */
     enum mark_kind flight_kind; /* ... this kind */
     uint32_t flight_left;       /* marks of it that were not asked for yet */
-    uint32_t flight_questions;  /* of it, without their answer */
-    bool has_flight_failed;
     struct token_list dirty_tokens, flight_tokens;
     int64_t flush_due_ms;
     uint64_t flushed;    /* the last flush that was committed */
@@ -406,6 +415,7 @@ void subs_redeliver(struct core *core, int64_t now_ms);
 /* Whether one more item may go now: it fits the window or, where nothing will be acknowledged, the pace. */
 bool session_may_take(const struct core *core, struct session *session, bool is_acked, uint32_t bytes, int64_t now_ms);
 void session_pace(struct session *session, uint32_t bytes);
+void window_acked(const struct core *core, struct session *session, uint32_t items, int64_t now_ms);
 void page_want(struct core *core, struct conversation *conversation); /* if it has subs to feed */
 void feed_turn(struct core *core, int64_t now_ms);
 
@@ -430,8 +440,8 @@ void mark_cursor(struct core *core, int64_t device_id, int64_t conversation_id, 
                  int64_t now_ms);
 void mark_member(struct core *core, const struct member *member, int64_t now_ms);
 void mark_wait(struct core *core, struct core_token token); /* done when everything that is dirty now is flushed */
-bool flush_is_behind(const struct core *core);              /* a flush under way and more since */
-void flush_before_scan(struct core *core); /* asks for all that has moved: what is asked behind it sees that */
+bool flush_is_behind(const struct core *core);              /* a flush under way, and more to come */
+void flush_begin(struct core *core); /* all that has moved begins to go, if nothing is under way */
 void flush_turn(struct core *core, int64_t now_ms);
 void flush_lost(struct core *core, int64_t now_ms);
 void marks_forget_device(struct core *core, int64_t device_id);

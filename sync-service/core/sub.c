@@ -211,6 +211,7 @@ static void redeliver(struct core *core, struct sub *sub)
     uint64_t before = core->stats.outstanding;
     outstanding_drop(core, sub);
     core->stats.redelivered += before - core->stats.outstanding;
+    sub->session->flow->window_shift = 0;
     if (sub->attempts < UINT8_MAX)
         sub->attempts++;
     if (sub->state == SUB_FED)
@@ -271,8 +272,10 @@ void sub_ack(struct core *core, struct sub *sub, int64_t seq, int64_t now_ms)
     due_clear(core, sub);
     sub->attempts = 0;
     sub->acked_seq = seq;
+    uint32_t before = session->flow->outstanding_items;
     while (sub->ring_len && ring_at(sub, 0)->seq <= seq)
         ring_pop(core, sub);
+    window_acked(core, session, before - session->flow->outstanding_items, now_ms);
     while (sub->ring_len && ring_at(sub, 0)->is_own) { /* what it sent itself it needs not acknowledge */
         sub->acked_seq = ring_at(sub, 0)->seq;
         ring_pop(core, sub);

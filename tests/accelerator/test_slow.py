@@ -83,3 +83,24 @@ def test_one_who_never_reads_and_writes_on(broker, wire):
     assert other.send(w.PING).expect(w.PINGRESP) == b""
     rude.reset()
     until("it sleeps again", broker.sleeps)
+
+
+def test_one_who_keeps_the_broker_busy(broker, wire):
+    """The broker never sleeps while somebody floods it, and others are answered all the same."""
+    flood, over = wire(broker.tcp).online("flood"), threading.Event()
+    data = w.publish("flood/nobody", b"x" * 20, qos=0) * 5000
+
+    def pour():
+        while not over.is_set():
+            flood.socket.sendall(data)
+    pouring = threading.Thread(target=pour)
+    pouring.start()
+    try:
+        other = wire(broker.tcp).online("flood-other").subscribed("flood/other")
+        for n in range(50):
+            other.send(w.publish("flood/other", b"%d" % n, n + 1))
+            assert {kind & 0xf0 for kind, _ in (other.next(), other.next())} == {w.PUBACK, w.PUBLISH}
+        assert pouring.is_alive()
+    finally:
+        over.set()
+        pouring.join(20)

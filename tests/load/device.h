@@ -42,6 +42,7 @@ struct device {
     long window;
     struct outbox outbox;
     struct seat **seats;
+    struct seat *next_seat; /* closed windows: which of its conversations is next */
     uint32_t seats_len, seats_size;
     /* acknowledgements to send */
     struct seat *ack_seats;

@@ -91,6 +91,7 @@ void load_start(struct bench *bench, struct load *load)
         struct seat *seat = load->seats[i];
         for (long n = 0; n < load->window && load_one(bench, load, seat, bench->loop.now_ns); n++)
             seat = seat->cycle;
+        seat->device->next_seat = seat;
     }
 }
 
@@ -118,6 +119,11 @@ uint64_t load_schedule(struct bench *bench, struct load *load)
 void load_refill(struct bench *bench, struct seat *seat)
 {
     struct load *load = seat->talk->load;
-    if (load && load->active && load->rate <= 0)
-        (void)load_one(bench, load, seat->cycle, bench->loop.now_ns); /* false: the quota is used up */
+    if (!load || !load->active || load->rate > 0)
+        return;
+    struct device *device = seat->device; /* its window goes round all its conversations, not only as far as it is wide */
+    if (!device->next_seat || device->next_seat->talk->load != load)
+        device->next_seat = seat->cycle;
+    if (load_one(bench, load, device->next_seat, bench->loop.now_ns)) /* false: the quota is used up */
+        device->next_seat = device->next_seat->cycle;
 }

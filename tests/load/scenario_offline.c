@@ -27,11 +27,11 @@ static bool all_closed(struct bench *bench)
     return true;
 }
 
-/* Raw: makes the receivers' sessions. */
+/* All were here before. Raw: that makes the receivers' sessions. */
 static bool sessions_make(struct bench *bench, uint32_t receivers)
 {
     for (uint32_t i = 0; i < receivers; i++)
-        bench->devices[i].keep_session = true;
+        bench->devices[i].keep_session = bench->options.raw;
     if (!scenario_connect(bench, PREPARE_S))
         return false;
     for (uint32_t i = 0; i < bench->devices_used; i++)
@@ -52,7 +52,7 @@ static bool backlog_make(struct bench *bench, uint32_t receivers, uint64_t messa
             return false;
     for (uint32_t i = 0; i < talks; i++)
         scenario_pair(bench, load, &bench->devices[receivers + i % senders], &bench->devices[i % receivers]);
-    if (bench->options.raw && !sessions_make(bench, receivers))
+    if (!sessions_make(bench, receivers))
         return false;
     load->quota = messages;
     for (uint32_t i = 0; i < senders; i++)

@@ -34,9 +34,9 @@ end $$;
 -- A group or direct conversation's events from a seq on, in short.
 create function pg_temp.log(conversation text, from_seq bigint default 1) returns text[] language sql stable
 as $$
-    select array_agg(case p.kind when 'chat' then format('%s %s:%s %s', p.seq, p.sender_user, p.sender_device,
-        p.message_id)
-                     else format('%s %s %s %s', p.seq, p.sender_user, p.event_type, convert_from(p.payload, 'UTF8')) end
+    select array_agg(case when p.event_type is null then format('%s %s %s', p.seq, p.sender, p.message_id)
+                     else format('%s %s %s %s', p.seq, coalesce(p.sender, '-'), p.event_type,
+                                 convert_from(p.payload, 'UTF8')) end
                      order by p.seq)
       from gnatter.log_page(array[pg_temp.c(conversation)], array[from_seq - 1], '{1000}', '{1000000}') p
 $$;

@@ -94,10 +94,9 @@ select is((select array_agg(time_ms) from given, gnatter.append_careful(array[k]
     'a duplicate has the time it had');
 
 -- ---- log_page ----
-select results_eq($$ select ord, seq, is_last from given, gnatter.log_page(array[ab, k, k, k], '{1,3,11,99}',
+select results_eq($$ select ord, seq from given, gnatter.log_page(array[ab, k, k, k], '{1,3,11,99}',
     '{10,2,10,10}', '{1000,1000,1000,1000}') $$,
-    $$ values (1, 2::bigint, false), (1, 3, true), (2, 4, false), (2, 5, false), (3, 12, true) $$,
-        'pages, cut at items, and where the log ends');
+    $$ values (1, 2::bigint), (1, 3), (2, 4), (2, 5), (3, 12) $$, 'pages, cut at items');
 select pg_temp.say('alice:phone', 'd/alice/carol', 'b' || i, repeat('x', 100)) from generate_series(1, 5) i \g /dev/null
 select is((select array_agg(seq) from gnatter.log_page(array[pg_temp.c('d/alice/carol')], '{0}', '{10}', '{250}')),
     '{1,2}', 'cut at bytes');
@@ -105,14 +104,22 @@ select is((select array_agg(seq) from gnatter.log_page(array[pg_temp.c('d/alice/
     '{1,2,3}', 'bytes are all used');
 select is((select array_agg(seq) from gnatter.log_page(array[pg_temp.c('d/alice/carol')], '{2}', '{10}', '{1}')), '{3}',
     'but never below one item');
-select results_eq($$ select kind, sender_user_id, sender_device_id, sender_user, sender_device, message_id, event_type,
+select results_eq($$ select ord, seq from given, gnatter.log_page(array[pg_temp.c('d/alice/carol'), k], '{0,3}', '{10,2}',
+    '{250,1000}') $$, $$ values (1, 1::bigint), (1, 2), (2, 4), (2, 5) $$, 'each request at its own');
+select results_eq($$ select sender_user_id, sender_device_id, sender, message_id, event_type,
     convert_from(payload, 'UTF8') collate "default"
                        from given, gnatter.log_page(array[k], '{0}', '{2}', '{100000}') limit 2 $$,
-    $$ select 'event', null::bigint, null::bigint, '-', null, null, 'created',
+    $$ select null::bigint, null::bigint, null, null, 'created',
         '{"title":"The kitchen","members":[{"user":"alice","role":"owner"},{"user":"bob","role":"member"},'
         '{"user":"carol","role":"member"}]}'
-       union all select 'chat', alice, phone, 'alice', 'phone', 'm1', null, 'one' from given $$,
+       union all select alice, phone, 'alice:phone', 'm1', null, 'one' from given $$,
            'an event and a message, complete');
+select results_eq($$ select sender_device_id, sender from given, gnatter.log_page(array[k], '{1}', '{3}', '{1000}',
+    array[phone]) $$, $$ select m.sender_device_id, case when m.sender_device_id <> phone then (u.name || ':' || d.name) collate "default" end
+                           from given, gnatter.message m join gnatter.device d on d.device_id = m.sender_device_id
+                           join gnatter.user_account u on u.user_id = d.user_id
+                          where m.conversation_id = k and m.seq between 2 and 4 order by m.seq $$,
+    'a sender that is known is not named again');
 
 -- ---- log_senders ----
 select set_eq($$ select ord, user_id from given, gnatter.log_senders(array[k, k, k], '{1,5,11}', '{5,9,12}') $$,
@@ -122,9 +129,9 @@ select set_eq($$ select ord, user_id from given, gnatter.log_senders(array[k, k,
 -- ---- deleting ----
 select is(gnatter.delete_message('g/kitchen', 2), 13::bigint, 'deleting a message is an event');
 select is(pg_temp.log('g/kitchen', 13), '{"13 - message-deleted {\"seq\":2}"}', 'at the end');
-select results_eq($$ select seq, kind, sender_user, sender_device, message_id, event_type, convert_from(payload,
+select results_eq($$ select seq, sender_device_id, sender, message_id, event_type, convert_from(payload,
     'UTF8') collate "default" from given, gnatter.log_page(array[k], '{1}', '{1}', '{1}') $$,
-    $$ values (2::bigint, 'event', '-', null::text, null::text, 'message-deleted', '{"seq":2}') $$,
+    $$ values (2::bigint, null::bigint, null::text, null::text, 'message-deleted', '{"seq":2}') $$,
         'and in its place, where nothing is left of it');
 select is(gnatter.delete_message('g/kitchen', 2), 13::bigint, 'again: the same event');
 select is((select last_seq from gnatter.conversation where name = 'g/kitchen'), 13::bigint, 'and no other');

@@ -55,7 +55,9 @@ static void count_out(struct world *world, int device, int conversation, int64_t
     if (d->is_out[conversation][seq])
         return;
     d->is_out[conversation][seq] = true;
-    if (++d->out_len > (int)world->options.window_items)
+    uint32_t most = world->options.window_items > world->options.window_items_max ? world->options.window_items
+                                                                                  : world->options.window_items_max;
+    if (++d->out_len > (int)most)
         violate(world, "device %d has %d items outstanding", device, d->out_len);
 }
 

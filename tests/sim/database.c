@@ -165,9 +165,16 @@ void db_accept(struct world *world, int conversation, int user)
 }
 
 /* A new device starts at the present of each of its user's conversations. */
+/* What a device marks before the service has heard of it counts as the last that the service has. */
+bool db_is_heard_of(const struct world *world)
+{
+    return !world->asked && !world->answered && !world->notified_len;
+}
+
 void db_register_device(struct world *world, int device)
 {
     struct device *d = &world->devices[device];
+    bool may_mark = db_is_heard_of(world);
     d->is_registered = true;
     for (int i = 0; i < world->conversations_len; i++) {
         const struct db_conversation *c = &world->conversations[i];
@@ -176,7 +183,7 @@ void db_register_device(struct world *world, int device)
             continue;
         world->cursors[device][i] = c->last_seq;
         d->in_conversation[i].start_seq = c->last_seq;
-        d->in_conversation[i].last_taken_seq = c->last_seq;
+        d->in_conversation[i].last_taken_seq = may_mark ? c->last_seq : 0;
     }
     trace(world, "sql: device %d of user %d registered", device, d->user);
 }

@@ -148,8 +148,8 @@ void device_history(struct world *world, int device)
     int conversation = (int)rng_below(&world->rng, (uint32_t)world->conversations_len);
     struct device_conversation *dc = &d->in_conversation[conversation];
     const struct db_conversation *c = &world->conversations[conversation];
-    if (!d->session || d->ack_auto || !c->exists || world->asked || world->answered || world->notified_len)
-        return; /* what it acknowledges before the service has heard of it counts as the last it has */
+    if (!d->session || d->ack_auto || !c->exists || !db_is_heard_of(world))
+        return;
     int64_t seq = db_last_visible(c, d->user, c->last_seq);
     if (seq <= dc->last_taken_seq)
         return;

@@ -50,7 +50,6 @@ struct question {
     struct core_senders_request senders;
     int page_conversation;
     struct db_item *page_items;
-    bool is_end;
     int64_t *ids; /* senders' answer; scan's devices */
     struct asked_row *rows;
     struct asked_mark *marks;

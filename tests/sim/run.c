@@ -152,7 +152,6 @@ static void run_page(struct world *world, struct question *q)
         most = 1 + rng_below(&world->rng, most);
     while (seq <= c->last_seq && q->items_len < most)
         q->page_items[q->items_len++] = c->items[seq++];
-    q->is_end = seq > c->last_seq;
 }
 
 static void run_senders(struct world *world, struct question *q)

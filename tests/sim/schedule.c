@@ -5,8 +5,9 @@
 
 #include "sim.h"
 
-#define STEPS_MAX  600
-#define ROUNDS_MAX 4000
+#define STEPS_MAX   600
+#define ROUNDS_MAX  4000             /* to come to rest, of those in which something flows ... */
+#define REST_MAX_MS (10 * 60 * 1000) /* ... and how far the clock may go: pace and redelivery take their time */
 
 /* ---- setting up ---- */
 
@@ -23,6 +24,7 @@ static void choose_options(struct world *world, const struct core_options *base)
     struct core_options *o = &world->options;
     *o = *base;
     o->window_items = ONE_OF(rng, 1, 2, 3, 5, 8, 64);
+    o->window_items_max = ONE_OF(rng, 1, 4, 16, 64, 256);
     o->window_bytes = ONE_OF(rng, 100, 700, 5000, 500000);
     o->redeliver_after_ms = ONE_OF(rng, 30, 200, 1000);
     o->redeliver_max_ms = o->redeliver_after_ms * ONE_OF(rng, 1, 8);
@@ -366,12 +368,15 @@ static bool has_open_messages(const struct world *world)
 
 static void settle(struct world *world)
 {
-    for (int round = 0; round < ROUNDS_MAX && !is_violated(world); round++) {
-        if (flow_once(world))
+    int64_t late_ms = world->now_ms + REST_MAX_MS;
+    for (int rounds = 0; rounds < ROUNDS_MAX && world->now_ms < late_ms && !is_violated(world);) {
+        if (flow_once(world)) {
+            rounds++;
             continue;
+        }
         int64_t due_ms = core_turn(world->core, world->now_ms);
         if (world->asked)
-            continue;
+            continue; /* which the next round runs, and counts */
         if (due_ms == INT64_MAX && is_settled(world))
             return;
         if (due_ms == INT64_MAX) {

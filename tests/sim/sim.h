@@ -216,6 +216,7 @@ void db_request(struct world *world, int conversation, int sender);
 void db_accept(struct world *world, int conversation, int user);
 int db_conversation_by_name(const struct world *world, struct slice name);
 void db_create_group(struct world *world, int conversation, uint32_t members);
+bool db_is_heard_of(const struct world *world);
 void db_register_device(struct world *world, int device);
 void admin_change(struct world *world);
 void admin_purge(struct world *world);

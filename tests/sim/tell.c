@@ -85,7 +85,7 @@ static void tell_page(struct world *world, const struct question *q)
         }
     }
     trace(world, "page of %d: %zu items from %ld", q->page_conversation, q->items_len, (long)q->senders.after_seq);
-    core_on_page(world->core, world->now_ms, &q->page, items, q->items_len, q->is_end);
+    core_on_page(world->core, world->now_ms, &q->page, items, q->items_len);
     free(items);
     free(texts);
 }

@@ -22,6 +22,7 @@ static unsigned int controls, reads, writes;
 static int set, peer;
 static struct client *client;
 static int mark; /* its address is the broker's pointer */
+static uint64_t now_us = 1;
 
 static int count_control(int epoll, int operation, int fd, struct epoll_event *event)
 {
@@ -90,7 +91,7 @@ static void put(const void *bytes, size_t len)
 /* The events of one turn. */
 static int turn(struct epoll_event *events)
 {
-    int len = readiness_wait(events, EVENTS, 0);
+    int len = readiness_wait(events, EVENTS, 0, now_us);
     for (int i = 0; i < len; i++)
         assert_ptr_equal(events[i].data.ptr, &mark);
     return len;
@@ -264,6 +265,92 @@ static void writes_are_sent_together_and_in_order(void **state)
     assert_null(clients_due);
 }
 
+static size_t came(void)
+{
+    char got[64];
+    ssize_t len = read(peer, got, sizeof(got));
+    return len > 0 ? (size_t)len : 0;
+}
+
+static void writes_wait_while_there_is_more_to_do(void **state)
+{
+    struct epoll_event events[EVENTS];
+    char got;
+    (void)state;
+    put("busy", 4);
+    assert_int_equal(outgoing_write(client, "one", 3), 3);
+    assert_int_equal(turn(events), 1);
+    assert_int_equal(came(), 0);
+    assert_int_equal(outgoing_write(client, "two", 3), 3);
+    now_us += HOLD_US - 1;
+    assert_int_equal(turn(events), 1);
+    assert_int_equal(came(), 0);
+    now_us++;
+    assert_int_equal(turn(events), 1);
+    assert_int_equal(came(), 6);
+    assert_int_equal(outgoing_write(client, "three", 5), 5); /* the time begins again */
+    assert_int_equal(turn(events), 1);
+    assert_int_equal(came(), 0);
+    assert_int_equal(incoming_read(client, &got, 1), 1); /* also for what is in memory */
+    assert_int_equal(turn(events), 1);
+    assert_int_equal(came(), 0);
+    expect_read("usy");
+    assert_int_equal(turn(events), 0); /* nothing to do: at once */
+    assert_int_equal(came(), 5);
+}
+
+static void a_busy_broker_does_not_sleep(void **state)
+{
+    struct epoll_event events[EVENTS];
+    (void)state;
+    readiness_is_busy = true;
+    assert_int_equal(readiness_wait(events, EVENTS, 1000000, now_us), 0); /* or this would not end */
+    assert_int_equal(outgoing_write(client, "one", 3), 3);
+    assert_int_equal(readiness_wait(events, EVENTS, 1000000, now_us), 0);
+    assert_int_equal(came(), 0); /* there is more to come */
+    now_us += HOLD_US;
+    assert_int_equal(readiness_wait(events, EVENTS, 1000000, now_us), 0);
+    assert_int_equal(came(), 3);
+    assert_int_equal(outgoing_write(client, "two", 3), 3);
+    readiness_is_busy = false;
+    assert_int_equal(turn(events), 0);
+    assert_int_equal(came(), 3);
+}
+
+static void nobody_holds_back_what_is_urgent(void **state)
+{
+    struct epoll_event events[EVENTS];
+    (void)state;
+    clients_urgent = client;
+    put("busy", 4);
+    assert_int_equal(turn(events), 1);
+    assert_int_equal(outgoing_write(client, "one", 3), 3);
+    assert_int_equal(turn(events), 1);
+    assert_int_equal(came(), 3);
+    (void)close(client->fd);
+    client_remove(client);
+    client = NULL;
+    assert_null(clients_urgent);
+    assert_int_equal(turn(events), 0);
+}
+
+/* A change of the registration is held back with the writes; the broker sees what it has asked for. */
+static void events_no_longer_wanted_are_not_reported(void **state)
+{
+    struct epoll_event events[EVENTS];
+    (void)state;
+    assert_int_equal(control(EPOLL_CTL_MOD, EPOLLIN | EPOLLOUT), 0);
+    assert_int_equal(turn(events), 1);
+    assert_int_equal(client->asked, EPOLLIN | EPOLLOUT);
+    assert_int_equal(control(EPOLL_CTL_MOD, EPOLLIN), 0);
+    put("x", 1);
+    assert_int_equal(turn(events), 1);
+    assert_int_equal(events[0].events, EPOLLIN);
+    expect_read("x");
+    assert_int_equal(turn(events), 0);
+    assert_int_equal(client->asked, EPOLLIN);
+}
+
 static void a_long_write_stays_behind_the_short_ones(void **state)
 {
     static char large[BUFFER_BYTES + 1], got[2 * BUFFER_BYTES];
@@ -345,6 +432,8 @@ static void a_broken_connection_ends(void **state)
     (void)close(peer);
     peer = -1;
     assert_int_equal(outgoing_write(client, "x", 1), 1);
+    assert_int_equal(turn(events), 1);
+    now_us += HOLD_US;
     assert_int_equal(turn(events), 1);
     assert_true(events[0].events & EPOLLIN);
     assert_null(client->out);
@@ -431,7 +520,7 @@ static void all_have_their_turn(void **state)
     }
     for (int round = 0; round < CLIENTS; round++) {
         struct epoll_event events[2 * EVENTS];
-        int len = readiness_wait(events, 2 * EVENTS, 10000); /* does not sleep */
+        int len = readiness_wait(events, 2 * EVENTS, 10000, now_us); /* does not sleep */
         assert_int_equal(len, 2 * EVENTS);
         for (int i = 0; i < len; i++)
             seen[events[i].data.u64]++;
@@ -456,6 +545,10 @@ int main(void)
         TEST(long_reads_go_to_the_kernel),
         TEST(packets_are_counted),
         TEST(writes_are_sent_together_and_in_order),
+        TEST(writes_wait_while_there_is_more_to_do),
+        TEST(a_busy_broker_does_not_sleep),
+        TEST(nobody_holds_back_what_is_urgent),
+        TEST(events_no_longer_wanted_are_not_reported),
         TEST(a_long_write_stays_behind_the_short_ones),
         TEST(a_full_socket_is_told_and_nothing_lost),
         TEST(what_is_left_goes_out_unasked),

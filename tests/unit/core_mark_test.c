@@ -105,6 +105,34 @@ static void a_barrier_ends(void **state)
     stage_close(&stage);
 }
 
+static void a_long_flush_goes_in_pieces(void **state)
+{
+    (void)state;
+    struct stage stage;
+    stage_open(&stage);
+    stage.options.flush_marks_max = 2;
+    two_messages_out(&stage);
+    PLAY(&stage, {"read bob:phone g/x 2", "0 bob:tab read/g/x/2/bob\n0 alice:phone read/g/x/2/bob"},
+         {"ack carol:pad g/x 2", "done 4\n0 alice:phone delivered/g/x/2/carol"},
+         {"wait 500", "flush bob@g/x=2/2 carol@g/x=2/0"}, /* of members first */
+         {"flushed", "flush bob:phone@g/x=2 carol:pad@g/x=2"}, {"flushed", "done 3"});
+    stage_close(&stage);
+}
+
+static void a_scan_sees_all_of_a_flush(void **state)
+{
+    (void)state;
+    struct stage stage;
+    stage_open(&stage);
+    stage.options.flush_marks_max = 1;
+    two_messages_out(&stage);
+    PLAY(&stage, {"read bob:phone g/x 2", "0 bob:tab read/g/x/2/bob\n0 alice:phone read/g/x/2/bob"},
+         {"ack carol:pad g/x 2", "done 4\n0 alice:phone delivered/g/x/2/carol"}, {"wait 500", "flush bob@g/x=2/2"},
+         {"ready dave:pad", ""}, {"flushed", "flush bob:phone@g/x=2 carol:pad@g/x=2 carol@g/x=2/0\nscan dave:pad"},
+         {"flushed", "done 3"});
+    stage_close(&stage);
+}
+
 static void large_groups_get_counts(void **state)
 {
     (void)state;
@@ -142,6 +170,8 @@ int main(void)
         cmocka_unit_test(marks_that_wait_for_a_load),
         cmocka_unit_test(a_flush_that_failed_goes_again),
         cmocka_unit_test(a_barrier_ends),
+        cmocka_unit_test(a_long_flush_goes_in_pieces),
+        cmocka_unit_test(a_scan_sees_all_of_a_flush),
         cmocka_unit_test(large_groups_get_counts),
         cmocka_unit_test(old_senders_are_asked_for),
     };

@@ -83,6 +83,31 @@ static void a_slow_device_falls_behind_in_the_log(void **state)
     stage_close(&stage);
 }
 
+static void who_acknowledges_fast_may_have_more_outstanding(void **state)
+{
+    (void)state;
+    struct stage stage;
+    stage_open_quiet(&stage);
+    stage.options.window_items = 1;
+    stage.options.window_items_max = 2;
+    three_live(&stage);
+    PLAY(&stage, {"gone bob:tab", ""}, {"chat alice:phone g/x m1", "append g/x@1 alice:phone/m1"},
+         {"appended 2", "0 alice:phone sent/g/x/2/1000/m1\n1 bob:phone chat/g/x/2/1000/alice:phone/m1\ndone 1"},
+         {"ack bob:phone g/x 2", "done 2\n0 alice:phone delivered/g/x/2/bob"},
+         {"chat alice:phone g/x m2", "append g/x@1 alice:phone/m2"},
+         {"appended 3", "0 alice:phone sent/g/x/3/1000/m2\n1 bob:phone chat/g/x/3/1000/alice:phone/m2\ndone 3"},
+         {"ack bob:phone g/x 3", "done 4\n0 alice:phone delivered/g/x/3/bob"}, /* at once: now two may be */
+         {"chat alice:phone g/x m3", "append g/x@1 alice:phone/m3"},
+         {"appended 4", "0 alice:phone sent/g/x/4/1000/m3\n1 bob:phone chat/g/x/4/1000/alice:phone/m3\ndone 5"},
+         {"chat alice:phone g/x m4", "append g/x@1 alice:phone/m4"},
+         {"appended 5", "0 alice:phone sent/g/x/5/1000/m4\n1 bob:phone chat/g/x/5/1000/alice:phone/m4\ndone 6"},
+         {"chat alice:phone g/x m5", "append g/x@1 alice:phone/m5"},
+         {"appended 6", "0 alice:phone sent/g/x/6/1000/m5\ndone 7"}, {"wait 4999", ""},
+         {"wait 1", "page g/x after 3"}, /* no answer: one at a time again */
+         {"page g/x 4:alice:phone/m3 5:alice:phone/m4", "1 bob:phone chat/g/x/4/1000/alice:phone/m3"});
+    stage_close(&stage);
+}
+
 static void what_is_not_acknowledged_goes_again(void **state)
 {
     (void)state;
@@ -215,6 +240,7 @@ int main(void)
         cmocka_unit_test(a_note_to_self_has_ones_own_name),
         cmocka_unit_test(what_lies_between_comes_from_the_log),
         cmocka_unit_test(a_slow_device_falls_behind_in_the_log),
+        cmocka_unit_test(who_acknowledges_fast_may_have_more_outstanding),
         cmocka_unit_test(what_is_not_acknowledged_goes_again),
         cmocka_unit_test(a_member_sees_her_time),
         cmocka_unit_test(purged_is_told_once),

@@ -59,9 +59,50 @@ static void the_scan_sees_every_mark(void **state)
     struct stage stage;
     stage_open(&stage);
     PLAY(&stage, {"ack bob:phone g/x 2", "done 1\nload g/x"}, {"loaded g/x last=2 alice=1- bob=1-", "senders g/x 0..2"},
-         {"ready bob:phone", "flush bob:phone@g/x=2 bob@g/x=2/0\nscan bob:phone"}, {"ack bob:tab g/x 2", "done 2"},
-         {"ready bob:tab", ""}, /* one flush at a time; then the rest, then the scan */
+         {"ready bob:phone", "flush bob:phone@g/x=2 bob@g/x=2/0\nscan bob:phone"}, {"flushed", ""},
+         {"scanned", "caught-up bob:phone 0"}, {"ack bob:tab g/x 1", "done 2"}, {"wait 500", "flush bob:tab@g/x=1"},
+         {"ack bob:tab g/x 2", "done 3"}, {"ready bob:tab", ""}, /* one flush at a time; then the rest, then the scan */
          {"flushed", "flush bob:tab@g/x=2\nscan bob:tab"}, {"scanned", "caught-up bob:tab 0"});
+    stage_close(&stage);
+}
+
+static void who_comes_during_a_scan_shares_the_next(void **state)
+{
+    (void)state;
+    struct stage stage;
+    stage_open(&stage);
+    PLAY(&stage, {"ready bob:phone", "scan bob:phone"}, {"ready bob:tab", ""}, {"ready alice:phone", ""},
+         {"scanned", "caught-up bob:phone 0\nscan bob:tab alice:phone"},
+         {"scanned", "caught-up bob:tab 0\ncaught-up alice:phone 0"});
+    stage_close(&stage);
+}
+
+static void short_pages_gather(void **state)
+{
+    (void)state;
+    struct stage stage;
+    stage_open(&stage);
+    PLAY(&stage, {"ready bob:phone", "scan bob:phone"},
+         {"scanned bob:phone g/a 0 bob:phone g/b 0 bob:phone g/c 0", "load g/a\nload g/b\nload g/c"},
+         {"loaded g/a last=1 alice=1- bob=1-", "page g/a after 0"},
+         {"loaded g/b last=1 alice=1- bob=1-", "page g/b after 0"},
+         {"loaded g/c last=1 alice=1- bob=1-", ""}, /* two are under way, and it is not worth a question of its own */
+         {"page g/b 1:created", "1 bob:phone event/g/b/1/1000/-/created\npage g/c after 0"},
+         {"page g/c 1:created", "1 bob:phone event/g/c/1/1000/-/created"});
+    stage_close(&stage);
+}
+
+static void long_pages_do_not_wait(void **state)
+{
+    (void)state;
+    struct stage stage;
+    stage_open(&stage);
+    stage.options.window_items = stage.options.window_items_max = 1024;
+    PLAY(&stage, {"ready bob:phone", "scan bob:phone"},
+         {"scanned bob:phone g/a 0 bob:phone g/b 0 bob:phone g/c 0", "load g/a\nload g/b\nload g/c"},
+         {"loaded g/a last=1 alice=1- bob=1-", "page g/a after 0"},
+         {"loaded g/b last=1 alice=1- bob=1-", "page g/b after 0"},
+         {"loaded g/c last=200 alice=1- bob=1-", "page g/c after 0"});
     stage_close(&stage);
 }
 
@@ -165,6 +206,28 @@ static void a_silent_device_does_not_fill_the_table(void **state)
     stage_close(&stage);
 }
 
+/* A device of bob's gets one item in a slice of time, which crowds the table: alice waits for that, and no longer. */
+static void a_slow_device_holds_replays_back_for_a_while(void **state)
+{
+    (void)state;
+    struct stage stage;
+    stage_open(&stage);
+    stage.options.flush_after_ms = 1000000;
+    stage.options.conversations_max = 1;
+    stage.options.window_items = 1;
+    PLAY(&stage, {"ready bob:auto", "scan bob:auto"},
+         {"scanned bob:auto g/a 0 bob:auto g/b 0 bob:auto g/c 0", "load g/a\nload g/b\nload g/c"},
+         {"loaded g/a last=1 bob=1-", "page g/a after 0"},
+         {"page g/a 1:alice:phone/m1", "1 bob:auto chat/g/a/1/1000/alice:phone/m1\nsenders g/a 0..1"},
+         {"senders g/a alice", ""}, {"loaded g/b last=1 bob=1-", ""}, {"loaded g/c last=1 bob=1-", ""},
+         {"ready alice:phone", ""});
+    assert_in_range(core_turn(stage.core, stage.now_ms), stage.now_ms + 1, stage.now_ms + 250);
+    PLAY(&stage, {"wait 249", ""}, {"wait 1", "page g/b after 0"},
+         {"page g/b 1:alice:phone/m1", "1 bob:auto chat/g/b/1/1000/alice:phone/m1\nsenders g/b 0..1"},
+         {"senders g/b alice", "flush bob:auto@g/a=1 bob:auto@g/b=1 bob@g/a=1/0 bob@g/b=1/0\nscan alice:phone"});
+    stage_close(&stage);
+}
+
 struct idle {
     uint64_t scans[8];
     size_t scans_len, caught_up;
@@ -203,8 +266,7 @@ static void memory_of_a_device_at_rest(void **state)
         core_on_ready(core, 0, i, i, &device);
         if (i % 1000 > 0)
             continue;
-        (void)core_turn(core, 0);
-        while (idle.scans_len > 0)
+        for ((void)core_turn(core, 0); idle.scans_len > 0; (void)core_turn(core, 0))
             core_on_scan_done(core, 0, idle.scans[--idle.scans_len]);
     }
     assert_int_equal(idle.caught_up, devices);
@@ -228,12 +290,16 @@ int main(void)
         cmocka_unit_test(live_items_wait_for_the_scan),
         cmocka_unit_test(what_is_loaded_is_taken_to_be_held),
         cmocka_unit_test(the_scan_sees_every_mark),
+        cmocka_unit_test(who_comes_during_a_scan_shares_the_next),
+        cmocka_unit_test(short_pages_gather),
+        cmocka_unit_test(long_pages_do_not_wait),
         cmocka_unit_test(ready_again_replays_again),
         cmocka_unit_test(a_rewind_replays_what_was_acknowledged),
         cmocka_unit_test(a_lost_database_is_scanned_again),
         cmocka_unit_test(a_removed_device_is_forgotten),
         cmocka_unit_test(the_idle_are_forgotten),
         cmocka_unit_test(a_silent_device_does_not_fill_the_table),
+        cmocka_unit_test(a_slow_device_holds_replays_back_for_a_while),
         cmocka_unit_test(memory_of_a_device_at_rest),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

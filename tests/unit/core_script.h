@@ -349,7 +349,7 @@ static void happen_page(struct stage *stage, char **at)
         }
         len++;
     }
-    core_on_page(stage->core, stage->now_ms, &stage->page, items, len, true);
+    core_on_page(stage->core, stage->now_ms, &stage->page, items, len);
 }
 
 static void happen_scanned(struct stage *stage, char **at)

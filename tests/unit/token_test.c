@@ -18,6 +18,9 @@ static unsigned char rfc_secret[crypto_sign_SECRETKEYBYTES], other_secret[crypto
 /* "other" is another key; without a kid the one that counts comes second */
 static struct token_key keys[2] = {{.kid = "other"}, {.kid = "rfc8037"}};
 
+static unsigned char digests[4][TOKEN_DIGEST_BYTES]; /* few: tokens share places */
+static struct token_seen seen = {.digests = digests, .digests_len = 4};
+
 static int keys_make(void **state)
 {
     (void)state;
@@ -101,7 +104,38 @@ static void signed_tokens(void **state)
         VECTORS_CHECK(&vectors, status == verdict_of(vectors.column[0]), vectors.column[4]);
         bool changed = memcmp(&claims, &before, sizeof claims) != 0; /* NOLINT: both were copied with their padding */
         VECTORS_CHECK(&vectors, (status == STATUS_OK) == changed, vectors.column[4]);
+        for (int again = 0; again < 2; again++)
+            VECTORS_CHECK(&vectors,
+                          token_verify_again(token, keys, 2, &seen, atoll(vectors.column[1].at), &claims) == status,
+                          vectors.column[4]);
     }
+}
+
+/* Without keys nothing is signed: what is accepted was remembered. */
+static void only_the_signature_is_remembered(void **state)
+{
+    (void)state;
+    char text[512], other[512];
+    struct token_claims claims;
+    memset(digests, 0, sizeof digests);
+    struct slice token =
+        token_sign(SLICE("{\"alg\":\"EdDSA\"}"),
+                   SLICE("{\"sub\":\"alice\",\"dev\":\"phone\",\"iat\":1000,\"exp\":2000}"), text, sizeof text);
+    assert_int_equal(token_verify_again(token, keys, 0, &seen, 1500, &claims), STATUS_DENIED);
+    assert_int_equal(token_verify_again(token, keys, 2, &seen, 1500, &claims), STATUS_OK);
+    assert_int_equal(token_verify_again(token, keys, 0, &seen, 1500, &claims), STATUS_OK);
+    assert_string_equal(claims.device, "phone");
+    assert_int_equal(token_verify_again(token, keys, 0, &seen, 2000, &claims), STATUS_EXPIRED);
+    assert_int_equal(token_verify_again(token, keys, 0, &seen, 0, &claims), STATUS_DENIED); /* from the future */
+    assert_int_equal(token_verify(token, keys, 0, 1500, &claims), STATUS_DENIED);
+    for (size_t i = 0; i < token.len; i++) { /* any other text is another token */
+        memcpy(other, token.at, token.len);
+        other[i] = other[i] == 'A' ? 'B' : 'A';
+        assert_int_not_equal(token_verify_again((struct slice){other, token.len}, keys, 0, &seen, 1500, &claims),
+                             STATUS_OK);
+    }
+    memset(digests, 0, sizeof digests);
+    assert_int_equal(token_verify_again(token, keys, 0, &seen, 1500, &claims), STATUS_DENIED);
 }
 
 static void token_texts(void **state)
@@ -211,8 +245,13 @@ static void keys_are_limited(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(rfc8037_a),        cmocka_unit_test(signed_tokens),     cmocka_unit_test(token_texts),
-        cmocka_unit_test(claim_values),     cmocka_unit_test(length_is_limited), cmocka_unit_test(key_files),
+        cmocka_unit_test(rfc8037_a),
+        cmocka_unit_test(signed_tokens),
+        cmocka_unit_test(only_the_signature_is_remembered),
+        cmocka_unit_test(token_texts),
+        cmocka_unit_test(claim_values),
+        cmocka_unit_test(length_is_limited),
+        cmocka_unit_test(key_files),
         cmocka_unit_test(keys_are_limited),
     };
     if (sodium_init() < 0)
