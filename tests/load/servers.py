@@ -20,6 +20,7 @@ allow_anonymous true
 set_tcp_nodelay true
 max_inflight_messages 1000
 max_queued_messages 0
+allow_duplicate_messages true
 persistence false
 log_type error
 """
