@@ -39,6 +39,7 @@ def test_same_payload_and_mixed_ops_in_one_frame(service, crowd):
         got = device.wait_for(f"inbox/{device.user}/chat/", 40)
         assert [payload for _, payload, *_ in got] == [b"p%d" % seq * 100 for seq in range(1, 41)]
         if i == 5:
+            device.wait_for(f"inbox/{device.user}/receipts/", 40)  # the last one is behind the last message
             kinds = [topic.split("/")[2] for topic, *_ in device.arrived]
             assert kinds == ["chat", "receipts"] * 40
 
