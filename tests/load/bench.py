@@ -128,9 +128,7 @@ def measure(bench, options):
     for kind in ("noread", "noack", "storm"):
         bench.rounds(f"neighbour-{kind}", ["slow", "--disturb", kind, "--pairs", "50", "--rate", f"{rate / 2:.0f}",
                                            "--group-rate", f"{20 if kind == 'storm' else 1000}", "--members", "200",
-                                           "--settle", "60", *window],
-                     # a p99 of some seconds differs by half from run to run
-                     rounds=max(3, options.heavy_rounds) if kind == "storm" else options.heavy_rounds)
+                                           "--settle", "60", *window], rounds=options.heavy_rounds)
     extremes.herd(bench, options.storm, options.heavy_rounds)
     extremes.overload(bench, options.seconds)
     extremes.overload_of_the_database(bench, options.seconds)
@@ -155,7 +153,7 @@ def parse_options():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=int(os.environ.get("BENCH_ROUNDS", "5" if full else "3")))
     parser.add_argument("--seconds", type=float, default=float(os.environ.get("BENCH_SECONDS", "10" if full else "3")))
-    parser.add_argument("--heavy-rounds", type=int, default=3 if full else 1, help="of storm, drain and neighbours")
+    parser.add_argument("--heavy-rounds", type=int, default=3, help="of storm, drain, herd and neighbours")
     parser.add_argument("--storm", type=int, default=15000 if full else 2000, help="devices that reconnect (storm, herd)")
     parser.add_argument("--drain", type=int, default=1000000 if full else 50000, help="messages of the backlog")
     parser.add_argument("--idle", type=int, default=15000 if full else 6000, help="idle connections")
