@@ -150,10 +150,10 @@ void broker_wake_end(void)
 {
     if (gnatter_accelerator_busy != NULL)
         (void)gnatter_accelerator_busy(false); /* the timer ends in any case */
-    if (has_wake_timer)
+    if (has_wake_timer) {
         (void)timer_delete(wake_timer); /* it is there */
-    if (has_wake_timer)
-        (void)signal(WAKE_SIGNAL,
-                     SIG_IGN); /* one that is under way must not find a handler that is not there any more */
+        /* one that is under way must not find a handler that is not there any more */
+        (void)signal(WAKE_SIGNAL, SIG_IGN);
+    }
     has_wake_timer = is_waking = false;
 }

@@ -164,13 +164,13 @@ void db_accept(struct world *world, int conversation, int user)
     notify(world, conversation);
 }
 
-/* A new device starts at the present of each of its user's conversations. */
 /* What a device marks before the service has heard of it counts as the last that the service has. */
 bool db_is_heard_of(const struct world *world)
 {
     return !world->asked && !world->answered && !world->notified_len;
 }
 
+/* A new device starts at the present of each of its user's conversations. */
 void db_register_device(struct world *world, int device)
 {
     struct device *d = &world->devices[device];
