@@ -5,11 +5,14 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#define PORT_PICKED_FIRST 20000
 
 union endpoint {
     struct sockaddr any;
@@ -79,20 +82,6 @@ static int try_listen(const char *address, int port)
     return fd;
 }
 
-int port_free_one(const char *address)
-{
-    int fd = try_listen(address, 0);
-    union endpoint endpoint;
-    socklen_t len = sizeof(endpoint);
-    if (fd < 0)
-        return 0;
-    int port = 0;
-    if (getsockname(fd, &endpoint.any, &len) == 0)
-        port = ntohs(endpoint.any.sa_family == AF_INET ? endpoint.v4.sin_port : endpoint.v6.sin6_port);
-    (void)close(fd); /* nothing was sent */
-    return port;
-}
-
 bool port_is_free(const char *address, int port)
 {
     int fd = try_listen(address, port);
@@ -100,6 +89,30 @@ bool port_is_free(const char *address, int port)
         return false;
     (void)close(fd); /* nothing was sent */
     return true;
+}
+
+/* The lowest port that the kernel gives to outgoing connections (both families), as ip(7) says. */
+static int outgoing_first(void)
+{
+    FILE *file = fopen("/proc/sys/net/ipv4/ip_local_port_range", "re");
+    int first = 0;
+    if (file && fscanf(file, "%d", &first) != 1)
+        first = 0;
+    if (file)
+        (void)fclose(file); /* was only read */
+    return first > PORT_PICKED_FIRST ? first : 32768;
+}
+
+int port_free_one(const char *address)
+{
+    uint32_t count = (uint32_t)(outgoing_first() - PORT_PICKED_FIRST);
+    uint32_t start = randombytes_uniform(count); /* two that pick at once pick differently */
+    for (uint32_t i = 0; i < count; i++) {
+        int port = PORT_PICKED_FIRST + (int)((start + i) % count);
+        if (port_is_free(address, port))
+            return port;
+    }
+    return 0;
 }
 
 /* The socket's inode number of a listener on the port; 0: none. */

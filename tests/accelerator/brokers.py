@@ -8,6 +8,8 @@ import subprocess
 import tempfile
 import time
 
+from lib.ports import free_ports
+
 TOP = pathlib.Path(__file__).resolve().parents[2]
 LIBRARY = TOP / "build/lib/gnatter_accelerator.so"
 MOSQUITTO = shutil.which("mosquitto") or "/usr/sbin/mosquitto"
@@ -49,16 +51,6 @@ def until(what, condition, timeout=TIMEOUT):
             return value
         assert time.monotonic() < deadline, f"not within {timeout} s: {what}"
         time.sleep(0.005)
-
-
-def free_ports(count):
-    probes = [socket.socket() for _ in range(count)]
-    for probe in probes:
-        probe.bind(("127.0.0.1", 0))
-    ports = [probe.getsockname()[1] for probe in probes]
-    for probe in probes:
-        probe.close()
-    return ports
 
 
 class Broker:

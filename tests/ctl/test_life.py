@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from conftest import CTL, PARTS, Node, alive, free_port, make_node, wait_until
+from conftest import CTL, PARTS, Node, alive, make_node, wait_until
+from lib.ports import free_port
 
 CHILDREN = ("postgres", "mosquitto", "syncd")
 
@@ -196,6 +197,12 @@ def test_the_database_moves_when_its_port_is_taken(made):
         taken.listen()
         made.up()
         assert made.sql("select 1") == ["1"]
+
+
+def test_picked_ports_are_not_those_of_outgoing_connections(made):
+    """One of these would hold the port of a part that is started again."""
+    first = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    assert all(0 < int(made.conf(name)) < first for name in ("mqtt_port", "ws_port", "postgres_port"))
 
 
 def test_ports_can_change_between_lives(made):

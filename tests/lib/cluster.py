@@ -7,7 +7,8 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from .node import alive, free_ports, wait_until
+from .node import alive, wait_until
+from .ports import free_port
 
 PASSWORD = "landlord"
 
@@ -23,7 +24,7 @@ def programs():
 class Server:
     """One cluster on loopback, of `landlord`. PostgreSQL does not run as root, so then another account does."""
     def __init__(self, name):
-        self.name, self.port = name, free_ports(1)[0]
+        self.name, self.port = name, free_port()
         self.home = Path(tempfile.mkdtemp(prefix=f"gnatter-{name}-"))
         self.data = self.home / "data"
         if os.geteuid() == 0:

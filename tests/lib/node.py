@@ -4,7 +4,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -12,32 +11,14 @@ from pathlib import Path
 
 import psycopg2
 
+from .ports import free_ports
+
 TOP = Path(__file__).resolve().parents[2]
 CTL = Path(os.environ.get("GNATTER_BIN", TOP / "build" / "bin")) / "gnatterctl"
 LOGS = TOP / "build" / "test-logs"
 ACCELERATOR = os.environ.get("GNATTER_ACCELERATOR", "off")  # on: every node has it
 SANITIZER_REPORT = re.compile(r"(Address|Leak|Thread|UndefinedBehavior)Sanitizer|: runtime error: ")
 PARTS = ("postgres", "mosquitto", "syncd", "supervisor")
-
-
-def free_ports(count):
-    """Ports that nobody uses now. Below the range from which the kernel takes ports for outgoing connections."""
-    ports, probes = [], []
-    start = 12000 + os.getpid() * 7 % 15000
-    for port in range(start, start + 4000):
-        probe = socket.socket()
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            probe.close()
-            continue
-        probes.append(probe)
-        ports.append(port)
-        if len(ports) == count:
-            break
-    for probe in probes:
-        probe.close()
-    return ports
 
 
 def wait_until(condition, timeout=10.0, what="condition", step=0.02):

@@ -1,6 +1,7 @@
 """A node whose parts, and whose devices, find each other through proxies: devices, link (service to broker), database."""
 from .network import Network
-from .node import CTL, Node, free_ports
+from .node import CTL, Node
+from .ports import free_ports
 
 
 class ProxiedNode(Node):
@@ -15,7 +16,7 @@ class ProxiedNode(Node):
         return super().up(*args, **options)
 
     def prepare(self):
-        devices, link, database = free_ports(5)[2:]
+        devices, link, database = free_ports(3)
         self.ctl("init", "--mqtt-port", self.port, "--ws-port", self.ws_port)
         conf = self.dir / "gnatter.conf"
         text = conf.read_text().replace("journal_bytes = 67108864", f"journal_bytes = {self.journal_bytes}")

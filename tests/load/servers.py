@@ -6,11 +6,15 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import threading
 import time
 
 import procfs
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+from lib.ports import free_port  # noqa: E402
 
 BIN = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../build/bin")
 RAW_CONFIG = """\
@@ -24,12 +28,6 @@ allow_duplicate_messages true
 persistence false
 log_type error
 """
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def raise_descriptors(wanted=40000):

@@ -8,6 +8,7 @@ import subprocess
 import tempfile
 import time
 
+from lib.ports import free_ports
 from tokens import Key
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
@@ -28,12 +29,6 @@ def until(what, condition, timeout=TIMEOUT):
         time.sleep(0.005)
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
 def environment():
     """With GNATTER_ACCELERATOR=on every broker has it."""
     if os.environ.get("GNATTER_ACCELERATOR", "off") != "on":
@@ -46,7 +41,7 @@ class Broker:
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="gnatter-plugin-"))
         self.dir.chmod(0o755)
         self.keys = [Key("k1"), Key("k2")]
-        self.port, self.ws_port = free_port(), free_port()
+        self.port, self.ws_port = free_ports(2)
         self.options = {
             "keys_file": self.dir / "tokens.pub",
             "link_secret_file": self.dir / "link.secret",

@@ -7,7 +7,8 @@ import struct
 import pytest
 
 import packets
-from broker import free_port, until
+from broker import until
+from lib.ports import free_port
 from service import Service
 
 STRANGER, NEIGHBOUR = "127.0.0.2", "127.0.0.3"

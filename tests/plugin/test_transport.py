@@ -3,7 +3,8 @@ import subprocess
 
 import pytest
 
-from broker import free_port, until
+from broker import until
+from lib.ports import free_port
 from service import Service
 
 

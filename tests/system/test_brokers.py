@@ -7,14 +7,15 @@ import subprocess
 import pytest
 
 from lib.device import Device
-from lib.node import Node, free_ports, wait_until
+from lib.node import Node, wait_until
+from lib.ports import free_port
 
 
 class Broker:
     """A stock broker beside the node, with the node's plugin, keys and secret, and a journal of its own."""
     def __init__(self, node):
         self.node, self.host, self.process = node, "127.0.0.1", None
-        self.port, = free_ports(1)
+        self.port = free_port()
         self.dir = node.home / "second"
         shutil.copytree(node.dir / "broker", self.dir / "broker")
         for name in ("journal.ring", "revoked.tab"):

@@ -49,7 +49,7 @@ def test_no_user_name(cast, v5):
     lambda user: {"client_id": f"{user}:other"}, lambda user: {"client_id": f"{user}"},
     lambda user: {"client_id": f"{user}:d:"}, lambda user: {"client_id": f"{user}:d "},
     lambda user: {"client_id": f"{user}:D"}, lambda user: {"client_id": f"{user.upper()}:d"},
-    lambda user: {"client_id": f"{user}/d"}, lambda user: {"client_id": f":d"}, lambda user: {"client_id": ""},
+    lambda user: {"client_id": f"{user}/d"}, lambda user: {"client_id": ":d"}, lambda user: {"client_id": ""},
     lambda user: {"user": ""}, lambda user: {"user": user.upper()}, lambda user: {"user": f"{user}:d"},
     lambda user: {"user": "$gnatter"}, lambda user: {"client_id": "$gnatter:gnatter", "user": "$gnatter"},
 ], ids=["other-device", "user-only", "trailing-colon", "space", "upper-device", "upper-user", "slash", "no-user",

@@ -2,8 +2,6 @@
 import base64
 import json
 
-import pytest
-
 
 def body(item):
     return json.loads(item.payload)

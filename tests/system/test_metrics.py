@@ -12,7 +12,8 @@ import pytest
 import yaml
 
 from lib.cast import Pool
-from lib.node import CTL, PARTS, TOP, Node, alive, free_ports, wait_until
+from lib.node import CTL, PARTS, TOP, Node, alive, wait_until
+from lib.ports import free_ports
 
 OPERATING = TOP / "docs/operating"
 SAMPLE = re.compile(r'([a-z_]+)(\{[a-z]+="[^"]*"(?:,[a-z]+="[^"]*")*\})? (\S+)')

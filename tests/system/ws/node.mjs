@@ -1,7 +1,6 @@
 // A Gnatter node and MQTT.js clients on its WebSocket listener.
 import { execFileSync } from 'node:child_process';
 import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -11,25 +10,14 @@ const top = join(dirname(fileURLToPath(import.meta.url)), '../../..');
 const program = join(process.env.GNATTER_BIN ?? join(top, 'build/bin'), 'gnatterctl');
 const TIMEOUT_MS = 15000;
 
-function freePort() {
-    return new Promise((resolve, reject) => {
-        const probe = createServer();
-        probe.on('error', reject);
-        probe.listen(0, '127.0.0.1', () => {
-            const { port } = probe.address();
-            probe.close(() => resolve(port));
-        });
-    });
-}
-
 export class Node {
     static async start() {
         const node = new Node();
         node.home = mkdtempSync(join(tmpdir(), 'gnatter-ws-'));
         chmodSync(node.home, 0o755); // the private PostgreSQL may run as another user
         node.dir = join(node.home, 'node');
-        node.wsPort = await freePort();
-        node.ctl('up', '--mqtt-port', String(await freePort()), '--ws-port', String(node.wsPort));
+        const { endpoints } = JSON.parse(node.ctl('--json', 'up', '--mqtt-port', '0', '--ws-port', '0'));
+        node.url = endpoints.find((endpoint) => endpoint.startsWith('ws://'));
         return node;
     }
 
@@ -64,7 +52,7 @@ export class Device {
     // Resolves with CONNACK; rejects with the reason code in `code`.
     open(options = {}) {
         return new Promise((resolve, reject) => {
-            this.client = mqtt.connect(`ws://127.0.0.1:${this.node.wsPort}/mqtt`, {
+            this.client = mqtt.connect(`${this.node.url}/mqtt`, {
                 protocolVersion: this.version, clientId: this.clientId, username: this.user, password: this.token,
                 clean: true, reconnectPeriod: 0, connectTimeout: TIMEOUT_MS, ...options,
             });
