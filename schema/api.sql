@@ -45,9 +45,7 @@ grant execute on function
     gnatter.service_claim(),
     -- devices that come and go
     gnatter.device_scan(bigint[], int, int),
-    gnatter.device_scan_marks(bigint[], int, int),
     gnatter.device_live(bigint[]),
-    gnatter.device_flags(bigint[]),
     gnatter.device_gone(bigint[], bigint[]),
     gnatter.devices_reset(),
     gnatter.cursors_set(bigint[], bigint[], bigint[]),

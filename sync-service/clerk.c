@@ -99,12 +99,6 @@ static enum status do_live(struct clerk *clerk, PGresult **ret_result)
     enum status status = database_ask(&clerk->database, "select gnatter.device_live($1)", DATABASE_BINARY, ret_result);
     if (status != STATUS_OK)
         return status;
-    PQclear(*ret_result);
-    *ret_result = NULL;
-    put_ids(clerk);
-    status = database_ask(&clerk->database, "select gnatter.device_flags($1)", DATABASE_BINARY, ret_result);
-    if (status != STATUS_OK)
-        return status;
     for (int row = 0; row < PQntuples(*ret_result); row++)
         clerk->options.on_flags(clerk->options.ctx, (struct slice){PQgetvalue(*ret_result, row, 0),
                                                                    (size_t)PQgetlength(*ret_result, row, 0)});

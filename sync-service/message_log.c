@@ -25,10 +25,8 @@ const char *const query_statements[QUERY_KINDS] = {
     [QUERY_PAGE] = "select ord, seq, time_ms, sender_user_id, sender_device_id, sender, message_id, event_type, payload"
                    " from gnatter.log_page($1, $2, $3, $4, $5)",
     [QUERY_SENDERS] = "select ord, user_id from gnatter.log_senders($1, $2, $3) order by ord",
-    [QUERY_SCAN] = "select device_id, conversation_name, acked_seq from gnatter.device_scan($1, $2, $3)",
-    [QUERY_SCAN_MARKS] = "select device_id, conversation_name, user_name, delivered_seq, read_seq,"
-                         " is_group_counts, counts_seq, delivered_count, read_count"
-                         " from gnatter.device_scan_marks($1, $2, $3)",
+    [QUERY_SCAN] = "select device_id, conversation_name, acked_seq, user_name, delivered_seq, read_seq,"
+                   " counts_seq, delivered_count, read_count from gnatter.device_scan($1, $2, $3)",
     [QUERY_MARKS] = "select gnatter.marks_flush($1, $2, $3, $4, $5, $6, $7)",
     [QUERY_CURSORS_SET] = "select gnatter.cursors_set($1, $2, $3)",
     [QUERY_SERVER] = PRIMARY_QUESTION,
@@ -258,7 +256,7 @@ struct query *query_new(struct message_log *log, enum query_kind kind, size_t le
 
 void query_send(struct message_log *log, struct query *query)
 {
-    static const char *const names[] = {"q0", "q1", "q2", "q3", "q4", "q5", "q6", "q7", "q8", "q9", "q10", "q11"};
+    static const char *const names[] = {"q0", "q1", "q2", "q3", "q4", "q5", "q6", "q7", "q8", "q9", "q10"};
     static const int binary[PG_PARAMS_MAX] = {1, 1, 1, 1, 1, 1, 1, 1};
     _Static_assert(sizeof names / sizeof names[0] == QUERY_KINDS, "a name for each statement");
     *log->last = query; /* also when it cannot be sent: then it is forgotten with the rest */

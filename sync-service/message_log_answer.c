@@ -383,18 +383,20 @@ static void senders_told(struct message_log *log, const struct query *query)
 }
 
 /* ---- scan ---- */
-static void scanned(struct message_log *log, struct query *query)
+static void scanned(struct message_log *log, const struct query *query)
 {
-    const PGresult *behind = query->gathered->results[0], *marks = query->result;
+    const PGresult *result = query->result;
     struct core *core = log->core;
-    for (int row = 0; row < PQntuples(behind); row++)
-        core_on_scan_behind(core, log->now_ms, query->tag, bigint_of(behind, row, 0), text_of(behind, row, 1),
-                            bigint_of(behind, row, 2));
-    for (int row = 0; row < PQntuples(marks); row++)
-        core_on_scan_mark(core, log->now_ms, query->tag, bigint_of(marks, row, 0), text_of(marks, row, 1),
-                          text_of(marks, row, 2), bigint_of(marks, row, 3), bigint_of(marks, row, 4),
-                          boolean_of(marks, row, 5), bigint_of(marks, row, 6), bigint_of(marks, row, 7),
-                          bigint_of(marks, row, 8));
+    for (int row = 0; row < PQntuples(result); row++) {
+        int64_t device_id = bigint_of(result, row, 0);
+        struct slice conversation = text_of(result, row, 1);
+        if (!PQgetisnull(result, row, 2))
+            core_on_scan_behind(core, log->now_ms, query->tag, device_id, conversation, bigint_of(result, row, 2));
+        else
+            core_on_scan_mark(core, log->now_ms, query->tag, device_id, conversation, text_of(result, row, 3),
+                              bigint_of(result, row, 4), bigint_of(result, row, 5), !PQgetisnull(result, row, 6),
+                              bigint_of(result, row, 6), bigint_of(result, row, 7), bigint_of(result, row, 8));
+    }
     core_on_scan_done(core, log->now_ms, query->tag);
 }
 
@@ -434,9 +436,6 @@ void message_log_answer(struct message_log *log, struct query *query)
         senders_told(log, query);
         break;
     case QUERY_SCAN:
-        keep(query, 0);
-        break;
-    case QUERY_SCAN_MARKS:
         scanned(log, query);
         break;
     case QUERY_MARKS:

@@ -201,33 +201,21 @@ void message_log_ask_gathered(struct message_log *log)
     log->pages_len = log->senders_len = 0;
 }
 
-static void put_device_ids(struct message_log *log, const int64_t device_ids[], size_t len)
+void message_log_scan(struct message_log *log, uint64_t scan, const int64_t device_ids[], size_t len)
 {
+    if (!message_log_is_up(log))
+        return;
+    struct query *query = query_new(log, QUERY_SCAN, 0, 0);
+    if (query == NULL)
+        return;
+    query->tag = scan;
     pg_params_begin(&log->params);
     pg_bigints(&log->params);
     for (size_t i = 0; i < len; i++)
         pg_put_bigint(&log->params, device_ids[i]);
     pg_int(&log->params, (int32_t)log->options.shard);
     pg_int(&log->params, (int32_t)log->options.shards);
-}
-
-void message_log_scan(struct message_log *log, uint64_t scan, const int64_t device_ids[], size_t len)
-{
-    if (!message_log_is_up(log))
-        return;
-    struct gathered *gathered = gathered_new(log);
-    struct query *behind = query_new(log, QUERY_SCAN, 0, 0), *marks = query_new(log, QUERY_SCAN_MARKS, 0, 0);
-    if (gathered == NULL || behind == NULL || marks == NULL) {
-        free(gathered);
-        query_free(behind);
-        query_free(marks);
-        return;
-    }
-    behind->gathered = marks->gathered = gathered;
-    behind->tag = marks->tag = scan;
-    put_device_ids(log, device_ids, len);
-    query_send(log, behind);
-    query_send(log, marks);
+    query_send(log, query);
 }
 
 static void put_cursors(struct pg_params *params, const struct core_mark_batch *batch, bool is_set)

@@ -19,7 +19,6 @@ enum query_kind {
     QUERY_PAGE,
     QUERY_SENDERS,
     QUERY_SCAN,
-    QUERY_SCAN_MARKS,
     QUERY_MARKS,
     QUERY_CURSORS_SET,
     QUERY_SERVER, /* asked once, after all are prepared */
@@ -28,7 +27,7 @@ enum query_kind {
 };
 extern const char *const query_statements[QUERY_KINDS];
 
-/* Answers that count together: a load is three queries, a scan two. */
+/* Answers that count together: a load is three queries. */
 struct gathered {
     PGresult *results[3];
 };

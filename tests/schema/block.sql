@@ -66,7 +66,7 @@ select is(pg_temp.ask('bob:phone', 'receipts', '{"conversation":"u/alice","seq":
           'bob is not told that alice has what he wrote before');
 select is(pg_temp.ask('alice:phone', 'receipts', '{"conversation":"u/bob","seq":3}') #>> '{result,members,0,read}', 'false',
           'nor alice that bob has read what she writes');
-select is((select count(*) from gnatter.device_scan_marks(array[pg_temp.d('bob:phone')], 0, 1) where user_name = 'alice'), 0::bigint,
+select is((select count(*) from pg_temp.told(array[pg_temp.d('bob:phone')], 0, 1) where user_name = 'alice'), 0::bigint,
           'nor is a device that comes back');
 
 -- ---- push ----
@@ -96,10 +96,10 @@ select is(pg_temp.code('alice:phone', 'unblock', '{"user":"bob"}'), '{}', 'alice
 select is(pg_temp.say('bob:phone', 'd/alice/bob', 'b5', 'five'), '5', 'he writes');
 select is(pg_temp.history('alice', 'u/bob'),
           '{"1 bob one","2 withheld {}","3 alice three","4 alice x","5 bob five"}', 'what was withheld stays so');
-select is((select array_agg(delivered_seq || '/' || read_seq) from gnatter.device_scan_marks(array[pg_temp.d('bob:phone')], 0, 1)
+select is((select array_agg(delivered_seq || '/' || read_seq) from pg_temp.told(array[pg_temp.d('bob:phone')], 0, 1)
             where user_name = 'alice'), '{1/1}', 'a mark on what was withheld is told as the one before');
 select pg_temp.marked('alice', 'd/alice/bob', 5, 5);
-select is((select array_agg(delivered_seq || '/' || read_seq) from gnatter.device_scan_marks(array[pg_temp.d('bob:phone')], 0, 1)
+select is((select array_agg(delivered_seq || '/' || read_seq) from pg_temp.told(array[pg_temp.d('bob:phone')], 0, 1)
             where user_name = 'alice'), '{5/5}', 'and behind it as it is');
 select is(pg_temp.ask('bob:phone', 'receipts', '{"conversation":"u/alice","seq":2}') #>> '{result,members,0,delivered}', 'false',
           'what was withheld was never delivered');

@@ -93,12 +93,12 @@ select is(pg_temp.flags('alice:laptop'), '{"pinned":true,"archived":true,"muted"
 select is(pg_temp.flags('bob:phone'), null, 'and on nobody else''s');
 select is(pg_temp.code('alice:phone', 'conversation.pin', '{"conversation":"u/bob","pinned":false}'), '{"pinned": false}', 'no more');
 select is(pg_temp.flags('alice:laptop'), '{"archived":true,"muted":true}', 'the others stay');
-select bag_eq($$ select t from gnatter.device_flags(array[pg_temp.d('alice:laptop'), pg_temp.d('bob:phone')]) t $$,
+select bag_eq($$ select t from gnatter.device_live(array[pg_temp.d('alice:laptop'), pg_temp.d('bob:phone')]) t $$,
     array['alice:laptop u/bob {"muted": true, "pinned": false, "archived": true}'], 'told to a device that was away');
 update gnatter.device set live_until = clock_timestamp();
-select is_empty($$ select gnatter.device_flags(array[pg_temp.d('alice:laptop')]) $$, 'once');
+select is_empty($$ select gnatter.device_live(array[pg_temp.d('alice:laptop')]) $$, 'once');
 select is(pg_temp.code('alice:phone', 'conversation.mute', '{"conversation":"u/bob","until":4102444800000}'), '{"muted": true, "until": 4102444800000}', 'until');
-select is((select t from gnatter.device_flags(array[pg_temp.d('alice:laptop')]) t),
+select is((select t from gnatter.device_live(array[pg_temp.d('alice:laptop')]) t),
     'alice:laptop u/bob {"muted": true, "until": 4102444800000, "pinned": false, "archived": true}', 'with its end');
 select is(pg_temp.code('carol:phone', 'conversation.pin', params), code, params)
   from (values ('{"conversation":"u/dave"}', 'bad-request'), ('{"conversation":"u/zoe"}', 'no-such-user'), ('{}', 'bad-request'),

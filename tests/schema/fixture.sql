@@ -51,6 +51,22 @@ as $$
     select gnatter.marks_flush(array[pg_temp.d(client_id)], array[pg_temp.c(conversation)], array[seq], '{}', '{}',
         '{}', '{}')
 $$;
+-- The two halves of a scan.
+create function pg_temp.behind(device_ids bigint[], shard int, shards int)
+    returns table (device_id bigint, conversation_name text, acked_seq bigint) language sql
+as $$
+    select s.device_id, s.conversation_name, s.acked_seq from gnatter.device_scan(device_ids, shard, shards) s
+     where s.acked_seq is not null
+$$;
+create function pg_temp.told(device_ids bigint[], shard int, shards int)
+    returns table (device_id bigint, conversation_name text, user_name text, delivered_seq bigint, read_seq bigint,
+                   counts_seq bigint, delivered_count bigint, read_count bigint) language sql
+as $$
+    select s.device_id, s.conversation_name, s.user_name, s.delivered_seq, s.read_seq, s.counts_seq, s.delivered_count,
+           s.read_count
+      from gnatter.device_scan(device_ids, shard, shards) s
+     where s.acked_seq is null
+$$;
 create function pg_temp.marked(user_name text, conversation text, delivered bigint, read bigint)
     returns void language sql
 as $$

@@ -8,7 +8,7 @@ prepare marks as select u.name::text collate "default", k.delivered_seq, k.read_
     join gnatter.user_account u using (user_id)
                   where k.conversation_id = pg_temp.c('g/kitchen') order by 1;
 prepare behind as select device_id, conversation_name, acked_seq
-                    from gnatter.device_scan(array[pg_temp.d('alice:phone'), pg_temp.d('bob:phone'),
+                    from pg_temp.behind(array[pg_temp.d('alice:phone'), pg_temp.d('bob:phone'),
                         pg_temp.d('dave:phone')], 0, 1);
 
 -- ---- flushing ----
@@ -57,30 +57,30 @@ select is((select count(*) from gnatter.cursor where device_id = pg_temp.d('dave
 select gnatter.remove_member('kitchen', 'bob') \g /dev/null
 select pg_temp.say('alice:phone', 'g/kitchen', 'm5') \g /dev/null
 select pg_temp.acked('bob:phone', 'g/kitchen', 5) \g /dev/null
-select isnt_empty($$ select * from gnatter.device_scan(array[pg_temp.d('bob:phone')], 0, 1) $$,
+select isnt_empty($$ select * from pg_temp.behind(array[pg_temp.d('bob:phone')], 0, 1) $$,
     'who was put out still gets what she may see');
 select pg_temp.acked('bob:phone', 'g/kitchen', 6) \g /dev/null
-select is_empty($$ select * from gnatter.device_scan(array[pg_temp.d('bob:phone')], 0, 1) $$, 'and then no more');
-select is((select count(*) from generate_series(0, 3) s, gnatter.device_scan(array[pg_temp.d('alice:laptop')], s, 4)),
+select is_empty($$ select * from pg_temp.behind(array[pg_temp.d('bob:phone')], 0, 1) $$, 'and then no more');
+select is((select count(*) from generate_series(0, 3) s, pg_temp.behind(array[pg_temp.d('alice:laptop')], s, 4)),
     2::bigint,
     'each conversation is in one shard');
-select is((select count(*) from gnatter.device_scan(array[pg_temp.d('alice:laptop')], (select route % 4
+select is((select count(*) from pg_temp.behind(array[pg_temp.d('alice:laptop')], (select route % 4
     from gnatter.conversation where name = 'g/kitchen'), 4)
             where conversation_name = 'g/kitchen'), 1::bigint, 'the one of its route');
 
 -- ---- marks that changed while a device was away ----
 prepare told as select user_name, conversation_name, delivered_seq, read_seq
-    from gnatter.device_scan_marks(array[pg_temp.d('alice:phone')], 0, 1);
+    from pg_temp.told(array[pg_temp.d('alice:phone')], 0, 1);
 update gnatter.device set live_until = '2000-01-01';
 select set_eq('told', $$ values ('bob', 'g/kitchen', 5::bigint, 5::bigint), ('carol', 'g/kitchen', 3, 1), ('alice',
     'g/kitchen', 0, 1) $$,
     'others'' marks where she has written, and how far she has read herself');
-select is_empty($$ select * from gnatter.device_scan_marks(array[pg_temp.d('dave:phone')], 0, 1) $$,
+select is_empty($$ select * from pg_temp.told(array[pg_temp.d('dave:phone')], 0, 1) $$,
     'nothing for who is not there');
-select set_eq($$ select user_name from gnatter.device_scan_marks(array[pg_temp.d('carol:phone')], 0, 1) $$, $$
+select set_eq($$ select user_name from pg_temp.told(array[pg_temp.d('carol:phone')], 0, 1) $$, $$
     values ('carol') $$,
     'who has written nothing there learns only what she has read herself');
-select is((select count(*) from generate_series(0, 3) s, gnatter.device_scan_marks(array[pg_temp.d('alice:phone')], s,
+select is((select count(*) from generate_series(0, 3) s, pg_temp.told(array[pg_temp.d('alice:phone')], s,
     4)), 3::bigint, 'each in its shard');
 update gnatter.device set live_until = now() + '1 day';
 select is_empty('told', 'what had not changed since is not told');
@@ -92,14 +92,30 @@ select pg_temp.say('alice:phone', 'g/big', 'm' || i) from generate_series(1, 3) 
 select pg_temp.marked('m1', 'g/big', 4, 4), pg_temp.marked('m2', 'g/big', 4, 0), pg_temp.marked('m3', 'g/big', 3,
     3) \g /dev/null
 update gnatter.device set live_until = '2000-01-01';
-select results_eq($$ select user_name, is_group_counts, counts_seq, delivered_count, read_count
-                       from gnatter.device_scan_marks(array[pg_temp.d('alice:phone')], 0, 1)
+select results_eq($$ select user_name, counts_seq, delivered_count, read_count
+                       from pg_temp.told(array[pg_temp.d('alice:phone')], 0, 1)
                            where conversation_name = 'g/big' $$,
-    $$ values (null::text, true, 4::bigint, 2::bigint, 1::bigint) $$, '33 members: counts for her newest message');
+    $$ values (null::text, 4::bigint, 2::bigint, 1::bigint) $$, '33 members: counts for her newest message');
+select pg_temp.marked('m' || i, 'g/big', 4, 0) from generate_series(3, 32) i \g /dev/null
+select pg_temp.marked('alice', 'g/big', 4, 4) \g /dev/null
+select results_eq($$ select user_name, read_seq, counts_seq, delivered_count
+                       from pg_temp.told(array[pg_temp.d('alice:phone')], 0, 1)
+                           where conversation_name = 'g/big' order by 1 $$,
+    $$ values ('alice', 4::bigint, null::bigint, null::bigint), (null::text, null, 4, 32) $$,
+    'many marks: the same, and how far she has read herself');
+select gnatter.add_device('m1', 'phone'), gnatter.add_device('m4', 'phone') \g /dev/null
+update gnatter.device set live_until = '2000-01-01';
+select set_eq($$ select user_name, read_seq, counts_seq from pg_temp.told(array[pg_temp.d('m1:phone'), pg_temp.d('m4:phone')], 0, 1) $$,
+    $$ values ('m1', 4::bigint, null::bigint) $$, 'who has written nothing there is told of no counts');
+update gnatter.mark set changed_at = '1999-01-01' where user_id <> pg_temp.u('alice') and conversation_id = pg_temp.c('g/big');
+select results_eq($$ select user_name, counts_seq from pg_temp.told(array[pg_temp.d('alice:phone')], 0, 1)
+                           where conversation_name = 'g/big' $$,
+    $$ values ('alice', null::bigint) $$, 'nor who has, where none changed');
+update gnatter.mark set changed_at = now() where conversation_id = pg_temp.c('g/big');
 select gnatter.remove_member('big', 'm32') \g /dev/null
-select is((select count(*) from gnatter.device_scan_marks(array[pg_temp.d('alice:phone')], 0, 1)
-    where conversation_name = 'g/big' and not is_group_counts),
-    3::bigint, '32 members: each one''s marks');
+select is((select count(*) from pg_temp.told(array[pg_temp.d('alice:phone')], 0, 1)
+    where conversation_name = 'g/big' and counts_seq is null),
+    33::bigint, '32 members: each one''s marks');
 select is_empty('select * from gnatter.verify()', 'all is well');
 select * from finish();
 rollback;

@@ -9,7 +9,7 @@ prepare granted as
      where p.pronamespace = 'gnatter'::regnamespace and has_function_privilege($1::text, p.oid, 'execute');
 select set_eq('execute granted(''gnatter_service'')',
     '{device_open,conversation_load,conversation_members,conversation_cursors,
-    append,append_careful,log_page,log_senders,marks_flush,server,service_claim,device_scan,device_scan_marks,device_live,device_flags,device_gone,
+    append,append_careful,log_page,log_senders,marks_flush,server,service_claim,device_scan,device_live,device_gone,
     devices_reset,
     cursors_set,presence_state,revocations,rpc,history_items,timer_sweep,inbox_watch,inbox_release,inbox_open,push_evaluate,push_claim,push_finish,push_tell,push_count,
     push_sweep,push_prune}'::text[], 'the service has its functions');

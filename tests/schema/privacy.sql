@@ -81,7 +81,7 @@ select pg_temp.marked('bob', 'd/alice/bob', 1, 1);
 create function pg_temp.read_of(client_id text, conversation text) returns jsonb language sql as
 $$ select pg_temp.ask(client_id, 'receipts', format('{"conversation":"%s","seq":1}', conversation)) #> '{result,members,0}' $$;
 create function pg_temp.returned(client_id text, marked text) returns text language sql as $$
-    select string_agg(delivered_seq || '/' || read_seq, ' ') from gnatter.device_scan_marks(array[pg_temp.d(client_id)], 0, 1)
+    select string_agg(delivered_seq || '/' || read_seq, ' ') from pg_temp.told(array[pg_temp.d(client_id)], 0, 1)
      where user_name = marked $$;
 select is(pg_temp.read_of('alice:phone', 'u/bob') ->> 'read', 'true', 'bob shares what he has read');
 select is(pg_temp.returned('alice:phone', 'bob'), '1/1', 'a device that comes back is told');

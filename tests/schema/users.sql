@@ -23,7 +23,7 @@ select is(pg_temp.say('alice:phone', 'g/kitchen', 'm1'), '2', 'a message');
 select pg_temp.say('alice:phone', 'd/alice/bob', 'm1') \g /dev/null
 select gnatter.remove_member('kitchen', 'carol') \g /dev/null
 select gnatter.add_device('carol', 'new'), gnatter.add_device('bob', 'new') \g /dev/null
-select set_eq($$ select conversation_name, acked_seq from gnatter.device_scan(array[pg_temp.d('bob:new'),
+select set_eq($$ select conversation_name, acked_seq from pg_temp.behind(array[pg_temp.d('bob:new'),
     pg_temp.d('carol:new')], 0, 1) $$,
               $$ select ''::text, 0::bigint where false $$, 'a new device has nothing to catch up');
 select set_eq($$ select c.name::text, k.acked_seq from gnatter.cursor k
@@ -74,7 +74,8 @@ select cmp_ok((select last_seen_at - live_until from gnatter.device where device
 select gnatter.device_gone(array[pg_temp.d('bob:phone')], '{1000}') \g /dev/null
 select cmp_ok((select live_until from gnatter.device where device_id = pg_temp.d('bob:phone')), '>', now(),
     'never back');
-select gnatter.device_live(array[pg_temp.d('bob:phone')]), gnatter.devices_reset() \g /dev/null
+select gnatter.device_live(array[pg_temp.d('bob:phone')]) \g /dev/null
+select gnatter.devices_reset() \g /dev/null
 select is((select count(*) from gnatter.devices where is_live), 0::bigint, 'a service that starts: nobody is live');
 
 -- ---- presence ----
