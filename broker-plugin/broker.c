@@ -1,11 +1,15 @@
 #define _GNU_SOURCE
 #include "broker.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -104,6 +108,37 @@ void broker_urgent(void)
 int broker_subscription_count(const void *client)
 {
     return mosquitto_client_sub_count(client);
+}
+
+/* ---- sockets ---- */
+/* The plugin interface does not tell it. It is the second member of the broker's struct in every version from 2.0.0 to
+ * 2.1.2 ({int ident; int sock; ...}); what stands there is taken for it when its peer has the client's address. */
+int broker_socket(const void *client)
+{
+    union {
+        struct sockaddr any;
+        struct sockaddr_in v4;
+        struct sockaddr_in6 v6;
+    } peer;
+    socklen_t len = sizeof peer;
+    char text[INET6_ADDRSTRLEN];
+    const char *address = mosquitto_client_address(client);
+    int fd = ((const int *)client)[1];
+    if (gnatter_accelerator_busy != NULL || address == NULL || fd < 0 || getpeername(fd, &peer.any, &len) != 0)
+        return -1;
+    const void *number = peer.any.sa_family == AF_INET    ? (const void *)&peer.v4.sin_addr
+                         : peer.any.sa_family == AF_INET6 ? (const void *)&peer.v6.sin6_addr
+                                                          : NULL;
+    if (number == NULL || inet_ntop(peer.any.sa_family, number, text, sizeof text) == NULL ||
+        strcmp(text, address) != 0)
+        return -1;
+    return fd;
+}
+
+void broker_cork(int socket, bool is_on)
+{
+    int value = is_on;
+    (void)setsockopt(socket, IPPROTO_TCP, TCP_CORK, &value, sizeof value); /* refused: packets leave one by one */
 }
 
 /* ---- waking the loop ----

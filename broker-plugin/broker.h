@@ -34,6 +34,11 @@ void broker_wake_end(void);
 /* What is written to the client whose packet is being handled is not held back. Only an accelerator does that, so
  * without one there is nothing to do. */
 void broker_urgent(void);
+/* The client's TCP socket, which stays the same as long as it is connected; -1: it has none, or what it writes is
+ * gathered already (by an accelerator). */
+int broker_socket(const void *client);
+/* What is written there now waits until it is called with false, but for full segments, and for 200 ms at most. */
+void broker_cork(int socket, bool is_on);
 /* How many places for subscriptions the client's session has; 0: it never had one. Right only after CONNACK. */
 int broker_subscription_count(const void *client);
 

@@ -31,6 +31,7 @@ void deliver_init(struct deliver *deliver)
 {
     *deliver = (struct deliver){.backlog_bytes = 0};
     lanes_init(&deliver->lanes);
+    corks_init(&deliver->corks, false);
     deliver->last_reply = &deliver->first_reply;
 }
 
@@ -64,6 +65,7 @@ void deliver_done(struct deliver *deliver)
 {
     deliver_forget(deliver);
     lanes_done(&deliver->lanes);
+    corks_done(&deliver->corks);
     while (deliver->first_reply != NULL)
         reply_drop(deliver);
 }
@@ -229,8 +231,8 @@ enum status deliver_reply(struct deliver *deliver, uint32_t session, struct slic
 }
 
 /* ---- publishing ---- */
-static void publish_to(const struct session *session, struct slice tail, struct slice payload, int qos,
-                       const struct broker_properties *properties)
+static void publish_to(struct deliver *deliver, struct session *session, struct slice tail, struct slice payload,
+                       int qos, const struct broker_properties *properties)
 {
     char topic[LIMIT_INBOX_TOPIC_LEN + 1];
     struct slice parts[] = {SLICE("inbox/"), slice_of(session->user->name), SLICE("/"), tail};
@@ -244,12 +246,13 @@ static void publish_to(const struct session *session, struct slice tail, struct 
         len += parts[i].len;
     }
     topic[len] = '\0';
+    corks_publish(&deliver->corks, session);
     if (broker_publish(session_broker_id(session), topic, payload, qos,
                        session->mqtt_version >= 5 ? properties : NULL) != STATUS_OK)
         broker_log(BROKER_ERROR, "deliver dropped client=%s why=no-memory", session->client_id);
 }
 
-static void presence_to(const struct session *session, const struct frame_op *op)
+static void presence_to(struct deliver *deliver, struct session *session, const struct frame_op *op)
 {
     char topic[sizeof "presence/" + LIMIT_USER_LEN];
     if (!subscriptions_watches(&session->subscriptions, op->deliver.tail))
@@ -257,6 +260,7 @@ static void presence_to(const struct session *session, const struct frame_op *op
     memcpy(topic, "presence/", sizeof "presence/" - 1);
     memcpy(topic + sizeof "presence/" - 1, op->deliver.tail.at, op->deliver.tail.len);
     topic[sizeof "presence/" - 1 + op->deliver.tail.len] = '\0';
+    corks_publish(&deliver->corks, session);
     if (broker_publish(session_broker_id(session), topic, op->deliver.payload, op->deliver.qos, NULL) != STATUS_OK)
         broker_log(BROKER_ERROR, "deliver dropped client=%s why=no-memory", session->client_id);
 }
@@ -265,15 +269,16 @@ static void replies_publish(struct deliver *deliver, const struct sessions *sess
 {
     while (deliver->first_reply != NULL) {
         struct deliver_reply *reply = deliver->first_reply;
-        const struct session *session = sessions_of_number(sessions, reply->session);
+        struct session *session = sessions_of_number(sessions, reply->session);
         struct broker_properties properties = {.correlation = reply->correlation};
         if (session != NULL)
-            publish_to(session, reply->tail, reply->payload, 1, &properties);
+            publish_to(deliver, session, reply->tail, reply->payload, 1, &properties);
         reply_drop(deliver);
     }
 }
 
-static void step_do(const struct deliver_op *ready, uint32_t number, const struct deliver_turn *turn)
+static void step_do(struct deliver *deliver, const struct deliver_op *ready, uint32_t number,
+                    const struct deliver_turn *turn)
 {
     const struct frame_op *op = &ready->op;
     struct session *session = sessions_of_number(turn->sessions, number);
@@ -282,10 +287,10 @@ static void step_do(const struct deliver_op *ready, uint32_t number, const struc
     if (op->type == DOWN_KICK)
         turn->kick(turn->ctx, session);
     else if (op->type == DOWN_DELIVER)
-        publish_to(session, op->deliver.tail, op->deliver.payload, op->deliver.qos,
+        publish_to(deliver, session, op->deliver.tail, op->deliver.payload, op->deliver.qos,
                    ready->has_properties ? &ready->properties : NULL);
     else if (!turn->is_shedding)
-        presence_to(session, op);
+        presence_to(deliver, session, op);
 }
 
 static uint64_t share(uint64_t backlog, uint64_t part, uint64_t least)
@@ -301,7 +306,7 @@ static void slice(struct deliver *deliver, const struct deliver_turn *turn, bool
     while (publishes > 0 && bytes > 0 && (step = lanes_take(&deliver->lanes, of_many, &session)) != NULL) {
         struct deliver_op *ready = step->what;
         uint64_t len = step_bytes(&ready->op);
-        step_do(ready, session, turn);
+        step_do(deliver, ready, session, turn);
         deliver->backlog_publishes--;
         deliver->backlog_bytes -= len;
         publishes--;
@@ -313,9 +318,15 @@ static void slice(struct deliver *deliver, const struct deliver_turn *turn, bool
 void deliver_slice(struct deliver *deliver, const struct deliver_turn *turn)
 {
     uint64_t publishes = deliver->backlog_publishes, bytes = deliver->backlog_bytes;
+    corks_turn(&deliver->corks, turn->sessions);
     replies_publish(deliver, turn->sessions);
     slice(deliver, turn, false, share(publishes, DELIVER_FEW_SHARE, DELIVER_FEW_PUBLISHES),
           share(bytes, DELIVER_FEW_SHARE, DELIVER_SLICE_BYTES));
     slice(deliver, turn, true, share(publishes, DELIVER_MANY_SHARE, DELIVER_MANY_PUBLISHES),
           share(bytes, DELIVER_MANY_SHARE, DELIVER_SLICE_BYTES));
+}
+
+bool deliver_wants_tick(const struct deliver *deliver)
+{
+    return deliver->backlog_publishes > 0 || deliver->corks.len > 0;
 }

@@ -9,6 +9,7 @@
  * A slice is a fixed number of publishes or a share of the backlog, whichever is more: the broker reads one frame per
  * turn, so what waits here stays some frames. Broker's thread.
  */
+#include "corks.h"
 #include "frame.h"
 #include "lanes.h"
 #include "sessions.h"
@@ -23,11 +24,12 @@
 struct deliver_reply;
 struct deliver {
     struct lanes lanes;
+    struct corks corks;
     struct deliver_reply *first_reply, **last_reply;
     uint64_t backlog_publishes, backlog_bytes;
 };
 
-void deliver_init(struct deliver *deliver);
+void deliver_init(struct deliver *deliver); /* nothing is corked yet: corks_init */
 void deliver_done(struct deliver *deliver);
 
 /* Keeps a copy of what is to be delivered by this frame, which the caller has checked to its end. */
@@ -46,5 +48,7 @@ struct deliver_turn {
 };
 /* From the tick only. */
 void deliver_slice(struct deliver *deliver, const struct deliver_turn *turn);
+/* There is something to do in the next tick, also when nothing comes. */
+bool deliver_wants_tick(const struct deliver *deliver);
 
 #endif

@@ -86,6 +86,7 @@ enum status gateway_init(struct gateway *gateway, const struct option_given give
         return status;
     }
     gateway->overload.wait_ms = (int64_t)gateway->options.overload_wait_ms;
+    corks_init(&gateway->deliver.corks, gateway->options.coalesce);
     start_log(gateway);
     return STATUS_OK;
 }
@@ -536,7 +537,7 @@ void gateway_tick(struct gateway *gateway, struct moment now)
     level_turn(gateway, now);
     struct deliver_turn turn = {&gateway->sessions, gateway->level != OVERLOAD_NONE, kick_one, gateway};
     deliver_slice(&gateway->deliver, &turn);
-    broker_wake(gateway->deliver.backlog_publishes > 0);
+    broker_wake(deliver_wants_tick(&gateway->deliver));
     kick_all(gateway);
     counters_tell(gateway, now);
     uplink_flush(&gateway->uplink, &gateway->journal, slice_of(gateway->options.node));

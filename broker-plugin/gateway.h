@@ -8,7 +8,7 @@
  *   ingest.c    what devices publish: into the journal, or refused
  *   link.c      the sync service's connection and its frames
  *
- * `client` is the broker's handle of a connection: compared, never looked into.
+ * `client` is the broker's handle of a connection: compared, and looked into nowhere but in broker.c.
  */
 #include "admit.h"
 #include "bench.h"

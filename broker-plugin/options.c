@@ -45,6 +45,8 @@ static const struct option_row OPTIONS[] = {
      "refuses"},
     {"unread_timeout_s", OPTION_NUMBER, AT(unread_timeout_s), "60", 0, 86400,
      "a connection whose peer has taken nothing of what was sent to it for so long is ended; 0: never"},
+    {"coalesce", OPTION_SWITCH, AT(coalesce), "on", 0, 0,
+     "what goes to one device in one turn of the broker's loop leaves together"},
     {"limits", OPTION_SWITCH, AT(limits), "on", 0, 0, "off lifts the rate limits, for load tests"},
     {"limits_file", OPTION_PATH, AT(limits_file), "", 0, 0,
      "the limits below, a line \"name value\" each; read again on SIGHUP"},

@@ -22,7 +22,7 @@ struct options {
     uint64_t journal_bytes;
     uint64_t max_message_bytes;
     uint64_t overload_wait_ms, unread_timeout_s;
-    bool limits;
+    bool limits, coalesce;
     struct rate_options rates;
 };
 

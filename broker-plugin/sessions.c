@@ -167,6 +167,7 @@ struct session *sessions_add(struct sessions *sessions, const struct rates *rate
     session->issued_at_s = seconds(start->claims->issued_at_s);
     session->expires_at_s = seconds(start->claims->expires_at_s);
     session->number = next_number(sessions);
+    session->socket = SESSION_SOCKET_UNKNOWN;
     session->mqtt_version = start->mqtt_version;
     session->is_current = true;
     session->is_clean = start->is_clean;

@@ -34,6 +34,8 @@ struct session {
     struct rates_session *rates;        /* NULL: all buckets are full; session_rates */
     uint32_t issued_at_s, expires_at_s; /* UINT32_MAX: then or later */
     uint32_t number;
+    uint32_t published_turn; /* corks.h, and the next */
+    int socket;
     uint16_t stale_len;   /* of an earlier connection, taken out of the broker's queue when this one began */
     uint8_t mqtt_version; /* 3, 4, 5 */
     uint8_t gone_reason;  /* what to say when its connection ends */
@@ -41,9 +43,11 @@ struct session {
     bool is_clean : 1;    /* CONNECT asked for a fresh session */
     bool is_resuming : 1; /* not yet known whether the broker resumed one */
     bool is_listed : 1;   /* uplink.h */
-    bool is_bench : 1;    /* bench.h: behind client_id stands the id that the broker knows it by */
+    bool is_corked : 1;
+    bool is_bench : 1; /* bench.h: behind client_id stands the id that the broker knows it by */
     char client_id[];
 };
+#define SESSION_SOCKET_UNKNOWN (-2)
 /* What the broker calls this connection. */
 const char *session_broker_id(const struct session *session);
 

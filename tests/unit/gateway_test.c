@@ -4,7 +4,7 @@
  * link: broker-plugin/journal.c broker-plugin/lanes.c broker-plugin/ledger.c broker-plugin/limiter.c
  * link: broker-plugin/link.c broker-plugin/locked_file.c broker-plugin/options.c broker-plugin/overload.c
  * link: broker-plugin/rates.c broker-plugin/remembered.c broker-plugin/revoked.c broker-plugin/sessions.c
- * link: broker-plugin/small_file.c broker-plugin/subscriptions.c broker-plugin/uplink.c
+ * link: broker-plugin/corks.c broker-plugin/small_file.c broker-plugin/subscriptions.c broker-plugin/uplink.c
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -101,6 +101,18 @@ void broker_wake_end(void)
     is_woken = false;
 }
 
+static int corked_sockets;
+int broker_socket(const void *client)
+{
+    return (int)(uintptr_t)client;
+}
+
+void broker_cork(int socket, bool is_on)
+{
+    assert_true(socket > 0);
+    corked_sockets += is_on ? 1 : -1;
+}
+
 static unsigned int urgent_calls;
 void broker_urgent(void)
 {
@@ -164,6 +176,7 @@ static int setup(void **state)
     up_frames = up_ops = to_devices = kicked = 0;
     kick_gives = NULL;
     kept_subscriptions = 0;
+    corked_sockets = 0;
     return start("4194304", "2000") != STATUS_OK;
 }
 
@@ -296,6 +309,25 @@ static void a_large_fan_out_goes_in_slices(void **state)
     assert_int_equal(to_devices, 2500); /* 2,499 and the last */
     assert_int_equal(the_gateway.deliver.backlog_publishes, 0);
     assert_int_equal(the_gateway.deliver.backlog_bytes, 0);
+}
+
+static void what_one_gets_in_a_turn_leaves_together(void **state)
+{
+    (void)state;
+    link_up();
+    const struct session *alice = arrive(10, "alice", "d", true), *bob = arrive(11, "bob", "d", true);
+    gateway_tick(&the_gateway, at(0));
+    assert_false(is_woken);
+    deliver_to(&alice, 1, SLICE("one"));
+    deliver_to(&bob, 1, SLICE("alone"));
+    deliver_to(&alice, 1, SLICE("two"));
+    down();
+    gateway_tick(&the_gateway, at(0));
+    assert_int_equal(corked_sockets, 1);
+    assert_true(is_woken); /* nothing else may be to come that would turn the loop */
+    gateway_tick(&the_gateway, at(0));
+    assert_int_equal(corked_sockets, 0);
+    assert_false(is_woken);
 }
 
 static void what_is_for_few_goes_first(void **state)
@@ -621,6 +653,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(a_large_fan_out_goes_in_slices),
+        TEST(what_one_gets_in_a_turn_leaves_together),
         TEST(what_is_for_few_goes_first),
         TEST(a_backlog_is_worked_off_by_its_share),
         TEST(events_are_bounded),
