@@ -13,47 +13,73 @@ void corks_init(struct corks *corks, bool is_on)
 
 void corks_done(struct corks *corks)
 {
-    free(corks->numbers);
+    free(corks->until_turn.numbers);
+    free(corks->held.numbers);
     corks_init(corks, false);
 }
 
-static bool grow(struct corks *corks)
+static bool grow(struct corked *corked)
 {
-    if (corks->len < corks->size)
+    if (corked->len < corked->size)
         return true;
-    size_t size = corks->size == 0 ? CORKS_MIN : corks->size * 2;
-    uint32_t *numbers = realloc(corks->numbers, size * sizeof *numbers);
+    size_t size = corked->size == 0 ? CORKS_MIN : corked->size * 2;
+    uint32_t *numbers = realloc(corked->numbers, size * sizeof *numbers);
     if (numbers == NULL)
         return false;
-    corks->numbers = numbers;
-    corks->size = size;
+    corked->numbers = numbers;
+    corked->size = size;
     return true;
 }
 
-void corks_publish(struct corks *corks, struct session *session)
+static void cork(struct corked *corked, struct session *session)
 {
-    bool is_second = session->published_turn == corks->turn;
-    session->published_turn = corks->turn;
-    if (!corks->is_on || !is_second || session->is_corked)
-        return;
     if (session->socket == SESSION_SOCKET_UNKNOWN)
         session->socket = broker_socket(session->client);
-    if (session->socket < 0 || !grow(corks))
+    if (session->socket < 0 || !grow(corked))
         return;
     broker_cork(session->socket, true);
     session->is_corked = true;
-    corks->numbers[corks->len++] = session->number;
+    corked->numbers[corked->len++] = session->number;
 }
 
-void corks_turn(struct corks *corks, const struct sessions *sessions)
+static void uncork(struct corked *corked, const struct sessions *sessions)
 {
-    corks->turn++; /* where it meets an old one again a socket is corked too early, and no more */
-    for (size_t i = 0; i < corks->len; i++) {
-        struct session *session = sessions_of_number(sessions, corks->numbers[i]);
+    for (size_t i = 0; i < corked->len; i++) {
+        struct session *session = sessions_of_number(sessions, corked->numbers[i]);
         if (session == NULL) /* it has gone, or will at once: closing sends what there is */
             continue;
         broker_cork(session->socket, false);
         session->is_corked = false;
     }
-    corks->len = 0;
+    corked->len = 0;
+}
+
+void corks_publish(struct corks *corks, struct session *session, bool is_of_many)
+{
+    bool is_second = session->published_turn == corks->turn;
+    session->published_turn = corks->turn;
+    corks->is_of_many |= is_of_many;
+    if (!corks->is_on || session->is_corked)
+        return;
+    if (is_of_many && corks->was_of_many)
+        cork(&corks->held, session);
+    else if (is_second)
+        cork(&corks->until_turn, session);
+}
+
+void corks_turn(struct corks *corks, const struct sessions *sessions, uint32_t clock_ms)
+{
+    corks->turn++; /* where it meets an old one again a socket is corked too early, and no more */
+    uncork(&corks->until_turn, sessions);
+    if (!corks->is_of_many || clock_ms - corks->held_ms >= CORKS_HOLD_MS)
+        uncork(&corks->held, sessions);
+    if (corks->held.len == 0)
+        corks->held_ms = clock_ms;
+    corks->was_of_many = corks->is_of_many;
+    corks->is_of_many = false;
+}
+
+bool corks_are_in(const struct corks *corks)
+{
+    return corks->until_turn.len + corks->held.len > 0;
 }

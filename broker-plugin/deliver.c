@@ -11,7 +11,6 @@ struct deliver_op {
     struct frame_op op;
     struct broker_properties properties;
     bool has_properties;
-    uint32_t steps_left;
 };
 
 /* One frame, kept while an op of it waits: its ops, their steps, and the bytes that both borrow from. */
@@ -80,6 +79,11 @@ static bool is_publish(const struct frame_op *op)
 static uint32_t op_steps(const struct frame_op *op)
 {
     return is_publish(op) ? op->deliver.sessions_len : op->type == DOWN_KICK ? 1 : 0;
+}
+
+static bool is_for_many(const struct frame_op *op)
+{
+    return op_steps(op) > DELIVER_FEW;
 }
 
 static uint64_t step_bytes(const struct frame_op *op)
@@ -156,7 +160,7 @@ static enum status op_put(struct deliver *deliver, struct deliver_op *ready, str
     for (uint32_t i = 0; i < len; i++) {
         uint32_t session = op->type == DOWN_KICK ? op->kick.session : frame_session(op, i);
         steps[i].what = ready;
-        if (lanes_put(&deliver->lanes, session, &steps[i], len > DELIVER_FEW) != STATUS_OK)
+        if (lanes_put(&deliver->lanes, session, &steps[i], is_for_many(op)) != STATUS_OK)
             return STATUS_NO_MEMORY; /* the link starts over, and so does what was put */
         ready->frame->steps_left++;
         deliver->backlog_publishes++;
@@ -231,8 +235,8 @@ enum status deliver_reply(struct deliver *deliver, uint32_t session, struct slic
 }
 
 /* ---- publishing ---- */
-static void publish_to(struct deliver *deliver, struct session *session, struct slice tail, struct slice payload,
-                       int qos, const struct broker_properties *properties)
+static void publish_to(const struct session *session, struct slice tail, struct slice payload, int qos,
+                       const struct broker_properties *properties)
 {
     char topic[LIMIT_INBOX_TOPIC_LEN + 1];
     struct slice parts[] = {SLICE("inbox/"), slice_of(session->user->name), SLICE("/"), tail};
@@ -246,13 +250,12 @@ static void publish_to(struct deliver *deliver, struct session *session, struct 
         len += parts[i].len;
     }
     topic[len] = '\0';
-    corks_publish(&deliver->corks, session);
     if (broker_publish(session_broker_id(session), topic, payload, qos,
                        session->mqtt_version >= 5 ? properties : NULL) != STATUS_OK)
         broker_log(BROKER_ERROR, "deliver dropped client=%s why=no-memory", session->client_id);
 }
 
-static void presence_to(struct deliver *deliver, struct session *session, const struct frame_op *op)
+static void presence_to(const struct session *session, const struct frame_op *op)
 {
     char topic[sizeof "presence/" + LIMIT_USER_LEN];
     if (!subscriptions_watches(&session->subscriptions, op->deliver.tail))
@@ -260,7 +263,6 @@ static void presence_to(struct deliver *deliver, struct session *session, const 
     memcpy(topic, "presence/", sizeof "presence/" - 1);
     memcpy(topic + sizeof "presence/" - 1, op->deliver.tail.at, op->deliver.tail.len);
     topic[sizeof "presence/" - 1 + op->deliver.tail.len] = '\0';
-    corks_publish(&deliver->corks, session);
     if (broker_publish(session_broker_id(session), topic, op->deliver.payload, op->deliver.qos, NULL) != STATUS_OK)
         broker_log(BROKER_ERROR, "deliver dropped client=%s why=no-memory", session->client_id);
 }
@@ -271,8 +273,10 @@ static void replies_publish(struct deliver *deliver, const struct sessions *sess
         struct deliver_reply *reply = deliver->first_reply;
         struct session *session = sessions_of_number(sessions, reply->session);
         struct broker_properties properties = {.correlation = reply->correlation};
-        if (session != NULL)
-            publish_to(deliver, session, reply->tail, reply->payload, 1, &properties);
+        if (session != NULL) {
+            corks_publish(&deliver->corks, session, false);
+            publish_to(session, reply->tail, reply->payload, 1, &properties);
+        }
         reply_drop(deliver);
     }
 }
@@ -284,13 +288,16 @@ static void step_do(struct deliver *deliver, const struct deliver_op *ready, uin
     struct session *session = sessions_of_number(turn->sessions, number);
     if (session == NULL)
         return;
-    if (op->type == DOWN_KICK)
+    if (op->type == DOWN_KICK) {
         turn->kick(turn->ctx, session);
-    else if (op->type == DOWN_DELIVER)
-        publish_to(deliver, session, op->deliver.tail, op->deliver.payload, op->deliver.qos,
+        return;
+    }
+    corks_publish(&deliver->corks, session, is_for_many(op));
+    if (op->type == DOWN_DELIVER)
+        publish_to(session, op->deliver.tail, op->deliver.payload, op->deliver.qos,
                    ready->has_properties ? &ready->properties : NULL);
     else if (!turn->is_shedding)
-        presence_to(deliver, session, op);
+        presence_to(session, op);
 }
 
 static uint64_t share(uint64_t backlog, uint64_t part, uint64_t least)
@@ -318,7 +325,7 @@ static void slice(struct deliver *deliver, const struct deliver_turn *turn, bool
 void deliver_slice(struct deliver *deliver, const struct deliver_turn *turn)
 {
     uint64_t publishes = deliver->backlog_publishes, bytes = deliver->backlog_bytes;
-    corks_turn(&deliver->corks, turn->sessions);
+    corks_turn(&deliver->corks, turn->sessions, turn->clock_ms);
     replies_publish(deliver, turn->sessions);
     slice(deliver, turn, false, share(publishes, DELIVER_FEW_SHARE, DELIVER_FEW_PUBLISHES),
           share(bytes, DELIVER_FEW_SHARE, DELIVER_SLICE_BYTES));
@@ -328,5 +335,5 @@ void deliver_slice(struct deliver *deliver, const struct deliver_turn *turn)
 
 bool deliver_wants_tick(const struct deliver *deliver)
 {
-    return deliver->backlog_publishes > 0 || deliver->corks.len > 0;
+    return deliver->backlog_publishes > 0 || corks_are_in(&deliver->corks);
 }

@@ -42,6 +42,7 @@ MUST_CHECK enum status deliver_reply(struct deliver *deliver, uint32_t session, 
 
 struct deliver_turn {
     const struct sessions *sessions;
+    uint32_t clock_ms;
     bool is_shedding;                                 /* presence is dropped */
     void (*kick)(void *ctx, struct session *session); /* a KICK whose turn has come */
     void *ctx;

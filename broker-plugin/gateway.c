@@ -535,7 +535,7 @@ void gateway_tick(struct gateway *gateway, struct moment now)
     resume_all(gateway);
     scan(gateway, now);
     level_turn(gateway, now);
-    struct deliver_turn turn = {&gateway->sessions, gateway->level != OVERLOAD_NONE, kick_one, gateway};
+    struct deliver_turn turn = {&gateway->sessions, now.clock_ms, gateway->level != OVERLOAD_NONE, kick_one, gateway};
     deliver_slice(&gateway->deliver, &turn);
     broker_wake(deliver_wants_tick(&gateway->deliver));
     kick_all(gateway);
