@@ -10,6 +10,7 @@ import json
 import os
 import platform
 import shutil
+import signal
 import statistics
 import subprocess
 import sys
@@ -119,12 +120,12 @@ def measure(bench, options):
     bench.rounds("latency", ["pairs", "--pairs", "100", "--rate", f"{rate:.0f}", "--ack-every", "1", *window])
     # The same where the cores have time left: what the way itself takes, and what waiting for a core adds
     bench.rounds("latency-light", ["pairs", "--pairs", "100", "--rate", f"{rate / 6:.0f}", "--ack-every", "1", *window])
-    for members in (100, 1000):
-        bench.rounds(f"group-{members}", ["group", "--members", str(members), "--window", "32", *full])
     bench.rounds("storm", ["storm", "--idle", str(options.storm), "--waiting", "10", "--senders", "8", "--window", "64",
                            "--pause-us", "500"], rounds=options.heavy_rounds)
     bench.rounds("drain", ["drain", "--count", str(options.drain), "--senders", "8", "--window", "64",
                            "--pause-us", "500"], rounds=options.heavy_rounds)
+    for members in (100, 1000):
+        bench.rounds(f"group-{members}", ["group", "--members", str(members), "--window", "32", *full])
     for kind in ("noread", "noack", "storm"):
         bench.rounds(f"neighbour-{kind}", ["slow", "--disturb", kind, "--pairs", "50", "--rate", f"{rate / 2:.0f}",
                                            "--group-rate", f"{20 if kind == 'storm' else 1000}", "--members", "200",
@@ -163,6 +164,8 @@ def parse_options():
 
 def main():
     options = parse_options()
+    for ended in (signal.SIGTERM, signal.SIGHUP):  # as by Ctrl-C: the servers end with it
+        signal.signal(ended, lambda number, _frame: sys.exit(128 + number))
     raise_descriptors()
     directory = tempfile.mkdtemp(prefix="gnatter-bench-")
     bench = None
