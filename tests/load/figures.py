@@ -125,8 +125,7 @@ def overload(rows, runs):
         for pair in runs.get(figure, []):
             run, capacity = pair["gnatter"], pair["capacity_per_s"]
             rows.put(f"{what}: sent/s over the capacity", sent_per_s(run) / capacity if capacity else 0, "x", 0.9,
-                     capacity=capacity, refused=sum(load["refused_per_s"] for load in loads(run)),
-                     **({"hundred_pairs": pair["hundred_pairs_per_s"]} if "hundred_pairs_per_s" in pair else {}))
+                     capacity=capacity, refused=sum(load["refused_per_s"] for load in loads(run)))
             found = [load for load in loads(run) if "accepted_to_sent" in load]
             if found:
                 rows.put(f"{what}: accepted to sent p99, over the longest wait allowed (8 s)",
@@ -171,7 +170,7 @@ def number(value):
 def details(row):
     words = []
     for key in ("raw", "gnatter", "accelerated", "raw_ms", "gnatter_ms", "accelerated_ms", "raw_us", "gnatter_us",
-                "accelerated_us", "capacity", "hundred_pairs", "refused", "retry_s"):
+                "accelerated_us", "capacity", "refused", "retry_s"):
         if key in row:
             words.append(f"{key.replace('_', ' ')} {number(row[key])}")
     for key in ("by_process", "by_members"):
