@@ -158,12 +158,13 @@ enum result broker_conf_write(const struct node *node, bool limits, bool *ret_ch
                        "plugin_opt_bench_file " NODE_BROKER_BENCH "\n"
                        "plugin_opt_max_message_bytes %lld\n"
                        "plugin_opt_overload_wait_ms %lld\n"
+                       "plugin_opt_coalesce %s\n"
                        "plugin_opt_limits_file " NODE_BROKER_LIMITS "\n"
                        "plugin_opt_limits %s\n"
                        "plugin_opt_node %s\n"
                        "\ninclude_dir mosquitto.d\n",
                        text, (long long)conf->journal_bytes, (long long)conf->max_message_bytes,
-                       (long long)conf->overload_wait_ms, limits ? "on" : "off", conf->name);
+                       (long long)conf->overload_wait_ms, conf->coalesce, limits ? "on" : "off", conf->name);
     if (file_update(node->dir_fd, NODE_BROKER_CONF, text, 0644, ret_changed) != STATUS_OK)
         return fail("cannot write %s: %s", node_path(node, NODE_BROKER_CONF), strerror(errno));
     return DONE;

@@ -44,6 +44,8 @@ static const struct conf_row {
     TEXT(other_brokers, "",
          "more brokers that the service links to: mqtts://host:8883, ... with this node's link.secret and tokens.pub"),
     TEXT(accelerator, "off", "on: the broker runs with gnatter_accelerator.so, which spares it system calls"),
+    SWITCH(coalesce, "on",
+           "what goes to one device in one turn of the broker's loop leaves together; off: each by itself"),
     NUMBER(max_message_bytes, 65536, 1024, LIMIT_MESSAGE_BYTES_MAX, "largest payload of a message"),
     NUMBER(journal_bytes, 67108864, 1048576, 1099511627776,
            "the broker's journal of what the service has not yet taken"),

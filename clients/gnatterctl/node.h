@@ -33,6 +33,7 @@ struct node_conf {
     int64_t mqtts_port, wss_port;
     char *other_brokers; /* links besides the one to this node's own broker; empty: none */
     char *accelerator;   /* "on": preloaded under the broker */
+    char *coalesce;      /* "on": the plugin has packets of one turn leave together */
     int64_t max_message_bytes, overload_wait_ms, journal_bytes;
     int64_t max_connections; /* of each listener; 0: no limit but descriptors */
     /* the limits of rates: see node_limits_text */

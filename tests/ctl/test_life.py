@@ -205,6 +205,15 @@ def test_picked_ports_are_not_those_of_outgoing_connections(made):
     assert all(0 < int(made.conf(name)) < first for name in ("mqtt_port", "ws_port", "postgres_port"))
 
 
+def test_coalescing_is_switched(made):
+    conf = made.dir / "gnatter.conf"
+    conf.write_text(conf.read_text().replace("coalesce = on", "coalesce = of"))
+    assert "coalesce" in made.refused("up")
+    conf.write_text(conf.read_text().replace("coalesce = of", "coalesce = off"))
+    made.up()
+    assert "plugin_opt_coalesce off" in (made.dir / "mosquitto.conf").read_text()
+
+
 def test_ports_can_change_between_lives(made):
     made.up()
     assert "down first" in made.refused("up", "--mqtt-port", free_port())
