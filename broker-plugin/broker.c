@@ -1,8 +1,8 @@
 #define _GNU_SOURCE
 #include "broker.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
+#include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <signal.h>
@@ -115,24 +115,16 @@ int broker_subscription_count(const void *client)
  * 2.1.2 ({int ident; int sock; ...}); what stands there is taken for it when its peer has the client's address. */
 int broker_socket(const void *client)
 {
-    union {
-        struct sockaddr any;
-        struct sockaddr_in v4;
-        struct sockaddr_in6 v6;
-    } peer;
+    struct sockaddr_storage peer = {.ss_family = AF_UNSPEC};
     socklen_t len = sizeof peer;
     char text[INET6_ADDRSTRLEN];
     const char *address = mosquitto_client_address(client);
     int fd = ((const int *)client)[1];
-    if (gnatter_accelerator_busy != NULL || address == NULL || fd < 0 || getpeername(fd, &peer.any, &len) != 0)
+    if (gnatter_accelerator_busy != NULL || address == NULL || fd < 0 ||
+        getpeername(fd, (struct sockaddr *)&peer, &len) != 0 ||
+        getnameinfo((struct sockaddr *)&peer, len, text, sizeof text, NULL, 0, NI_NUMERICHOST) != 0)
         return -1;
-    const void *number = peer.any.sa_family == AF_INET    ? (const void *)&peer.v4.sin_addr
-                         : peer.any.sa_family == AF_INET6 ? (const void *)&peer.v6.sin6_addr
-                                                          : NULL;
-    if (number == NULL || inet_ntop(peer.any.sa_family, number, text, sizeof text) == NULL ||
-        strcmp(text, address) != 0)
-        return -1;
-    return fd;
+    return strcmp(text, address) == 0 ? fd : -1;
 }
 
 void broker_cork(int socket, bool is_on)

@@ -28,7 +28,7 @@ class Device:
 
     # ---- connection ----
     def begin(self, token=None, clean=True, expiry=None, client_id=None, user=None, keepalive=60, will=None, tls=None,
-              port=None, ack=True):
+              port=None, ack=True, host="127.0.0.1"):
         """CONNECT without waiting. `ack` false: what arrives is never acknowledged."""
         options = {} if self.version == 5 else {"clean_session": clean}
         client = Client(self.client_id if client_id is None else client_id, reconnect_on_failure=False,
@@ -58,7 +58,7 @@ class Device:
             more["properties"].SessionExpiryInterval = expiry
         if port is None:
             port = self.broker.ws_port if self.transport == "websockets" else self.broker.port
-        client.connect("127.0.0.1", port, keepalive=keepalive, **more)
+        client.connect(host, port, keepalive=keepalive, **more)
         client.loop_start()
         return self
 
