@@ -60,7 +60,7 @@ static void make_room(struct ledger *ledger, struct rate rate, uint32_t now_ms)
     if (now_ms - ledger->swept_ms >= SWEEP_PAUSE_MS)
         ledger_sweep(ledger, rate, now_ms);
     if (ledger->len >= ledger->max)
-        drop(ledger, ledger->entries);
+        drop(ledger, ledger->entries); /* NOLINT(clang-analyzer-unix.Malloc): the same */
 }
 
 bool ledger_take(struct ledger *ledger, struct slice key, struct rate rate, uint32_t now_ms, uint32_t tokens,
@@ -74,7 +74,7 @@ bool ledger_take(struct ledger *ledger, struct slice key, struct rate rate, uint
             return true; /* nothing is refused for our lack of memory */
         memcpy(entry->key, key.at, key.len);
         bucket_fill(&entry->bucket, rate, now_ms);
-        HASH_ADD_KEYPTR(hh, ledger->entries, entry->key, key.len, entry);
+        HASH_ADD_KEYPTR(hh, ledger->entries, entry->key, key.len, entry); /* NOLINT(clang-analyzer-unix.Malloc) */
         ledger->len++;
     }
     if (bucket_take(&entry->bucket, rate, now_ms, tokens))
