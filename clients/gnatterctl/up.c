@@ -106,6 +106,17 @@ static enum result wait_up(const struct node *node, int report_fd, int64_t until
     }
 }
 
+/* What our caller left open, such as a lock of its own, would be held as long as the node is up. Ours all close at
+ * exec. */
+static void close_inherited(void)
+{
+    for (int fd = STDERR_FILENO + 1; fd < 1024; fd++) {
+        int flags = fcntl(fd, F_GETFD);
+        if (flags >= 0 && !(flags & FD_CLOEXEC))
+            (void)close(fd); /* nothing of ours was written there */
+    }
+}
+
 /* The supervisor in the background. Returns in the caller only; *ret_report_fd ends when the supervisor does. */
 static bool start_background(struct supervision *supervision, int *ret_report_fd)
 {
@@ -121,6 +132,7 @@ static bool start_background(struct supervision *supervision, int *ret_report_fd
         (void)setsid(); /* a fresh child leads no group: cannot fail */
         if (fork() != 0)
             _exit(0);
+        close_inherited();
         (void)!fchdir(supervision->node->dir_fd); /* anywhere but where the caller was, whose folder may go away */
         _exit((int)supervise(supervision));
     }

@@ -1,6 +1,7 @@
 """init, up, down, status: a node's life, also when parts of it, or its supervisor, are killed."""
 import json
 import os
+import select
 import shutil
 import signal
 import socket
@@ -203,6 +204,15 @@ def test_picked_ports_are_not_those_of_outgoing_connections(made):
     """One of these would hold the port of a part that is started again."""
     first = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
     assert all(0 < int(made.conf(name)) < first for name in ("mqtt_port", "ws_port", "postgres_port"))
+
+
+def test_keeps_nothing_that_its_caller_had_open(made):
+    ours, theirs = os.pipe()
+    subprocess.run([str(CTL), "--dir", str(made.dir), "up"], pass_fds=(theirs,), check=True, timeout=120, stdout=subprocess.DEVNULL)
+    os.close(theirs)
+    assert select.select([ours], [], [], 10)[0] and os.read(ours, 1) == b""  # nobody has the other end
+    os.close(ours)
+    assert made.json("status")["ok"]
 
 
 def test_coalescing_is_switched(made):
