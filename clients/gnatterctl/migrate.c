@@ -109,8 +109,10 @@ static enum result run_files(PGconn *conn, int *ret_migrations_done)
 
 static enum result run_schema(PGconn *conn, int *ret_migrations_done)
 {
+    /* Should we be killed while we wait, the server is to notice; it would wait on, and hold a connection. */
     enum result result = run_text(conn, "(begin)",
                                   "begin; set local client_min_messages = warning;"
+                                  "set local client_connection_check_interval = '1s';"
                                   "select pg_advisory_xact_lock(" LOCK_KEY ");"
                                   "set local lock_timeout = '" LOCK_WAIT "'");
     if (result != DONE)
