@@ -16,17 +16,15 @@
 
 /* [node] of gnatter.conf: reading, writing and explaining come from this table. */
 static const struct conf_row {
-    const char *key;
-    enum { ROW_TEXT, ROW_SWITCH, ROW_ADDRESSES, ROW_NUMBER } kind; /* SWITCH: on or off */
+    const char *key, *standard, *help;
     size_t offset;
-    const char *standard;
     int64_t min, max;
+    enum { ROW_TEXT, ROW_SWITCH, ROW_ADDRESSES, ROW_NUMBER } kind; /* SWITCH: on or off */
     bool is_limit; /* the plugin's: see broker-plugin/options.c; gnatterctl reload applies it */
-    const char *help;
 } conf_rows[] = {
 #define ROW(key, kind, standard, min, max, is_limit, help)                                                             \
     {                                                                                                                  \
-#key, kind, offsetof(struct node_conf, key), standard, min, max, is_limit, help                                \
+#key, standard, help, offsetof(struct node_conf, key), min, max, kind, is_limit                                \
     }
 #define TEXT(key, standard, help)             ROW(key, ROW_TEXT, standard, 0, 0, false, help)
 #define SWITCH(key, standard, help)           ROW(key, ROW_SWITCH, standard, 0, 0, false, help)
