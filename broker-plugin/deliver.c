@@ -235,69 +235,82 @@ enum status deliver_reply(struct deliver *deliver, uint32_t session, struct slic
 }
 
 /* ---- publishing ---- */
-static void publish_to(const struct session *session, struct slice tail, struct slice payload, int qos,
-                       const struct broker_properties *properties)
+static enum status publish_to(const struct session *session, struct slice tail, struct slice payload, int qos,
+                              const struct broker_properties *properties)
 {
     char topic[LIMIT_INBOX_TOPIC_LEN + 1];
     struct slice parts[] = {SLICE("inbox/"), slice_of(session->user->name), SLICE("/"), tail};
     size_t len = 0;
     if (!subscriptions_match(&session->subscriptions, tail))
-        return;
+        return STATUS_OK;
     for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
         if (parts[i].len >= sizeof topic - len)
-            return; /* the tail was checked: it is of the grammar, and that fits */
+            return STATUS_OK; /* the tail was checked: it is of the grammar, and that fits */
         memcpy(topic + len, parts[i].at, parts[i].len);
         len += parts[i].len;
     }
     topic[len] = '\0';
-    if (broker_publish(session_broker_id(session), topic, payload, qos,
-                       session->mqtt_version >= 5 ? properties : NULL) != STATUS_OK)
-        broker_log(BROKER_ERROR, "deliver dropped client=%s why=no-memory", session->client_id);
+    return broker_publish(session_broker_id(session), topic, payload, qos,
+                          session->mqtt_version >= 5 ? properties : NULL);
 }
 
-static void presence_to(const struct session *session, const struct frame_op *op)
+static enum status presence_to(const struct session *session, const struct frame_op *op)
 {
     char topic[sizeof "presence/" + LIMIT_USER_LEN];
     if (!subscriptions_watches(&session->subscriptions, op->deliver.tail))
-        return;
+        return STATUS_OK;
     memcpy(topic, "presence/", sizeof "presence/" - 1);
     memcpy(topic + sizeof "presence/" - 1, op->deliver.tail.at, op->deliver.tail.len);
     topic[sizeof "presence/" - 1 + op->deliver.tail.len] = '\0';
-    if (broker_publish(session_broker_id(session), topic, op->deliver.payload, op->deliver.qos, NULL) != STATUS_OK)
-        broker_log(BROKER_ERROR, "deliver dropped client=%s why=no-memory", session->client_id);
+    return broker_publish(session_broker_id(session), topic, op->deliver.payload, op->deliver.qos, NULL);
 }
 
-static void replies_publish(struct deliver *deliver, const struct sessions *sessions)
+/* Without memory: what a device got later would lack what was dropped, and what the broker has queued in this turn it
+ * may drop without a word. All of them come back, and get it again. */
+static void end_published(const struct deliver *deliver, const struct deliver_turn *turn)
 {
-    while (deliver->first_reply != NULL) {
+    struct session *session;
+    uint32_t ended = 0;
+    for (uint32_t at = 0; (session = sessions_next(turn->sessions, &at)) != NULL;)
+        if (session->published_turn == deliver->corks.turn) {
+            turn->kick(turn->ctx, session);
+            ended++;
+        }
+    broker_log(BROKER_ERROR, "deliver dropped why=no-memory connections_ended=%u", ended);
+}
+
+static enum status replies_publish(struct deliver *deliver, const struct sessions *sessions)
+{
+    enum status status = STATUS_OK;
+    while (deliver->first_reply != NULL && status == STATUS_OK) {
         struct deliver_reply *reply = deliver->first_reply;
         struct session *session = sessions_of_number(sessions, reply->session);
         struct broker_properties properties = {.correlation = reply->correlation};
         if (session != NULL) {
             corks_publish(&deliver->corks, session, false);
-            publish_to(session, reply->tail, reply->payload, 1, &properties);
+            status = publish_to(session, reply->tail, reply->payload, 1, &properties);
         }
         reply_drop(deliver);
     }
+    return status;
 }
 
-static void step_do(struct deliver *deliver, const struct deliver_op *ready, uint32_t number,
-                    const struct deliver_turn *turn)
+static enum status step_do(struct deliver *deliver, const struct deliver_op *ready, uint32_t number,
+                           const struct deliver_turn *turn)
 {
     const struct frame_op *op = &ready->op;
     struct session *session = sessions_of_number(turn->sessions, number);
     if (session == NULL)
-        return;
+        return STATUS_OK;
     if (op->type == DOWN_KICK) {
         turn->kick(turn->ctx, session);
-        return;
+        return STATUS_OK;
     }
     corks_publish(&deliver->corks, session, is_for_many(op));
     if (op->type == DOWN_DELIVER)
-        publish_to(session, op->deliver.tail, op->deliver.payload, op->deliver.qos,
-                   ready->has_properties ? &ready->properties : NULL);
-    else if (!turn->is_shedding)
-        presence_to(session, op);
+        return publish_to(session, op->deliver.tail, op->deliver.payload, op->deliver.qos,
+                          ready->has_properties ? &ready->properties : NULL);
+    return turn->is_shedding ? STATUS_OK : presence_to(session, op);
 }
 
 static uint64_t share(uint64_t backlog, uint64_t part, uint64_t least)
@@ -305,35 +318,42 @@ static uint64_t share(uint64_t backlog, uint64_t part, uint64_t least)
     return backlog / part > least ? backlog / part : least;
 }
 
-static void slice(struct deliver *deliver, const struct deliver_turn *turn, bool of_many, uint64_t publishes,
-                  uint64_t bytes)
+static enum status slice(struct deliver *deliver, const struct deliver_turn *turn, bool of_many, uint64_t publishes,
+                         uint64_t bytes)
 {
+    enum status status = STATUS_OK;
     struct step *step;
     uint32_t session;
-    while (publishes > 0 && bytes > 0 && (step = lanes_take(&deliver->lanes, of_many, &session)) != NULL) {
+    while (status == STATUS_OK && publishes > 0 && bytes > 0 &&
+           (step = lanes_take(&deliver->lanes, of_many, &session)) != NULL) {
         struct deliver_op *ready = step->what;
         uint64_t len = step_bytes(&ready->op);
-        step_do(deliver, ready, session, turn);
+        status = step_do(deliver, ready, session, turn);
         deliver->backlog_publishes--;
         deliver->backlog_bytes -= len;
         publishes--;
         bytes -= len < bytes ? len : bytes;
         steps_done(ready->frame, 1);
     }
+    return status;
 }
 
 void deliver_slice(struct deliver *deliver, const struct deliver_turn *turn)
 {
     uint64_t publishes = deliver->backlog_publishes, bytes = deliver->backlog_bytes;
     corks_turn(&deliver->corks, turn->sessions, turn->clock_ms);
-    replies_publish(deliver, turn->sessions);
-    slice(deliver, turn, false, share(publishes, DELIVER_FEW_SHARE, DELIVER_FEW_PUBLISHES),
-          share(bytes, DELIVER_FEW_SHARE, DELIVER_SLICE_BYTES));
-    slice(deliver, turn, true, share(publishes, DELIVER_MANY_SHARE, DELIVER_MANY_PUBLISHES),
-          share(bytes, DELIVER_MANY_SHARE, DELIVER_SLICE_BYTES));
+    enum status status = replies_publish(deliver, turn->sessions);
+    if (status == STATUS_OK)
+        status = slice(deliver, turn, false, share(publishes, DELIVER_FEW_SHARE, DELIVER_FEW_PUBLISHES),
+                       share(bytes, DELIVER_FEW_SHARE, DELIVER_SLICE_BYTES));
+    if (status == STATUS_OK)
+        status = slice(deliver, turn, true, share(publishes, DELIVER_MANY_SHARE, DELIVER_MANY_PUBLISHES),
+                       share(bytes, DELIVER_MANY_SHARE, DELIVER_SLICE_BYTES));
+    if (status != STATUS_OK)
+        end_published(deliver, turn);
 }
 
 bool deliver_wants_tick(const struct deliver *deliver)
 {
-    return deliver->backlog_publishes > 0 || corks_are_in(&deliver->corks);
+    return deliver->backlog_publishes > 0 || deliver->first_reply != NULL || corks_are_in(&deliver->corks);
 }
