@@ -46,7 +46,7 @@ def test_the_printed_lines_can_be_pasted(up):
                 assert line, heard
                 heard += line
         finally:
-            listener.kill()
+            listener.terminate()  # which timeout passes on
     assert re.search(r"inbox/bob/chat/u/alice/\d+/\d+/alice:phone/\d+ Hello\n", heard)
     assert re.search(r"inbox/bob/chat/g/kitchen/\d+/\d+/alice:phone/\d+ Hello all\n", heard)
 
