@@ -9,7 +9,7 @@
  *   - While turn after turn publishes to many alike, each has one in a turn: then the first one corks, for
  *     CORKS_HOLD_MS, or until a turn has nothing of this kind.
  *
- * So what goes out alone is never held. Broker's thread.
+ * So while little is going on nothing is held. Broker's thread.
  */
 #include "sessions.h"
 

@@ -306,11 +306,13 @@ static enum status step_do(struct deliver *deliver, const struct deliver_op *rea
         turn->kick(turn->ctx, session);
         return STATUS_OK;
     }
+    if (op->type == DOWN_PRESENCE && turn->is_shedding)
+        return STATUS_OK;
     corks_publish(&deliver->corks, session, is_for_many(op));
     if (op->type == DOWN_DELIVER)
         return publish_to(session, op->deliver.tail, op->deliver.payload, op->deliver.qos,
                           ready->has_properties ? &ready->properties : NULL);
-    return turn->is_shedding ? STATUS_OK : presence_to(session, op);
+    return presence_to(session, op);
 }
 
 static uint64_t share(uint64_t backlog, uint64_t part, uint64_t least)

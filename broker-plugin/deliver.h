@@ -44,10 +44,11 @@ struct deliver_turn {
     const struct sessions *sessions;
     uint32_t clock_ms;
     bool is_shedding;                                 /* presence is dropped */
-    void (*kick)(void *ctx, struct session *session); /* a KICK whose turn has come */
+    void (*kick)(void *ctx, struct session *session); /* a KICK whose turn has come, or no memory */
     void *ctx;
 };
-/* From the tick only. */
+/* From the tick only. Without memory for a publish it ends the connections that it published to in this turn: they come
+ * back and miss nothing, where going on would leave a gap. The rest waits for the next tick. */
 void deliver_slice(struct deliver *deliver, const struct deliver_turn *turn);
 /* There is something to do in the next tick, also when nothing comes. */
 bool deliver_wants_tick(const struct deliver *deliver);

@@ -60,7 +60,7 @@ static void make_room(struct ledger *ledger, struct rate rate, uint32_t now_ms)
     if (now_ms - ledger->swept_ms >= SWEEP_PAUSE_MS)
         ledger_sweep(ledger, rate, now_ms);
     if (ledger->len >= ledger->max)
-        drop(ledger, ledger->entries); /* NOLINT(clang-analyzer-unix.Malloc): the same */
+        drop(ledger, ledger->entries); /* NOLINT(clang-analyzer-unix.Malloc): the list moves on */
 }
 
 bool ledger_take(struct ledger *ledger, struct slice key, struct rate rate, uint32_t now_ms, uint32_t tokens,
