@@ -5,8 +5,8 @@
 #include <sys/types.h>
 
 /*
- * One that nobody listens on now; 0 when there is none. It lies below those of outgoing connections: one of these would
- * hold the port when its server is started again.
+ * One that nobody listens on now; 0 when there is none. It lies below those of outgoing connections, where these leave
+ * room: one of them would hold the port when its server is started again.
  */
 int port_free_one(const char *address);
 /* Could we listen there now? errno says why not. */
