@@ -18,6 +18,7 @@
 
 #define RETRY_WAIT_MS 100
 #define BATCH_MAX     1000
+#define LIVE_EVERY_MS 250 /* when all devices come back at once, what they missed is read first */
 /* Disappearing messages: looked at so often, and so much at a time, so that nobody waits long for a locked conversation
  */
 #define SWEEP_EVERY_MS   1000
@@ -40,7 +41,7 @@ struct clerk {
     struct database database;
     pthread_t thread;
     bool is_started, is_reset;
-    int64_t sweep_at_ms;
+    int64_t sweep_at_ms, live_at_ms;
     atomic_bool is_stopping;
     struct job batch[BATCH_MAX]; /* of one kind */
     size_t batch_len;
@@ -207,25 +208,38 @@ static void sweep(struct clerk *clerk, int64_t now_ms)
         clerk->sweep_at_ms = now_ms;
 }
 
+/* Those that come live one after the other wait for each other; the first waits for nobody. */
+static bool may_wait(struct clerk *clerk, enum job_kind kind, int64_t now_ms)
+{
+    if (kind != JOB_LIVE)
+        return false;
+    if (now_ms < clerk->live_at_ms)
+        return true;
+    clerk->live_at_ms = now_ms + LIVE_EVERY_MS;
+    return false;
+}
+
 static void *clerk_run(void *arg)
 {
     struct clerk *clerk = arg;
+    enum job_kind kind = JOB_LIVE;
     for (;;) {
         bool is_last = atomic_load(&clerk->is_stopping);
-        enum job_kind kind = JOB_LIVE;
         for (const struct letter *letter; (letter = mailbox_next(&clerk->mailbox)) != NULL;) {
             if (clerk->batch_len > 0 && (kind != (enum job_kind)letter->kind || clerk->batch_len == BATCH_MAX))
                 do_batch(clerk, kind);
             kind = (enum job_kind)letter->kind;
             clerk->batch[clerk->batch_len++] = *(const struct job *)(const void *)letter;
         }
-        if (clerk->batch_len > 0)
+        int64_t now_ms = clock_monotonic_ms();
+        if (clerk->batch_len > 0 && (is_last || !may_wait(clerk, kind, now_ms)))
             do_batch(clerk, kind);
         if (is_last)
             return NULL;
-        int64_t now_ms = clock_monotonic_ms();
         sweep(clerk, now_ms);
         int64_t due_ms = clerk->sweep_at_ms;
+        if (clerk->batch_len > 0 && clerk->live_at_ms < due_ms)
+            due_ms = clerk->live_at_ms;
         quota_turn(clerk->options.quota, &clerk->database, now_ms, &due_ms);
         struct pollfd fd = {mailbox_fd(&clerk->mailbox), POLLIN, 0};
         (void)poll(&fd, 1, due_ms > now_ms ? (int)(due_ms - now_ms) : 0); /* interrupted or not: look */

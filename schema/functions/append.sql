@@ -17,6 +17,24 @@ declare
     item_seqs bigint[];
     item_times bigint[];
 begin
+    if cardinality(message_ids) = 1 then
+        -- a message that travels alone: without arrays it takes half the time
+        update gnatter.conversation c
+           set last_seq = c.last_seq + 1, last_time_ms = greatest(c.last_time_ms, now_ms)
+         where c.conversation_id = conversation_ids[1] and c.membership_version = versions[1] and c.deleted_at is null
+        returning array[c.last_seq], array[c.last_time_ms] into base_seqs, times_ms;
+        if found then
+            insert into gnatter.message (conversation_id, seq, time_ms, sender_user_id, sender_device_id, message_id,
+                                         payload)
+            values (conversation_ids[1], base_seqs[1], times_ms[1], user_ids[1], device_ids[1], message_ids[1],
+                    payloads[1]);
+        else
+            base_seqs := array[null::bigint];
+            times_ms := array[null::bigint];
+        end if;
+        return;
+    end if;
+
     with moved as (
         update gnatter.conversation c
            set last_seq = c.last_seq + g.len, last_time_ms = greatest(c.last_time_ms, now_ms)

@@ -68,6 +68,7 @@ void core_options_default(struct core_options *ret_options)
         .redeliver_after_ms = 5000,
         .redeliver_max_ms = 60000,
         .flush_after_ms = 500,
+        .scan_every_ms = 8,
         .flush_marks_max = 128,
         .append_items_max = 512,
         .append_bytes_max = 4 * 1024 * 1024,
@@ -149,6 +150,8 @@ static int64_t next_due(const struct core *core, int64_t now_ms)
         return due_ms;
     if (core->unscanned && conversations_are_crowded(core))
         due_ms = earlier(due_ms, now_ms + EVICT_AGAIN_MS);
+    if (core->unscanned && core->scan_due_ms > now_ms) /* else it waits for something else */
+        due_ms = earlier(due_ms, core->scan_due_ms);
     if (core->dirty && !core->flight)
         due_ms = earlier(due_ms, core->flush_due_ms);
     return earlier(due_ms, receipts_due(core));
@@ -164,7 +167,7 @@ int64_t core_turn(struct core *core, int64_t now_ms)
         feed_turn(core, now_ms);
         conversations_evict(core);
         flush_turn(core, now_ms);
-        scan_turn(core); /* behind what makes a session scanned again, and what makes room for it */
+        scan_turn(core, now_ms); /* behind what makes a session scanned again, and what makes room for it */
     }
     return next_due(core, now_ms);
 }

@@ -170,6 +170,7 @@ struct core_options {
     uint32_t redeliver_after_ms;    /* 5000, doubling to redeliver_max_ms 60000 */
     uint32_t redeliver_max_ms;
     uint32_t flush_after_ms;        /* marks are flushed this long after they moved: 500 */
+    uint32_t scan_every_ms;         /* from scan to scan at least, so that devices that come together share one: 8 */
     uint32_t flush_marks_max;       /* per question of a flush, so that appends need not wait for all of it: 128 */
     uint32_t append_items_max;      /* per batch: 512 */
     uint32_t append_bytes_max;      /* per batch: 4 MiB */

@@ -1,5 +1,5 @@
 /*
- * From subscribed to caught up. All devices that became ready since the last turn are asked for in one scan: which
+ * From subscribed to caught up. All devices that became ready since the last scan are asked for in one: which
  * conversations is each behind in? What is loaded is taken to be held by them as of now, unless the scan says
  * otherwise.
  */
@@ -33,8 +33,10 @@ static void assume_all(struct session *session)
     }
 }
 
-void scan_turn(struct core *core)
+void scan_turn(struct core *core, int64_t now_ms)
 {
+    if (now_ms < core->scan_due_ms)
+        return;
     while (core->unscanned && core->scans_len < SCANS_MAX && !conversations_are_crowded(core)) {
         if (flush_is_behind(core))
             return; /* the scan is to see every mark: first what is under way, then the rest, then the scan */
@@ -51,6 +53,7 @@ void scan_turn(struct core *core)
             device_ids[len++] = session->device_id;
         }
         core->scans_len++;
+        core->scan_due_ms = now_ms + core->options.scan_every_ms;
         core->port.scan(core->port.ctx, core->last_scan, device_ids, len);
     }
 }

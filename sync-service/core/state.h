@@ -300,6 +300,7 @@ struct core {
     enum mark_kind flight_kind; /* ... this kind */
     uint32_t flight_left;       /* marks of it that were not asked for yet */
     struct token_list dirty_tokens, flight_tokens;
+    int64_t scan_due_ms; /* the next one not before */
     int64_t flush_due_ms;
     uint64_t flushed;    /* the last flush that was committed */
     uint64_t late_flush; /* the first that holds what has waited for a load */
@@ -420,7 +421,7 @@ void page_want(struct core *core, struct conversation *conversation); /* if it h
 void feed_turn(struct core *core, int64_t now_ms);
 
 /* scan.c */
-void scan_turn(struct core *core);
+void scan_turn(struct core *core, int64_t now_ms);
 struct session *session_scanned(const struct core *core, uint64_t scan, int64_t device_id); /* is in this scan */
 void session_check_caught_up(struct core *core, struct session *session);
 

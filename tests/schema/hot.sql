@@ -49,6 +49,8 @@ insert into hot values
     ('conversation_cursors', 'select gnatter.conversation_cursors(ids)'),
     ('append', 'select gnatter.append(ids, ones, ints, users, devices, array(select ''a'' || i
          from generate_series(1, 20) i), array_fill(''x''::bytea, ''{20}''))'),
+    ('append, one alone', 'select gnatter.append(ids[1:1], ones[1:1], ints[1:1], users[1:1], devices[1:1], ''{alone}'',
+         ''{x}'')'),
     ('append, none matching',
         'select gnatter.append(ids, array_fill(99::bigint, ''{20}''), ints, users, devices,
          array(select ''b'' || i from generate_series(1, 20) i), array_fill(''x''::bytea, ''{20}''))'),

@@ -60,6 +60,11 @@ select throws_ok($$ select gnatter.append(array[ab, k], '{1,2}', '{1,1}', array[
     '{n1,m1}', '{x,x}') from given $$,
     '23505', null, 'a message id that was there');
 select is(pg_temp.log('d/alice/bob', 3), null, 'undoes the whole batch');
+select throws_ok($$ select gnatter.append(array[k], '{2}', '{1}', array[alice], array[phone], '{m1}', '{x}') from given $$,
+    '23505', null, 'a message id that was there, of a message that travels alone');
+select is((select base_seqs from given, gnatter.append(array[k], '{7}', '{1}', array[alice], array[phone], '{n1}',
+    '{x}')), '{NULL}', 'one alone, for another membership version');
+select is(pg_temp.log('g/kitchen', 9), null, 'neither leaves anything');
 select throws_ok($$ select gnatter.append(array[k], '{2}', '{2}', array[alice, alice], array[phone, phone], '{n1,n1}',
     '{x,x}') from given $$,
     '23505', null, 'a message id twice in a batch');
@@ -73,6 +78,9 @@ select is((select times_ms from given, gnatter.append(array[k], '{2}', '{1}', ar
 select is(pg_temp.log('g/kitchen', 4),
     '{4 alice:phone m4,5 bob:phone m4,6 alice:phone m6,7 alice:phone m7,8 alice:phone m8,9 alice:phone n2}',
     'without a gap');
+select results_eq($$ select seq, time_ms, sender_user_id = alice, sender_device_id = phone, payload from given,
+    gnatter.message where conversation_id = k and seq = 9 $$, $$ values (9::bigint, 9000000000000, true, true, 'x'::bytea) $$,
+    'with all that belongs to it');
 select is((select count(*) from gnatter.append('{}', '{}', '{}', '{}', '{}', '{}', '{}')), 1::bigint,
     'nothing to append');
 

@@ -29,6 +29,7 @@ static void choose_options(struct world *world, const struct core_options *base)
     o->redeliver_after_ms = ONE_OF(rng, 30, 200, 1000);
     o->redeliver_max_ms = o->redeliver_after_ms * ONE_OF(rng, 1, 8);
     o->flush_after_ms = ONE_OF(rng, 0, 5, 100);
+    o->scan_every_ms = ONE_OF(rng, 0, 8, 8, 50);
     o->flush_marks_max = ONE_OF(rng, 1, 2, 128);
     o->append_items_max = ONE_OF(rng, 1, 2, 4, 64);
     o->append_bytes_max = ONE_OF(rng, 50, 1000, 100000);

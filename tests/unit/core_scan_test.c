@@ -77,6 +77,22 @@ static void who_comes_during_a_scan_shares_the_next(void **state)
     stage_close(&stage);
 }
 
+static void who_comes_soon_after_a_scan_shares_the_next(void **state)
+{
+    (void)state;
+    struct stage stage;
+    stage_open(&stage);
+    stage.options.scan_every_ms = 8;
+    PLAY(&stage, {"ready alice:phone", "scan alice:phone"}, {"scanned", "caught-up alice:phone 0"},
+         {"ready bob:phone", ""}, {"wait 7", ""}, {"ready carol:pad", ""}, {"wait 1", "scan bob:phone carol:pad"},
+         {"scanned", "caught-up bob:phone 0\ncaught-up carol:pad 0"}, {"wait 8", ""},
+         {"ready alice:tab", "scan alice:tab"});
+    assert_int_equal(core_turn(stage.core, stage.now_ms), INT64_MAX);
+    PLAY(&stage, {"scanned", "caught-up alice:tab 0"}, {"ready bob:tab", ""});
+    assert_int_equal(core_turn(stage.core, stage.now_ms), stage.now_ms + 8);
+    stage_close(&stage);
+}
+
 static void short_pages_gather(void **state)
 {
     (void)state;
@@ -257,6 +273,7 @@ static void memory_of_a_device_at_rest(void **state)
     struct core_options options;
     struct core_port port = {.ctx = &idle, .scan = idle_scan, .caught_up = idle_caught_up};
     core_options_default(&options);
+    options.scan_every_ms = 0;
     struct core *core = core_new(&options, &port);
     size_t before = mallinfo2().uordblks;
     for (unsigned i = 1; i <= devices; i++) {
@@ -291,6 +308,7 @@ int main(void)
         cmocka_unit_test(what_is_loaded_is_taken_to_be_held),
         cmocka_unit_test(the_scan_sees_every_mark),
         cmocka_unit_test(who_comes_during_a_scan_shares_the_next),
+        cmocka_unit_test(who_comes_soon_after_a_scan_shares_the_next),
         cmocka_unit_test(short_pages_gather),
         cmocka_unit_test(long_pages_do_not_wait),
         cmocka_unit_test(ready_again_replays_again),

@@ -465,6 +465,7 @@ static void stage_open(struct stage *stage)
 {
     *stage = (struct stage){.now_ms = 1000};
     core_options_default(&stage->options);
+    stage->options.scan_every_ms = 0; /* each step tells its own */
 }
 
 static void stage_play(struct stage *stage, const struct step steps[], size_t steps_len)
