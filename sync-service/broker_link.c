@@ -143,8 +143,11 @@ static enum status secret_read(const char *path, char secret[SECRET_MAX])
  */
 static MQTTAsync anchor;
 
-static void anchor_make(void)
+static void paho_prepare(void)
 {
+    /* Without being asked Paho writes down each call of each of its functions, for a trace that nobody reads. */
+    if (getenv("MQTT_C_CLIENT_TRACE") == NULL)
+        MQTTAsync_setTraceLevel(MQTTASYNC_TRACE_ERROR);
     if (MQTTAsync_create(&anchor, "tcp://127.0.0.1:1883", "anchor", MQTTCLIENT_PERSISTENCE_NONE, NULL) !=
         MQTTASYNC_SUCCESS)
         log_warning("link", "no-anchor"); /* reconnecting takes a little longer then */
@@ -153,7 +156,7 @@ static void anchor_make(void)
 static enum status paho_create(struct broker_link *link)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
-    (void)pthread_once(&once, anchor_make);
+    (void)pthread_once(&once, paho_prepare);
     MQTTAsync_createOptions create = MQTTAsync_createOptions_initializer;
     create.maxBufferedMessages = 2 * LIMIT_FRAME_CREDIT;
     create.MQTTVersion = MQTTVERSION_3_1_1;
