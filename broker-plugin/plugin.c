@@ -143,12 +143,13 @@ static int on_control(int event, void *event_data, void *userdata)
     return MOSQ_ERR_SUCCESS; /* an error would end the service's connection after a PUBACK; the tick does that */
 }
 
-static void watch_readers(const struct gateway *gateway)
+static void prepare_listeners(const struct gateway *gateway)
 {
     unsigned seconds = (unsigned)gateway->options.unread_timeout_s;
-    int listeners = listeners_set_timeout(seconds * 1000);
+    int listeners = listeners_prepare(seconds * 1000);
     if (listeners <= 0)
-        broker_log(BROKER_WARNING, "no listener found: devices that do not read are not ended");
+        broker_log(BROKER_WARNING, "no listener found: devices that do not read are not ended, and of many that come "
+                                   "back at once some wait");
 }
 
 static int on_tick(int event, void *event_data, void *userdata)
@@ -158,7 +159,7 @@ static int on_tick(int event, void *event_data, void *userdata)
     /* 2.0 leaves the time 0 and sends right after the tick; later versions fill it in and send before. */
     gateway->flushes_early = ((const struct mosquitto_evt_tick *)event_data)->now_s != 0;
     if (!gateway->has_ticked)
-        watch_readers(gateway); /* the broker listens by now */
+        prepare_listeners(gateway); /* the broker listens by now */
     gateway_tick(gateway, moment_now());
     return MOSQ_ERR_SUCCESS;
 }

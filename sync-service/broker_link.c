@@ -9,11 +9,13 @@
 #include "clock.h"
 #include "log.h"
 #include "metrics.h"
+#include "paho_waker.h"
 #include "runtime.h"
 
 #define CONNECT_WAIT_S 10
 #define KEEP_ALIVE_S   6
 #define IDLE_WAIT_MS   1000
+#define CONNECT_LOOK_MS 20 /* Paho does not look by itself whether a connection is made */
 #define PAUSE_MIN_MS   50
 #define PAUSE_MAX_MS   2000
 #define SECRET_MAX     256
@@ -139,18 +141,12 @@ static enum status secret_read(const char *path, char secret[SECRET_MAX])
     return STATUS_OK;
 }
 
-/* Destroying the last handle ends Paho's threads and takes its time; this one is never connected and never destroyed.
- */
-static MQTTAsync anchor;
-
 static void paho_prepare(void)
 {
     /* Without being asked Paho writes down each call of each of its functions, for a trace that nobody reads. */
     if (getenv("MQTT_C_CLIENT_TRACE") == NULL)
         MQTTAsync_setTraceLevel(MQTTASYNC_TRACE_ERROR);
-    if (MQTTAsync_create(&anchor, "tcp://127.0.0.1:1883", "anchor", MQTTCLIENT_PERSISTENCE_NONE, NULL) !=
-        MQTTASYNC_SUCCESS)
-        log_warning("link", "no-anchor"); /* reconnecting takes a little longer then */
+    paho_waker_start();
 }
 
 static enum status paho_create(struct broker_link *link)
@@ -359,6 +355,10 @@ static int64_t turn(struct broker_link *link, int64_t now_ms)
     if (link->is_lost) {
         end_life(link);
         return now_ms + link->pause_ms / 2 + randombytes_uniform(link->pause_ms / 2 + 1);
+    }
+    if (link->state == LINK_CONNECTING) {
+        paho_waker_wake();
+        return now_ms + CONNECT_LOOK_MS;
     }
     if (!link->is_welcomed)
         return link->welcome_at_ms;

@@ -1,7 +1,7 @@
 #ifndef GNATTER_BROKER_LINK_H
 #define GNATTER_BROKER_LINK_H
 /*
- * The link to one broker's plugin: frames in, frames out. The only file that knows Paho.
+ * The link to one broker's plugin: frames in, frames out. Only it and paho_waker.h know Paho.
  *
  * A thread of its own connects, sends HELLO, sends what waits in the outbox while it has credit, and starts over with a
  * growing pause when the connection ends. Each connection is a *life*, numbered from 1; what was meant for another life

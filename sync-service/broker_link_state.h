@@ -1,8 +1,8 @@
 #ifndef GNATTER_BROKER_LINK_STATE_H
 #define GNATTER_BROKER_LINK_STATE_H
 /*
- * Inside broker_link: broker_link.c has the thread and is the only file that knows Paho, broker_link_state.c is what
- * other threads leave for it and ask of it.
+ * Inside broker_link: broker_link.c has the thread and knows Paho, broker_link_state.c is what other threads leave for
+ * it and ask of it.
  */
 #include <pthread.h>
 #include "broker_link.h"

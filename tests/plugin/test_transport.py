@@ -1,8 +1,13 @@
 """TCP, WebSocket, TLS, both of TLS and WebSocket; 3.1, 3.1.1 and 5."""
+import contextlib
+import select
+import signal
+import socket
 import subprocess
 
 import pytest
 
+import packets
 from broker import until
 from lib.ports import free_port
 from service import Service
@@ -51,10 +56,29 @@ def test_transport(node, cast, certificate, version, transport, tls):
 
 def test_many_in_one_websocket_frame(service, cast):
     alice = cast("alice:phone", transport="websockets").online()
-    service.session("alice:phone")
     for round_ in range(10):
         mids = [alice.publish(f"chat/u/bob/m-{round_}-{i}", b"x" * 50) for i in range(100)]
         alice.wait_published(*mids)
     topics = [op["topic"] for op in service.wait_records(1000)]
     assert topics == [f"chat/u/bob/m-{r}-{i}" for r in range(10) for i in range(100)]
     until("nothing else", lambda: not alice.arrived)
+
+
+def test_many_at_once(broker, service):
+    """Who comes while the broker is busy waits for it, and need not try again a second later; the broker asks for 100."""
+    some = min(300, int(open("/proc/sys/net/core/somaxconn").read()))
+    assert some > 101 and service.sessions == {}  # it is there: the broker's loop has turned
+    waiting = select.poll()
+    with contextlib.ExitStack() as coming:
+        broker.process.send_signal(signal.SIGSTOP)
+        coming.callback(broker.process.send_signal, signal.SIGCONT)
+        for _ in range(some):
+            last = coming.enter_context(socket.socket())
+            last.setblocking(False)
+            last.connect_ex(("127.0.0.1", broker.port))
+            waiting.register(last, select.POLLOUT)
+        until("all are connected", lambda: len(waiting.poll(0)) == some)
+        broker.process.send_signal(signal.SIGCONT)
+        last.settimeout(15)
+        last.sendall(packets.connect("alice:phone", "alice", broker.token("alice", "phone")))
+        assert last.recv(4) == b"\x20\x02\x00\x00"
