@@ -4,9 +4,11 @@
  * The plugin without the broker: what it knows, and what it does when something happens. plugin.c turns the broker's
  * events into these calls; broker.h is what they ask of it. Everything runs in the broker's thread, nothing blocks.
  *
- *   gateway.c   start, reload, connections, subscriptions, the tick
- *   ingest.c    what devices publish: into the journal, or refused
- *   link.c      the sync service's connection and its frames
+ *   gateway.c     start, reload, the tick
+ *   connect.c     who may come, who has gone, who is to go
+ *   subscribe.c   what devices subscribe to
+ *   ingest.c      what devices publish: into the journal, or refused
+ *   link.c        the sync service's connection and its frames
  *
  * `client` is the broker's handle of a connection: compared, and looked into nowhere but in broker.c.
  */
@@ -68,7 +70,9 @@ MUST_CHECK enum status gateway_init(struct gateway *gateway, const struct option
 void gateway_done(struct gateway *gateway);
 /* Reads the files of keys and secret again, or keeps what it has; and that of bench mode. */
 void gateway_reload(struct gateway *gateway);
+void gateway_tick(struct gateway *gateway, struct moment now);
 
+/* connect.c */
 struct gateway_connect {
     const void *client;
     struct admit_request request;
@@ -82,18 +86,24 @@ struct gateway_connect {
 enum verdict gateway_connect(struct gateway *gateway, const struct gateway_connect *connect, struct moment now);
 /* The connection ended; one never accepted is no matter. */
 void gateway_gone(struct gateway *gateway, const void *client);
-enum verdict gateway_subscribe(struct gateway *gateway, const void *client, struct slice filter);
-enum verdict gateway_unsubscribe(struct gateway *gateway, const void *client, struct slice filter);
-/* Also asked, between accepting a connection and CONNACK, about each message that the broker kept for it: no. */
-bool gateway_may_receive(const struct gateway *gateway, const void *client, struct slice topic);
 /* Ends a session: nothing more is taken from or given to it; its connection is ended at the next tick. */
 void gateway_kick(struct gateway *gateway, struct session *session, enum gone_reason reason);
 /* Every current session whose token is void by now. */
 void gateway_kick_revoked(struct gateway *gateway);
 void gateway_kick_revoked_user(struct gateway *gateway, struct slice name); /* a user, or a client id */
-void gateway_tick(struct gateway *gateway, struct moment now);
+/* From the tick: ends the connections of sessions that were ended. */
+void gateway_end_kicked(struct gateway *gateway);
 
-/* ingest.c. May it be published at all? Asked first; a denied device is told why. */
+/* subscribe.c */
+enum verdict gateway_subscribe(struct gateway *gateway, const void *client, struct slice filter);
+enum verdict gateway_unsubscribe(struct gateway *gateway, const void *client, struct slice filter);
+/* Also asked, between accepting a connection and CONNACK, about each message that the broker kept for it: no. */
+bool gateway_may_receive(const struct gateway *gateway, const void *client, struct slice topic);
+/* From the tick, which comes behind CONNACK: looks what the broker has kept for those that came since the last one. */
+void gateway_resume_all(struct gateway *gateway);
+
+/* ingest.c */
+/* May it be published at all? Asked first; a denied device is told why. */
 enum verdict gateway_may_publish(struct gateway *gateway, const void *client, struct slice topic, bool is_retained,
                                  struct moment now);
 /* VERDICT_OK: taken, or refused and the device told; either way the broker is to acknowledge it and forget it. */

@@ -1,0 +1,124 @@
+/* What devices subscribe to, and what the broker has kept of it for those that come back. */
+#include "gateway.h"
+
+#include "authorize.h"
+#include "broker.h"
+
+/*
+ * A session that the broker resumes may still hold messages for the earlier connection. Sent before the replay they
+ * would break the order of their conversations, and all of them are replayed, so they are denied and the broker drops
+ * them. It does not give back the places they had among those in flight; above so many the device might be left with
+ * none (MQTT 3.1.1: of max_inflight_messages, 1000; MQTT 5: of the client's Receive Maximum, of which 20 is common).
+ * Then its connection is ended, and the next one finds nothing stale.
+ */
+#define STALE_MAX    500
+#define STALE_MAX_V5 9
+
+/* Whether the broker resumed a session, and with which subscriptions; known only after CONNACK. */
+static void resume(struct gateway *gateway, struct session *session)
+{
+    if (!session->is_resuming)
+        return;
+    session->is_resuming = false;
+    struct subscriptions remembered = {.has_all = false};
+    bool is_known = remembered_take(&gateway->remembered, session->client_id, &remembered);
+    if (broker_subscription_count(session->client) == 0) {
+        subscriptions_done(&remembered); /* the broker has forgotten, so do we */
+        return;
+    }
+    /* Not remembered for lack of room: it gets what it may have subscribed to, rather than nothing. */
+    remembered.has_all |= !is_known && gateway->remembered.has_forgotten;
+    session->subscriptions = remembered;
+    if (session->stale_len > (session->mqtt_version >= 5 ? STALE_MAX_V5 : STALE_MAX)) {
+        gateway_kick(gateway, session, GONE_KICKED);
+        return;
+    }
+    if (subscriptions_has_inbox(&remembered))
+        uplink_ready(&gateway->uplink, &gateway->journal, session);
+    for (uint16_t i = 0; i < remembered.watched_len; i++)
+        uplink_watch(&gateway->uplink, &gateway->journal, session, subscriptions_watched(&remembered, i), true);
+}
+
+/* The current session of a connection; NULL: there is none (a service, retired, gone, never accepted). */
+static struct session *current(struct gateway *gateway, const void *client)
+{
+    struct session *session = sessions_of_client(&gateway->sessions, client);
+    if (session == NULL || !session->is_current)
+        return NULL;
+    resume(gateway, session);
+    return session->is_current ? session : NULL;
+}
+
+static enum verdict watch(struct gateway *gateway, struct session *session, struct slice user)
+{
+    enum status status = subscriptions_watch(&session->subscriptions, user);
+    if (status != STATUS_OK && status != STATUS_EXISTS)
+        return VERDICT_DENY;
+    uplink_watch(&gateway->uplink, &gateway->journal, session, user, true); /* again: the state is sent again */
+    return VERDICT_OK;
+}
+
+/* What a device's filter asks for; of bench mode's, always the messages of its inbox. */
+static enum status wish_of(const struct session *session, struct slice filter, struct filter_wish *ret_wish)
+{
+    if (!session->is_bench)
+        return authorize_subscribe(filter, slice_of(session->user->name), ret_wish);
+    *ret_wish = (struct filter_wish){.kind = FILTER_INBOX, .below = SLICE(BENCH_INBOX)};
+    return bench_may_subscribe(filter) ? STATUS_OK : STATUS_DENIED;
+}
+
+enum verdict gateway_subscribe(struct gateway *gateway, const void *client, struct slice filter)
+{
+    struct filter_wish wish;
+    if (link_is_service(gateway, client))
+        return slice_equal(filter, SLICE(FRAME_TOPIC_TAKEN)) ? VERDICT_OK : VERDICT_DENY;
+    struct session *session = current(gateway, client);
+    if (session == NULL || wish_of(session, filter, &wish) != STATUS_OK)
+        return VERDICT_DENY;
+    if (wish.kind == FILTER_PRESENCE)
+        return watch(gateway, session, wish.watched);
+    if (subscriptions_add(&session->subscriptions, wish.below) != STATUS_OK)
+        return VERDICT_DENY;
+    uplink_ready(&gateway->uplink, &gateway->journal, session);
+    return VERDICT_OK;
+}
+
+enum verdict gateway_unsubscribe(struct gateway *gateway, const void *client, struct slice filter)
+{
+    struct filter_wish wish;
+    if (link_is_service(gateway, client))
+        return VERDICT_OK;
+    struct session *session = current(gateway, client);
+    if (session == NULL)
+        return VERDICT_DENY;
+    if (wish_of(session, filter, &wish) != STATUS_OK)
+        return VERDICT_OK; /* it never had it: the broker says so */
+    if (wish.kind == FILTER_PRESENCE) {
+        if (subscriptions_unwatch(&session->subscriptions, wish.watched))
+            uplink_watch(&gateway->uplink, &gateway->journal, session, wish.watched, false);
+    } else if (subscriptions_remove(&session->subscriptions, wish.below) &&
+               !subscriptions_has_inbox(&session->subscriptions)) {
+        uplink_unready(&gateway->uplink, &gateway->journal, session);
+    }
+    return VERDICT_OK;
+}
+
+bool gateway_may_receive(const struct gateway *gateway, const void *client, struct slice topic)
+{
+    struct session *session = sessions_of_client(&gateway->sessions, client);
+    if (session == NULL || !session->is_current)
+        return false;
+    if (session->is_resuming) {
+        if (session->stale_len < UINT16_MAX)
+            session->stale_len++;
+        return false;
+    }
+    return authorize_receive(topic, slice_of(session->user->name));
+}
+
+void gateway_resume_all(struct gateway *gateway)
+{
+    for (size_t i = 0; i < gateway->resuming.len; i++)
+        (void)current(gateway, gateway->resuming.at[i]); /* resumes it, if it is still there */
+    gateway->resuming.len = 0;
+}
