@@ -18,7 +18,9 @@
 
 #define RETRY_WAIT_MS 100
 #define BATCH_MAX     1000
-#define LIVE_EVERY_MS 250 /* when all devices come back at once, what they missed is read first */
+/* When all devices come back at once, what they missed is read first: behind so many the next wait for each other. */
+#define LIVE_MANY     8
+#define LIVE_EVERY_MS 250
 /* Disappearing messages: looked at so often, and so much at a time, so that nobody waits long for a locked conversation
  */
 #define SWEEP_EVERY_MS   1000
@@ -208,14 +210,14 @@ static void sweep(struct clerk *clerk, int64_t now_ms)
         clerk->sweep_at_ms = now_ms;
 }
 
-/* Those that come live one after the other wait for each other; the first waits for nobody. */
 static bool may_wait(struct clerk *clerk, enum job_kind kind, int64_t now_ms)
 {
     if (kind != JOB_LIVE)
         return false;
     if (now_ms < clerk->live_at_ms)
         return true;
-    clerk->live_at_ms = now_ms + LIVE_EVERY_MS;
+    if (clerk->batch_len >= LIVE_MANY)
+        clerk->live_at_ms = now_ms + LIVE_EVERY_MS;
     return false;
 }
 
