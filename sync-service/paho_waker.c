@@ -9,7 +9,7 @@
 #include <unistd.h>
 #include "log.h"
 
-#define START_WAIT_MS 5000
+#define START_WAIT_MS 2500 /* for each of the two */
 
 static MQTTAsync paho; /* lives as long as the process */
 static int peer = -1;  /* our end of its connection; set before any link connects */
