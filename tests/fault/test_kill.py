@@ -28,6 +28,8 @@ def test_kill_in_traffic(node, flock, parts):
         for part, pid in pids.items():
             node.wait_restarted(part, pid)
     survived(flock)
+    # links come back without waiting for Paho to look
+    assert "no-waker" not in (node.dir / "log/syncd.log").read_text(errors="replace")
 
 
 def test_kill_of_the_supervisor(node, flock):
