@@ -243,7 +243,10 @@ enum status service_go_on(struct service *service)
         return STATUS_DENIED;
     if (atomic_load(&service->is_started))
         return STATUS_OK;
-    return notify_is_up(service->notify) ? threads_start(service) : STATUS_UNAVAILABLE;
+    if (!notify_is_up(service->notify))
+        return STATUS_UNAVAILABLE;
+    /* With some of its threads it would be there for ever and do nothing: better to end, and be started again. */
+    return threads_start(service) == STATUS_OK ? STATUS_OK : STATUS_NO_MEMORY;
 }
 
 enum status service_start(const struct config *config, struct primary *primary, struct service **ret_service)

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from lib.nemesis import Nemesis, free_descriptor
+from lib.nemesis import Nemesis, free_descriptor, status_kib
+from lib.node import wait_until
 
 LOOK_S = 1.0
 
@@ -45,3 +46,18 @@ def test_no_descriptor_is_left(node, cast, part, who_comes):
         bob.wait_for("chat", id=alice.say(bob.address, mid="after").id)
     assert used < LOOK_S / 10
     assert node.pid(part) == pid
+
+
+def test_service_started_without_memory(node, cast):
+    """Rather than be there with half of its threads it ends, until there is memory again."""
+    supervisor, log = node.pid("supervisor"), node.dir / "log/syncd.log"
+    soft = Nemesis.soft(supervisor, "as")
+    with ExitStack() as stack:
+        # what it starts has its limits
+        Nemesis.set_soft(supervisor, "as", (status_kib(supervisor, "VmSize") + 40 * 1024) * 1024)
+        stack.callback(Nemesis.set_soft, supervisor, "as", soft)
+        node.signal("syncd")
+        wait_until(lambda: "cannot-start" in log.read_text(errors="replace"), 20, "it says that it cannot start")
+    node.wait_up()
+    alice, bob = cast(2, acks=True)
+    bob.wait_for("chat", id=alice.say(bob.address).id)
