@@ -70,9 +70,9 @@ class Watch:
 
 
 def test_a_long_backlog_of_one_user(node, crowd):
-    """Thirty megabytes wait for one device. They are sent while it is away, then it takes them window by window, as wide as
+    """Ninety megabytes wait for one device. They are sent while it is away, then it takes them window by window, as wide as
     one that acknowledges fast may have them."""
-    count, payload = 30000, 1000
+    count, payload = 90000, 1000  # for longer than the service takes to tell how much is outstanding
     process = crowd.start("drain", "--count", count, "--payload", payload, "--senders", 4, "--window", 64)
     watch = Watch(node, process)
     result = crowd.end(process)
