@@ -12,13 +12,13 @@
 #include "paho_waker.h"
 #include "runtime.h"
 
-#define CONNECT_WAIT_S 10
-#define KEEP_ALIVE_S   6
-#define IDLE_WAIT_MS   1000
+#define CONNECT_WAIT_S  10
+#define KEEP_ALIVE_S    6
+#define IDLE_WAIT_MS    1000
 #define CONNECT_LOOK_MS 20 /* Paho does not look by itself whether a connection is made */
-#define PAUSE_MIN_MS   50
-#define PAUSE_MAX_MS   2000
-#define SECRET_MAX     256
+#define PAUSE_MIN_MS    50
+#define PAUSE_MAX_MS    2000
+#define SECRET_MAX      256
 
 /* ---- Paho's callbacks: its lock is held, they only take notes ---- */
 static void note_lost(struct broker_link *link)

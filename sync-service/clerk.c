@@ -102,6 +102,8 @@ static enum status do_live(struct clerk *clerk, PGresult **ret_result)
     enum status status = database_ask(&clerk->database, "select gnatter.device_live($1)", DATABASE_BINARY, ret_result);
     if (status != STATUS_OK)
         return status;
+    if (clerk->batch_len >= LIVE_MANY)
+        clerk->live_at_ms = clock_monotonic_ms() + LIVE_EVERY_MS;
     for (int row = 0; row < PQntuples(*ret_result); row++)
         clerk->options.on_flags(clerk->options.ctx, (struct slice){PQgetvalue(*ret_result, row, 0),
                                                                    (size_t)PQgetlength(*ret_result, row, 0)});
@@ -210,17 +212,6 @@ static void sweep(struct clerk *clerk, int64_t now_ms)
         clerk->sweep_at_ms = now_ms;
 }
 
-static bool may_wait(struct clerk *clerk, enum job_kind kind, int64_t now_ms)
-{
-    if (kind != JOB_LIVE)
-        return false;
-    if (now_ms < clerk->live_at_ms)
-        return true;
-    if (clerk->batch_len >= LIVE_MANY)
-        clerk->live_at_ms = now_ms + LIVE_EVERY_MS;
-    return false;
-}
-
 static void *clerk_run(void *arg)
 {
     struct clerk *clerk = arg;
@@ -234,7 +225,8 @@ static void *clerk_run(void *arg)
             clerk->batch[clerk->batch_len++] = *(const struct job *)(const void *)letter;
         }
         int64_t now_ms = clock_monotonic_ms();
-        if (clerk->batch_len > 0 && (is_last || !may_wait(clerk, kind, now_ms)))
+        bool waits = kind == JOB_LIVE && now_ms < clerk->live_at_ms && !is_last;
+        if (clerk->batch_len > 0 && !waits)
             do_batch(clerk, kind);
         if (is_last)
             return NULL;

@@ -1,4 +1,4 @@
-"""A process that may open nothing more: it goes on with what it has, and does not spin."""
+"""A process that may open nothing more goes on with what it has, and does not spin; one that has no memory to start ends."""
 import os
 import socket
 import time
@@ -51,13 +51,13 @@ def test_no_descriptor_is_left(node, cast, part, who_comes):
 def test_service_started_without_memory(node, cast):
     """Rather than be there with half of its threads it ends, until there is memory again."""
     supervisor, log = node.pid("supervisor"), node.dir / "log/syncd.log"
-    soft = Nemesis.soft(supervisor, "as")
+    soft, before = Nemesis.soft(supervisor, "as"), log.stat().st_size
     with ExitStack() as stack:
         # what it starts has its limits
         Nemesis.set_soft(supervisor, "as", (status_kib(supervisor, "VmSize") + 40 * 1024) * 1024)
         stack.callback(Nemesis.set_soft, supervisor, "as", soft)
         node.signal("syncd")
-        wait_until(lambda: "cannot-start" in log.read_text(errors="replace"), 20, "it says that it cannot start")
+        wait_until(lambda: b"cannot-start" in log.read_bytes()[before:], 20, "it says that it cannot start")
     node.wait_up()
     alice, bob = cast(2, acks=True)
     bob.wait_for("chat", id=alice.say(bob.address).id)

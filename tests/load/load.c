@@ -121,8 +121,8 @@ void load_refill(struct bench *bench, struct seat *seat)
     struct load *load = seat->talk->load;
     if (!load || !load->active || load->rate > 0)
         return;
-    struct device *device =
-        seat->device; /* its window goes round all its conversations, not only as far as it is wide */
+    /* the device's window goes round all its conversations, not only as far as it is wide */
+    struct device *device = seat->device;
     if (!device->next_seat || device->next_seat->talk->load != load)
         device->next_seat = seat->cycle;
     if (load_one(bench, load, device->next_seat, bench->loop.now_ns)) /* false: the quota is used up */

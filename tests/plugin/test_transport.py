@@ -56,6 +56,7 @@ def test_transport(node, cast, certificate, version, transport, tls):
 
 def test_many_in_one_websocket_frame(service, cast):
     alice = cast("alice:phone", transport="websockets").online()
+    service.session("alice:phone")
     for round_ in range(10):
         mids = [alice.publish(f"chat/u/bob/m-{round_}-{i}", b"x" * 50) for i in range(100)]
         alice.wait_published(*mids)
