@@ -154,15 +154,26 @@ enum verdict gateway_connect(struct gateway *gateway, const struct gateway_conne
         return verdict;
     struct session *session = session_begin(gateway, connect, &claims, now);
     if (session == NULL)
-        return VERDICT_DENY;
+        return VERDICT_CLOSE; /* no memory: its token is good, and it may come again */
+    if (session->is_resuming && clients_add(&gateway->resuming, connect->client) != STATUS_OK) {
+        gateway_gone(gateway, connect->client);
+        return VERDICT_CLOSE;
+    }
     struct subscriptions forgotten;
     if (session->is_clean && remembered_take(&gateway->remembered, session->client_id, &forgotten))
         subscriptions_done(&forgotten);
-    if (session->is_resuming && clients_add(&gateway->resuming, connect->client) != STATUS_OK)
-        session->is_resuming = false; /* as if there was none: the device subscribes again */
     uplink_connected(&gateway->uplink, &gateway->journal, session);
     limiter_count(&gateway->limiter, COUNTER_CONNECTIONS);
     return VERDICT_OK;
+}
+
+static void kicked_take_out(struct gateway *gateway, struct session *session)
+{
+    struct session **at = &gateway->kicked;
+    while (*at != session)
+        at = &(*at)->next_of_kicked;
+    *at = session->next_of_kicked;
+    session->is_kicked = false;
 }
 
 void gateway_gone(struct gateway *gateway, const void *client)
@@ -172,6 +183,8 @@ void gateway_gone(struct gateway *gateway, const void *client)
     struct session *session = sessions_of_client(&gateway->sessions, client);
     if (session == NULL)
         return;
+    if (session->is_kicked)
+        kicked_take_out(gateway, session);
     session_end(gateway, session, (enum gone_reason)session->gone_reason);
     sessions_remove(&gateway->sessions, session);
 }
@@ -182,8 +195,9 @@ void gateway_kick(struct gateway *gateway, struct session *session, enum gone_re
         return;
     broker_log(BROKER_INFO, "kick client=%s reason=%d", session->client_id, (int)reason);
     session_end(gateway, session, reason);
-    if (clients_add(&gateway->kicked, session->client) != STATUS_OK)
-        broker_log(BROKER_ERROR, "kick client=%s why=no-memory", session->client_id);
+    session->is_kicked = true;
+    session->next_of_kicked = gateway->kicked;
+    gateway->kicked = session;
 }
 
 static void kick_if_revoked(struct gateway *gateway, struct session *session)
@@ -216,18 +230,12 @@ void gateway_kick_revoked_user(struct gateway *gateway, struct slice name)
 
 void gateway_end_kicked(struct gateway *gateway)
 {
-    for (size_t i = 0; i < gateway->kicked.len; i++) {
-        const struct session *session = sessions_of_client(&gateway->sessions, gateway->kicked.at[i]);
-        if (session == NULL || session->is_current)
-            continue;
+    while (gateway->kicked != NULL) {
+        struct session *session = gateway->kicked;
+        kicked_take_out(gateway, session);
         const struct session *newer = sessions_of_client_id(&gateway->sessions, slice_of(session->client_id));
-        /* Gone by itself, or the client id belongs to a newer connection, which ended this one. */
-        if (newer != NULL && strcmp(session_broker_id(newer), session_broker_id(session)) == 0)
-            continue;
-        char *broker_id = strdup(session_broker_id(session)); /* the session may be freed before the kick returns */
-        if (broker_id != NULL)
-            broker_kick(broker_id);
-        free(broker_id);
+        /* The broker's id belongs to a newer connection, which ended this one. */
+        if (newer == NULL || strcmp(session_broker_id(newer), session_broker_id(session)) != 0)
+            broker_kick(session_broker_id(session)); /* its end may be reported meanwhile, and the session freed */
     }
-    gateway->kicked.len = 0;
 }

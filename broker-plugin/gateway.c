@@ -88,7 +88,6 @@ void gateway_done(struct gateway *gateway)
     limiter_done(&gateway->limiter);
     remembered_done(&gateway->remembered);
     free(gateway->resuming.at);
-    free(gateway->kicked.at);
     admit_done(&gateway->admit);
     bench_done(&gateway->bench);
     revoked_close(&gateway->revoked);

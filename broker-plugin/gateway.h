@@ -56,7 +56,7 @@ struct gateway {
     uint64_t down_boot, down_number; /* of the link's last frame */
     bool is_rechecking;              /* from a reload to the next tick */
     struct clients resuming;         /* connected since the last tick with clean session 0 */
-    struct clients kicked;           /* to be ended at the next tick */
+    struct session *kicked;          /* retired; their connections are to be ended at the next tick */
     uint32_t scanned_ms, full_logged_ms, hasty_logged_ms;
     bool has_connected, has_ticked;
     uint32_t first_connect_ms;

@@ -57,15 +57,13 @@ static size_t retry_format(char *buf, size_t size, uint32_t retry_after_ms)
     return (size_t)snprintf(buf, size, ",\"retry_after_ms\":%u", retry_after_ms);
 }
 
-/* False: the device is not subscribed to where it would be told. */
-static bool tell(struct gateway *gateway, const struct session *session, struct slice tail, struct slice json,
-                 struct slice correlation)
+/* STATUS_NOT_FOUND: the device is not subscribed to where it would be told. STATUS_NO_MEMORY. */
+static enum status tell(struct gateway *gateway, const struct session *session, struct slice tail, struct slice json,
+                        struct slice correlation)
 {
     if (!subscriptions_match(&session->subscriptions, tail))
-        return false;
-    if (deliver_reply(&gateway->deliver, session->number, tail, json, correlation) != STATUS_OK)
-        broker_log(BROKER_ERROR, "reply dropped client=%s why=no-memory", session->client_id);
-    return true;
+        return STATUS_NOT_FOUND;
+    return deliver_reply(&gateway->deliver, session->number, tail, json, correlation);
 }
 
 /* error/-/-/<code>, for what has no id to answer to; rate limited, since anything can be published. */
@@ -84,7 +82,7 @@ static void tell_generally(struct gateway *gateway, struct session *session, str
         (void)tell(gateway, session, slice_of(tail), (struct slice){json, (size_t)len}, (struct slice){NULL, 0});
 }
 
-static bool tell_message(struct gateway *gateway, const struct publish *publish, const struct refusal *refusal)
+static enum status tell_message(struct gateway *gateway, const struct publish *publish, const struct refusal *refusal)
 {
     static const char chat[] = "chat/";
     char tail[LIMIT_INBOX_TOPIC_LEN + 1], json[JSON_BYTES], retry[32];
@@ -95,7 +93,7 @@ static bool tell_message(struct gateway *gateway, const struct publish *publish,
     return tell(gateway, publish->session, slice_of(tail), slice_of(json), (struct slice){NULL, 0});
 }
 
-static bool tell_rpc(struct gateway *gateway, const struct publish *publish, const struct refusal *refusal)
+static enum status tell_rpc(struct gateway *gateway, const struct publish *publish, const struct refusal *refusal)
 {
     char tail[LIMIT_INBOX_TOPIC_LEN + 1], json[JSON_BYTES], retry[32];
     (void)retry_format(retry, sizeof retry, refusal->retry_after_ms);
@@ -123,7 +121,6 @@ static enum verdict close_session(struct gateway *gateway, const struct publish 
 static enum verdict refuse(struct gateway *gateway, const struct publish *publish, const struct refusal *refusal)
 {
     struct session *session = publish->session;
-    bool is_told;
     if (publish->topic.kind != TOPIC_CHAT && publish->topic.kind != TOPIC_RPC) {
         tell_generally(gateway, session, publish->text, refusal, publish->now);
         return VERDICT_OK;
@@ -133,10 +130,12 @@ static enum verdict refuse(struct gateway *gateway, const struct publish *publis
         limiter_count(&gateway->limiter, COUNTER_DEVICE_ERRORS);
         return close_session(gateway, publish, "too-many-errors");
     }
-    is_told = publish->topic.kind == TOPIC_CHAT ? tell_message(gateway, publish, refusal)
-                                                : tell_rpc(gateway, publish, refusal);
+    enum status told = publish->topic.kind == TOPIC_CHAT ? tell_message(gateway, publish, refusal)
+                                                         : tell_rpc(gateway, publish, refusal);
+    if (told == STATUS_NO_MEMORY)
+        return close_session(gateway, publish, status_name(told));
     /* One that would be taken later and cannot hear that it was not taken now must not see an acknowledgement. */
-    if (!is_told && refusal->retry_after_ms > 0)
+    if (told != STATUS_OK && refusal->retry_after_ms > 0)
         return close_session(gateway, publish, refusal->code);
     return VERDICT_OK;
 }
@@ -268,7 +267,7 @@ enum verdict gateway_may_publish(struct gateway *gateway, const void *client, st
         return !is_retained && slice_equal(topic, SLICE(FRAME_TOPIC_DOWN)) ? VERDICT_OK : VERDICT_DENY;
     struct session *session = sessions_of_client(&gateway->sessions, client);
     if (session == NULL || !session->is_current)
-        return VERDICT_DENY; /* also a will: its connection is gone by then */
+        return VERDICT_CLOSE; /* being ended; denied it would be acknowledged. Or a will: its connection is gone */
     if (session->is_bench ? may_publish_bench(gateway, session, topic, is_retained)
                           : authorize_publish(topic, is_retained, &parsed) == STATUS_OK)
         return VERDICT_OK;
@@ -287,7 +286,7 @@ enum verdict gateway_publish(struct gateway *gateway, const void *client, struct
     char text[LIMIT_TOPIC_LEN + 1];
     struct session *session = sessions_of_client(&gateway->sessions, client);
     if (session == NULL || !session->is_current)
-        return VERDICT_DENY;
+        return VERDICT_CLOSE;
     if (session->is_bench)
         topic = (struct slice){
             text, bench_topic(&gateway->bench, slice_of(session->user->name), topic, true, text, sizeof text)};

@@ -26,8 +26,11 @@ struct user {
 struct session {
     struct table_link by_client;
     const void *client; /* the broker's handle */
-    struct user *user;
-    struct session *next_of_user;
+    struct user *user; /* NULL: retired */
+    union {
+        struct session *next_of_user;
+        struct session *next_of_kicked; /* of a retired one; connect.c */
+    };
     int64_t connected_ms;
     uint64_t ready_serial; /* uplink.h */
     struct subscriptions subscriptions;
@@ -44,6 +47,7 @@ struct session {
     bool is_resuming : 1; /* not yet known whether the broker resumed one */
     bool is_listed : 1;   /* uplink.h */
     bool is_corked : 1;
+    bool is_kicked : 1;
     bool is_bench : 1; /* bench.h: behind client_id stands the id that the broker knows it by */
     char client_id[];
 };

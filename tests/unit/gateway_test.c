@@ -231,6 +231,41 @@ static void a_list_while_devices_come_and_go(void **state)
     }
 }
 
+static void revoked(struct slice name)
+{
+    add((struct frame_op){.type = DOWN_REVOKE, .revoke = {name, NOW_S + 1, 1}});
+    down();
+}
+
+/* Until the tick that ends its connection a device goes on sending. Denied, it would get a PUBACK for what nobody has.
+ */
+static void what_a_kicked_device_says_is_not_acknowledged(void **state)
+{
+    (void)state;
+    link_up();
+    gateway_tick(&the_gateway, at(0));
+    struct session *alice = arrive(10, "alice", "phone", true), *bob = arrive(11, "bob", "phone", true),
+                   *carol = arrive(12, "carol", "phone", true);
+    assert_int_equal(chat(alice, SLICE("x"), 0), VERDICT_OK);
+    revoked(SLICE("alice"));
+    revoked(SLICE("bob"));
+    revoked(SLICE("carol"));
+    uint64_t head = the_gateway.journal.head.position;
+    assert_int_equal(gateway_may_publish(&the_gateway, alice->client, SLICE("chat/u/bob/m"), false, at(0)),
+                     VERDICT_CLOSE);
+    assert_int_equal(chat(alice, SLICE("x"), 0), VERDICT_CLOSE);
+    assert_int_equal(the_gateway.journal.head.position, head);
+    gateway_gone(&the_gateway, bob->client); /* by itself, from the middle of those to be ended */
+    assert_int_equal(kicked, 0);
+    gateway_tick(&the_gateway, at(0));
+    assert_int_equal(kicked, 2);
+    gateway_tick(&the_gateway, at(0));
+    assert_int_equal(kicked, 2); /* once each */
+    gateway_gone(&the_gateway, alice->client);
+    gateway_gone(&the_gateway, carol->client);
+    assert_null(sessions_of_client(&the_gateway.sessions, handle(10)));
+}
+
 /* Buckets are made with the first publish, and go when they are full again. */
 static void only_who_publishes_has_buckets(void **state)
 {
@@ -288,6 +323,7 @@ int main(void)
         TEST(refused_users_are_swept),
         TEST(without_ticks_nobody_is_let_in),
         TEST(a_list_while_devices_come_and_go),
+        TEST(what_a_kicked_device_says_is_not_acknowledged),
         TEST(only_who_publishes_has_buckets),
         TEST(memory_of_an_idle_session),
     };
