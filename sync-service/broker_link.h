@@ -68,7 +68,8 @@ void broker_link_counted(struct broker_link *link, const struct frame_op *op);
 void broker_link_drop(struct broker_link *link, uint64_t life, const char *why);
 
 struct broker_link_state {
-    bool is_up; /* welcomed */
+    bool is_up;    /* welcomed */
+    bool is_stuck; /* Paho says neither that it is connected nor that it cannot be, and never will: it has no threads */
     uint64_t boot;
     uint64_t records_waiting;           /* taken and not done */
     uint64_t frames_taken, frames_sent; /* in this life */

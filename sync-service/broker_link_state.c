@@ -261,6 +261,7 @@ void broker_link_state(struct broker_link *link, struct broker_link_state *ret_s
     link_lock(link);
     *ret_state = (struct broker_link_state){
         .is_up = link->is_welcomed,
+        .is_stuck = link->is_stuck,
         .boot = link->peer_boot,
         .records_waiting = link->completion.head - link->completion.tail,
         .frames_taken = link->taken_number,

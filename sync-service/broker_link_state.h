@@ -22,7 +22,7 @@ struct broker_link {
     pthread_cond_t room;  /* others wait for room in the outbox, or for records to be done */
     enum link_state state;
     uint64_t life;
-    bool is_welcomed, is_lost, is_connected, is_stopping;
+    bool is_welcomed, is_lost, is_connected, is_stopping, is_stuck;
     int64_t stop_at_ms, welcome_at_ms;
     uint32_t pause_ms, failures; /* failures: since it was welcomed */
     struct outbox outbox;

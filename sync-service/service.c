@@ -236,16 +236,28 @@ static enum status threads_start(struct service *service)
     return status;
 }
 
+static bool is_stuck(const struct service *service)
+{
+    for (size_t i = 0; i < service->links_len; i++) {
+        struct broker_link_state state;
+        broker_link_state(service->links[i], &state);
+        if (state.is_stuck)
+            return true;
+    }
+    return false;
+}
+
 /* Who listens before the shards read need not have them read everything again. */
 enum status service_go_on(struct service *service)
 {
     if (notify_claim(service->notify) == NOTIFY_CLAIM_LOST)
         return STATUS_DENIED;
+    /* With some of its threads, or without Paho's, it would be there for ever and do nothing: better to end, and be
+     * started again. */
     if (atomic_load(&service->is_started))
-        return STATUS_OK;
+        return is_stuck(service) ? STATUS_NO_MEMORY : STATUS_OK;
     if (!notify_is_up(service->notify))
         return STATUS_UNAVAILABLE;
-    /* With some of its threads it would be there for ever and do nothing: better to end, and be started again. */
     return threads_start(service) == STATUS_OK ? STATUS_OK : STATUS_NO_MEMORY;
 }
 

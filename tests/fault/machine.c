@@ -5,7 +5,8 @@
  * A full disk: while `folder` names a folder, no file below it grows, and what would make it grow fails with ENOSPC.
  * What is there can be overwritten. A clock that jumps: the wall clock of a part is `clock_ms` ahead, the monotonic one
  * is not touched, and who waits until a time of the wall clock waits for that time. (libfaketime, which can do the
- * latter, also moves waits on the monotonic clock, and has the service spin.)
+ * latter, also moves waits on the monotonic clock, and has the service spin.) No memory for threads: while `library` is
+ * the beginning of a library's file name, none that runs its code can be made.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -27,12 +28,14 @@
 
 #define ENTRY        __attribute__((visibility("default")))
 #define FOLDER_BYTES 4096
+#define LIBRARY_BYTES 64
 #define SLICE_MS     50         /* how soon who waits notices that the clock has jumped */
 #define WALL_AFTER   1000000000 /* seconds: a time above is one of the wall clock; no machine has been up for so long */
 
 struct machine {
     char folder[FOLDER_BYTES];
     volatile int64_t clock_ms[3]; /* as in `played` */
+    char library[LIBRARY_BYTES];
 };
 #define MACHINE_BYTES 8192
 _Static_assert(sizeof(struct machine) <= MACHINE_BYTES, "it fits");
@@ -246,4 +249,18 @@ ENTRY int sem_timedwait(sem_t *restrict sem, const struct timespec *restrict unt
         if (rc == 0 || errno != ETIMEDOUT || is_last)
             return rc;
     }
+}
+
+/* ---- threads ---- */
+ENTRY int pthread_create(pthread_t *restrict thread, const pthread_attr_t *restrict attr, void *(*run)(void *),
+                         void *restrict arg)
+{
+    static __typeof__(&pthread_create) next;
+    Dl_info of;
+    if (next == NULL)
+        next = NEXT(pthread_create);
+    if (machine != NULL && machine->library[0] != '\0' && dladdr((void *)(uintptr_t)run, &of) != 0 &&
+        strncmp(basename(of.dli_fname), machine->library, strlen(machine->library)) == 0)
+        return EAGAIN;
+    return next(thread, attr, run, arg);
 }

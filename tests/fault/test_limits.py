@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from lib.cast import Cast, Pool
+from lib.machine import Machine
 from lib.nemesis import Nemesis, free_descriptor, status_kib
-from lib.node import wait_until
+from lib.node import Node, wait_until
 
 LOOK_S = 1.0
 
@@ -46,6 +48,38 @@ def test_no_descriptor_is_left(node, cast, part, who_comes):
         bob.wait_for("chat", id=alice.say(bob.address, mid="after").id)
     assert used < LOOK_S / 10
     assert node.pid(part) == pid
+
+
+@pytest.fixture(scope="module")
+def machine():
+    """Of a node whose parts run on it."""
+    node = Node("machine")
+    try:
+        machine = Machine(node)
+        machine.node = node
+        node.up()
+        yield machine
+    except BaseException:
+        node.save_logs()
+        raise
+    finally:
+        node.close()
+
+
+def test_service_whose_library_has_no_threads(machine):
+    """What speaks MQTT for it answers nothing then, and never would: it ends, to be started again."""
+    node = machine.node
+    log = node.dir / "log/syncd.log"
+    machine.refuse_threads("libpaho")
+    before = log.stat().st_size
+    node.signal("syncd")
+    wait_until(lambda: b"cannot-start" in log.read_bytes()[before:], 60, "it says that it cannot start")
+    machine.refuse_threads("")
+    node.wait_up()
+    cast = Cast(node, Pool(node, 2, "user"))
+    alice, bob = cast(2, acks=True)
+    bob.wait_for("chat", id=alice.say(bob.address).id)
+    assert not cast.end()
 
 
 def test_service_started_without_memory(node, cast):

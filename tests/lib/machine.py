@@ -5,7 +5,7 @@ import struct
 from .node import TOP
 
 LIBRARY = TOP / "build" / "tests" / "machine.so"
-BYTES, FOLDER_BYTES = 8192, 4096
+BYTES, FOLDER_BYTES, LIBRARY_BYTES = 8192, 4096, 64
 CLOCKS = ("postgres", "mosquitto", "syncd")  # the order in machine.c
 
 
@@ -32,3 +32,7 @@ class Machine:
         """Their wall clock is so much ahead of the true one."""
         for part in parts:
             self.write(FOLDER_BYTES + 8 * CLOCKS.index(part), struct.pack("=q", ahead_ms))
+
+    def refuse_threads(self, library):
+        """None that runs this library's code can be made ("" for none refused)."""
+        self.write(FOLDER_BYTES + 8 * len(CLOCKS), library.encode().ljust(LIBRARY_BYTES, b"\0"))
