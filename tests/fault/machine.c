@@ -26,11 +26,11 @@
 #include <time.h>
 #include <unistd.h>
 
-#define ENTRY        __attribute__((visibility("default")))
-#define FOLDER_BYTES 4096
+#define ENTRY         __attribute__((visibility("default")))
+#define FOLDER_BYTES  4096
 #define LIBRARY_BYTES 64
-#define SLICE_MS     50         /* how soon who waits notices that the clock has jumped */
-#define WALL_AFTER   1000000000 /* seconds: a time above is one of the wall clock; no machine has been up for so long */
+#define SLICE_MS      50         /* how soon who waits notices that the clock has jumped */
+#define WALL_AFTER    1000000000 /* seconds: a time above is one of the wall clock; no machine has been up for so long */
 
 struct machine {
     char folder[FOLDER_BYTES];
