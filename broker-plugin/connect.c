@@ -137,6 +137,10 @@ enum verdict gateway_connect(struct gateway *gateway, const struct gateway_conne
     if (is_recheck(gateway, connect)) {
         if (admit_is_service_request(request))
             return admit_service(&gateway->admit, request) == STATUS_OK ? VERDICT_OK : VERDICT_DENY;
+        /* Away: told no, the broker would end once more what has ended, and go on with memory that it gave back. The
+         * device has to prove itself when it comes. */
+        if (sessions_of_client(&gateway->sessions, connect->client) == NULL)
+            return VERDICT_OK;
         return check_device(gateway, connect, now, &claims);
     }
     gateway_gone(gateway, connect->client); /* a handle of an end that was not reported */

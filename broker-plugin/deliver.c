@@ -10,7 +10,7 @@ struct deliver_op {
     struct deliver_frame *frame;
     struct frame_op op;
     struct broker_properties properties;
-    bool has_properties;
+    bool has_properties, is_answer;
 };
 
 /* One frame, kept while an op of it waits: its ops, their steps, and the bytes that both borrow from. */
@@ -134,6 +134,28 @@ static struct broker_properties item_properties(struct slice tail, const struct 
     return properties;
 }
 
+static bool is_answer(const struct frame_op *op, const struct inbox *inbox)
+{
+    switch (inbox->kind) {
+    case INBOX_ERROR:
+    case INBOX_RPC:
+    case INBOX_HISTORY_CHAT:
+    case INBOX_HISTORY_EVENT:
+    case INBOX_SYNCED:
+    case INBOX_FLAGS:
+        return op->deliver.qos > 0;
+    case INBOX_CHAT:
+    case INBOX_EVENT:
+    case INBOX_SENT:
+    case INBOX_DELIVERED:
+    case INBOX_READ:
+    case INBOX_RECEIPTS:
+    case INBOX_TYPING:
+        break;
+    }
+    return false;
+}
+
 /* False: not to be delivered. */
 static bool op_prepare(struct deliver_op *ready)
 {
@@ -147,6 +169,7 @@ static bool op_prepare(struct deliver_op *ready)
         broker_log(BROKER_ERROR, "deliver dropped why=malformed-tail len=%zu", op->deliver.tail.len);
         return false;
     }
+    ready->is_answer = is_answer(op, &inbox);
     ready->properties = item_properties(op->deliver.tail, &inbox);
     ready->properties.correlation = op->deliver.correlation;
     ready->has_properties = ready->properties.seq.len > 0 || ready->properties.correlation.len > 0;
@@ -279,14 +302,27 @@ static void end_published(const struct deliver *deliver, const struct deliver_tu
     broker_log(BROKER_ERROR, "deliver dropped why=no-memory connections_ended=%u", ended);
 }
 
-static enum status replies_publish(struct deliver *deliver, const struct sessions *sessions)
+/* False: there were too many, and its connection is to be ended. */
+static bool may_answer(const struct deliver_turn *turn, struct session *session, size_t bytes)
+{
+    uint32_t answers = 1 + (uint32_t)(bytes / DELIVER_ANSWER_BYTES);
+    if (answers <= DELIVER_ANSWERS - session->answers) {
+        session->answers += answers;
+        return true;
+    }
+    broker_log(BROKER_WARNING, "kick client=%s why=too-many-answers", session->client_id);
+    turn->kick(turn->ctx, session);
+    return false;
+}
+
+static enum status replies_publish(struct deliver *deliver, const struct deliver_turn *turn)
 {
     enum status status = STATUS_OK;
     while (deliver->first_reply != NULL && status == STATUS_OK) {
         struct deliver_reply *reply = deliver->first_reply;
-        struct session *session = sessions_of_number(sessions, reply->session);
+        struct session *session = sessions_of_number(turn->sessions, reply->session);
         struct broker_properties properties = {.correlation = reply->correlation};
-        if (session != NULL) {
+        if (session != NULL && may_answer(turn, session, reply->payload.len)) {
             corks_publish(&deliver->corks, session, false);
             status = publish_to(session, reply->tail, reply->payload, 1, &properties);
         }
@@ -306,7 +342,8 @@ static enum status step_do(struct deliver *deliver, const struct deliver_op *rea
         turn->kick(turn->ctx, session);
         return STATUS_OK;
     }
-    if (op->type == DOWN_PRESENCE && turn->is_shedding)
+    if ((op->type == DOWN_PRESENCE && turn->is_shedding) ||
+        (ready->is_answer && !may_answer(turn, session, op->deliver.payload.len)))
         return STATUS_OK;
     corks_publish(&deliver->corks, session, is_for_many(op));
     if (op->type == DOWN_DELIVER)
@@ -344,7 +381,7 @@ void deliver_slice(struct deliver *deliver, const struct deliver_turn *turn)
 {
     uint64_t publishes = deliver->backlog_publishes, bytes = deliver->backlog_bytes;
     corks_turn(&deliver->corks, turn->sessions, turn->clock_ms);
-    enum status status = replies_publish(deliver, turn->sessions);
+    enum status status = replies_publish(deliver, turn);
     if (status == STATUS_OK)
         status = slice(deliver, turn, false, share(publishes, DELIVER_FEW_SHARE, DELIVER_FEW_PUBLISHES),
                        share(bytes, DELIVER_FEW_SHARE, DELIVER_SLICE_BYTES));

@@ -21,6 +21,14 @@
 #define DELIVER_MANY_SHARE     8
 #define DELIVER_SLICE_BYTES    (8ull * 1024 * 1024) /* each publish is a copy of its payload */
 
+/*
+ * Answers (of requests, history, errors) are counted by no window, and nothing tells us that a device acknowledges them.
+ * One that never does would have the broker keep them all: after so many on one connection, or so many bytes, it is
+ * ended. Whoever has asked for so much comes back and goes on.
+ */
+#define DELIVER_ANSWERS      50000u /* below the broker's max_queued_messages */
+#define DELIVER_ANSWER_BYTES 1400u  /* so many more count as one more: 70 MB in all */
+
 struct deliver_reply;
 struct deliver {
     struct lanes lanes;
@@ -44,7 +52,7 @@ struct deliver_turn {
     const struct sessions *sessions;
     uint32_t clock_ms;
     bool is_shedding;                                 /* presence is dropped */
-    void (*kick)(void *ctx, struct session *session); /* a KICK whose turn has come, or no memory */
+    void (*kick)(void *ctx, struct session *session); /* a KICK's turn, no memory, too many answers */
     void *ctx;
 };
 /* From the tick only. Without memory for a publish it ends the connections that it published to in this turn: they come

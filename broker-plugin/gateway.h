@@ -81,8 +81,9 @@ struct gateway_connect {
     bool is_clean;
     bool is_websocket;
 };
-/* Also asked again, after a reload and before the next tick, about every connection there is and every session kept for
- * a device that is away: then it only says whether the token is still good. VERDICT_CLOSE: too many from there. */
+/* Also asked again, after a reload and before the next tick, about every connection there is, of which it only says
+ * whether the token is still good, and about every session kept for a device that is away: always VERDICT_OK.
+ * VERDICT_CLOSE: too many from there, or no memory. */
 enum verdict gateway_connect(struct gateway *gateway, const struct gateway_connect *connect, struct moment now);
 /* The connection ended; one never accepted is no matter. */
 void gateway_gone(struct gateway *gateway, const void *client);

@@ -13,6 +13,7 @@
  */
 
 #define JSON_BYTES        512
+#define SHOWN_BYTES       (6 * TOPIC_SHOWN_BYTES + 8) /* each byte may become six */
 #define TOPIC_SHOWN_BYTES 128
 #define LOG_PAUSE_MS      1000
 #define LINES_PER_TOKEN   16 /* of a list of marks, from the bucket of marks */
@@ -70,11 +71,11 @@ static enum status tell(struct gateway *gateway, const struct session *session, 
 static void tell_generally(struct gateway *gateway, struct session *session, struct slice topic,
                            const struct refusal *refusal, struct moment now)
 {
-    char tail[64], json[JSON_BYTES], shown[7 * TOPIC_SHOWN_BYTES], retry[32];
+    char tail[64], json[JSON_BYTES + SHOWN_BYTES], shown[SHOWN_BYTES], retry[32];
     struct rates_session *rates = session_rates(session, &gateway->limiter.rates, now.clock_ms);
     if (rates == NULL || !bucket_take(&rates->denied, gateway->limiter.rates.denied, now.clock_ms, 1))
         return;
-    json_escape(topic, shown, 3 * TOPIC_SHOWN_BYTES);
+    json_escape(topic, shown, sizeof shown);
     (void)retry_format(retry, sizeof retry, refusal->retry_after_ms);
     (void)snprintf(tail, sizeof tail, "error/-/-/%s", refusal->code);
     int len = snprintf(json, sizeof json, "{\"topic\":\"%s\",\"message\":\"%s\"%s}", shown, refusal->message, retry);
@@ -296,6 +297,8 @@ enum verdict gateway_publish(struct gateway *gateway, const void *client, struct
         .session = session, .text = topic, .payload = payload, .correlation = correlation, .now = now};
     if (authorize_publish(topic, false, &publish.topic) != STATUS_OK)
         return VERDICT_DENY;
+    if (publish.topic.kind != TOPIC_RPC)
+        publish.correlation = (struct slice){NULL, 0}; /* nothing answers it, and it has no limit */
     if (session_rates(session, &gateway->limiter.rates, now.clock_ms) == NULL)
         return close_session(gateway, &publish, status_name(STATUS_NO_MEMORY));
     enum status status = authorize_payload(&publish.topic, payload, (size_t)gateway->options.max_message_bytes, &lines);

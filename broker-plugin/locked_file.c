@@ -15,9 +15,16 @@ static enum status allocate(int fd, const char *path, uint64_t bytes, char *why,
         return STATUS_OK;
     (void)snprintf(why, why_size, "cannot allocate %llu bytes for %s: %s", (unsigned long long)bytes, path,
                    strerror(error));
-    if (ftruncate(fd, 0) != 0) { /* best effort: a half allocated file is told by its missing magic anyway */
-    }
     return STATUS_UNAVAILABLE;
+}
+
+/* Of one that has no content yet. */
+static enum status make(int fd, const char *path, uint64_t bytes, char *why, size_t why_size)
+{
+    enum status status = allocate(fd, path, bytes, why, why_size);
+    if (status != STATUS_OK && ftruncate(fd, 0) != 0) { /* best effort: its missing magic tells it, too */
+    }
+    return status;
 }
 
 enum status locked_file_open(struct locked_file *ret_file, const char *path, uint64_t bytes, char *why, size_t why_size)
@@ -40,8 +47,8 @@ enum status locked_file_open(struct locked_file *ret_file, const char *path, uin
     file.was_made = file.bytes == 0;
     if (file.was_made)
         file.bytes = bytes;
-    /* An existing one too: it may be sparse, copied that way. */
-    if (allocate(file.fd, path, file.bytes, why, why_size) != STATUS_OK)
+    /* An existing one too: it may be sparse, copied that way. What is in it stays, whatever comes of that. */
+    if ((file.was_made ? make : allocate)(file.fd, path, file.bytes, why, why_size) != STATUS_OK)
         goto failed;
     *ret_file = file;
     return STATUS_OK;
@@ -56,7 +63,7 @@ enum status locked_file_remake(struct locked_file *file, const char *path, uint6
         (void)snprintf(why, why_size, "cannot truncate %s: %s", path, strerror(errno));
         return STATUS_UNAVAILABLE;
     }
-    enum status status = allocate(file->fd, path, bytes, why, why_size);
+    enum status status = make(file->fd, path, bytes, why, why_size);
     if (status == STATUS_OK) {
         file->bytes = bytes;
         file->was_made = true;

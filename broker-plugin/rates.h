@@ -38,7 +38,8 @@ struct rates {
     struct rate marks;  /* ack and read; above: the connection is closed, a mark is never dropped in silence */
     struct rate denied; /* error/-/-/... in answer to what is not allowed */
     /* errors in answer to messages refused. Nothing tells us that a device acknowledges what we send it, so the number
-     * of errors is what bounds the broker's queue for it; above: the connection is closed. */
+     * of errors is what bounds the broker's queue for it, with that of all answers (deliver.h); above: the connection is
+     * closed. */
     struct rate errors;
     struct rate connections;   /* of one address */
     struct rate auth_failures; /* of one address; RATES_MINUTE_TOKENS each */

@@ -47,33 +47,33 @@ static struct user *user_of(struct sessions *sessions, const struct rates *rates
 }
 
 /* ---- buckets of devices that left; few, and for as long as filling one takes ---- */
-struct left_bucket {
-    struct left_bucket *next;
-    struct bucket chat;
+struct left_buckets {
+    struct left_buckets *next;
+    struct rates_session rates;
     char client_id[];
 };
 
 static void bucket_leave(struct user *user, const struct session *session)
 {
     size_t size = strlen(session->client_id) + 1;
-    struct left_bucket *left = session->rates != NULL ? malloc(sizeof *left + size) : NULL;
+    struct left_buckets *left = session->rates != NULL ? malloc(sizeof *left + size) : NULL;
     if (left == NULL)
         return; /* it is full; or there is no memory, and a fresh burst then */
     left->next = user->buckets;
-    left->chat = session->rates->chat;
+    left->rates = *session->rates;
     memcpy(left->client_id, session->client_id, size);
     user->buckets = left;
 }
 
 static void bucket_take_up(struct user *user, struct session *session, const struct rates *rates, uint32_t clock_ms)
 {
-    for (struct left_bucket **at = &user->buckets; *at != NULL; at = &(*at)->next) {
-        struct left_bucket *left = *at;
+    for (struct left_buckets **at = &user->buckets; *at != NULL; at = &(*at)->next) {
+        struct left_buckets *left = *at;
         if (strcmp(left->client_id, session->client_id) != 0)
             continue;
         if (session_rates(session, rates, clock_ms) == NULL)
             return; /* as above */
-        session->rates->chat = left->chat;
+        *session->rates = left->rates;
         *at = left->next;
         free(left);
         return;
@@ -83,10 +83,10 @@ static void bucket_take_up(struct user *user, struct session *session, const str
 /* Those that are full by now, or all. */
 static void buckets_drop(struct user *user, const struct rates *rates, uint32_t clock_ms)
 {
-    struct left_bucket **at = &user->buckets;
+    struct left_buckets **at = &user->buckets;
     while (*at != NULL) {
-        struct left_bucket *left = *at;
-        if (rates != NULL && !bucket_is_full(&left->chat, rates->chat, clock_ms)) {
+        struct left_buckets *left = *at;
+        if (rates != NULL && !rates_are_full(rates, &left->rates, clock_ms)) {
             at = &left->next;
             continue;
         }

@@ -12,13 +12,13 @@
 #include "token.h"
 
 struct session;
-struct left_bucket;
+struct left_buckets;
 /* One user with at least one session, or with a bucket that is not full yet: reconnecting gives no fresh burst. */
 struct user {
     struct table_link by_name;
     struct bucket chat;
     struct session *sessions;    /* current ones */
-    struct left_bucket *buckets; /* of devices that left */
+    struct left_buckets *buckets; /* of devices that left */
     char name[];
 };
 
@@ -39,6 +39,7 @@ struct session {
     uint32_t number;
     uint32_t published_turn; /* corks.h, and the next */
     int socket;
+    uint32_t answers; /* deliver.h */
     uint16_t stale_len;   /* of an earlier connection, taken out of the broker's queue when this one began */
     uint8_t mqtt_version; /* 3, 4, 5 */
     uint8_t gone_reason;  /* what to say when its connection ends */

@@ -8,11 +8,11 @@
  * A session that the broker resumes may still hold messages for the earlier connection. Sent before the replay they
  * would break the order of their conversations, and all of them are replayed, so they are denied and the broker drops
  * them. It does not give back the places they had among those in flight; above so many the device might be left with
- * none (MQTT 3.1.1: of max_inflight_messages, 1000; MQTT 5: of the client's Receive Maximum, of which 20 is common).
- * Then its connection is ended, and the next one finds nothing stale.
+ * none (MQTT 3.1.1: of max_inflight_messages, 1000; MQTT 5: of the client's Receive Maximum, which plugins cannot see
+ * and which may be 1). Then its connection is ended, and the next one finds nothing stale.
  */
 #define STALE_MAX    500
-#define STALE_MAX_V5 9
+#define STALE_MAX_V5 0
 
 /* Whether the broker resumed a session, and with which subscriptions; known only after CONNACK. */
 static void resume(struct gateway *gateway, struct session *session)

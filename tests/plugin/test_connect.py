@@ -110,6 +110,30 @@ def test_a_retired_key_ends_its_connections(broker, cast, service):
     assert stays.ended is None
 
 
+def test_a_reload_and_devices_away_whose_token_is_void(broker, cast):
+    """Told no about a session that is away, the broker would end it twice and use what it has freed."""
+    old, new = broker.keys
+
+    def goes_away(name, key, expiry):
+        device = cast(f"{name}:phone", version=5).connect(clean=False, expiry=expiry, token=key.token(name, "phone"))
+        device.subscribe(f"inbox/{name}/#")
+        device.close()
+    for n in range(30):
+        goes_away(f"away{n}", old, 1)
+    broker.keys.remove(old)
+    broker.write_keys()
+    broker.reload()
+    broker.wait_log("reload keys=1")
+    broker.wait_log("Expiring client away29:phone")
+    goes_away("later", new, 3)
+    here = [cast(f"here{n}:phone", version=5).connect(token=new.token(f"here{n}", "phone")) for n in range(40)]
+    broker.wait_log("Expiring client later:phone")  # which it has looked for all this time
+    for device in here:
+        assert device.subscribe(f"inbox/{device.user}/#") == 1
+        assert device.ended is None
+    assert cast("away0:phone", version=5).connect_refused(token=old.token("away0", "phone")) == 0x87
+
+
 @pytest.mark.parametrize("name, value, said", [
     ("journal_bytes", "none", "plugin_opt_journal_bytes"),
     ("journal_bytes", "1000", "plugin_opt_journal_bytes"),

@@ -46,7 +46,11 @@ def test_valgrind(node, cast):
         again = cast("alice:phone", version=version).connect(clean=False, **expiry)
         alice.wait_ended()
         service.session("alice:phone")
-        again.drop()
+        if version == 5:  # which is ended again, for what the first has not acknowledged
+            again.wait_ended()
+            again.close()
+        else:
+            again.drop()
         service.send({"op": "revoked_begin"}, {"op": "revoke", "name": "bob", "valid_after_s": now, "kick": 1},
                      {"op": "revoked_end"})
         kicked = cast("carol:phone", version=version).online()

@@ -86,6 +86,40 @@ static void without_memory_whoever_got_something_starts_over(void **state)
     assert_int_equal(kicked, 2);
 }
 
+/* Nothing tells us that a device acknowledges answers, so their number is what bounds the broker's queue. */
+static void answers_are_bounded(void **state)
+{
+    (void)state;
+    link_up();
+    const struct session *alice = arrive(10, "alice", "d", true);
+    gateway_tick(&the_gateway, at(0));
+    kicked = to_devices = 0;
+    unsigned char number[4];
+    frame_session_put(number, 0, alice->number);
+    struct frame_op op = {.type = DOWN_DELIVER,
+                          .deliver = {.qos = 1, .tail = SLICE("rpc/1"), .sessions = number, .sessions_len = 1}};
+    for (unsigned i = 0; i < DELIVER_ANSWERS; i++) {
+        add(op);
+        if (i % 1000 == 999) {
+            down();
+            while (is_woken || i != to_devices - 1)
+                gateway_tick(&the_gateway, at(0));
+        }
+    }
+    op.deliver.tail = SLICE("chat/u/bob/1/5/bob:d/x"); /* counted by the window of the device */
+    add(op);
+    down();
+    gateway_tick(&the_gateway, at(0));
+    assert_int_equal(to_devices, DELIVER_ANSWERS + 1);
+    assert_int_equal(kicked, 0);
+    op.deliver.tail = SLICE("rpc/1");
+    add(op);
+    down();
+    gateway_tick(&the_gateway, at(0));
+    assert_int_equal(to_devices, DELIVER_ANSWERS + 1);
+    assert_int_equal(kicked, 1);
+}
+
 static void what_is_for_few_goes_first(void **state)
 {
     (void)state;
@@ -143,6 +177,7 @@ int main(void)
         TEST(a_large_fan_out_goes_in_slices),
         TEST(what_one_gets_in_a_turn_leaves_together),
         TEST(without_memory_whoever_got_something_starts_over),
+        TEST(answers_are_bounded),
         TEST(what_is_for_few_goes_first),
         TEST(a_backlog_is_worked_off_by_its_share),
     };

@@ -22,7 +22,7 @@ static unsigned publishes_left; /* 0: any number; else the last of so many fails
 static unsigned up_frames, up_ops, to_devices, kicked;
 static uint64_t last_up_number;
 static char last_topic[LIMIT_INBOX_TOPIC_LEN + 1], last_client[80], last_log[512], first_payload[512],
-    last_payload[512];
+    last_payload[2048];
 static int kept_subscriptions;
 static struct told {
     uint8_t connected, ready, gone;

@@ -266,6 +266,58 @@ static void what_a_kicked_device_says_is_not_acknowledged(void **state)
     assert_null(sessions_of_client(&the_gateway.sessions, handle(10)));
 }
 
+static void only_requests_keep_their_correlation(void **state)
+{
+    (void)state;
+    static char large[65535];
+    struct slice correlation = {large, sizeof large};
+    struct session *alice = arrive(10, "alice", "phone", true);
+    uint64_t before = journal_used(&the_gateway.journal);
+    for (const char *const *topic = (const char *const[]){"chat/u/bob/m", "typing/u/bob", "ack/u/bob/1", NULL};
+         *topic != NULL; topic++)
+        assert_int_equal(gateway_publish(&the_gateway, alice->client, slice_of(*topic), SLICE(""), correlation, at(0)),
+                         VERDICT_OK);
+    assert_in_range(journal_used(&the_gateway.journal) - before, 1, 1000);
+}
+
+/* What is left of a burst is left on the next connection. */
+static void reconnecting_gives_no_fresh_burst(void **state)
+{
+    (void)state;
+    struct slice none = {NULL, 0};
+    uint64_t taken[2];
+    for (int i = 0; i < 2; i++) {
+        struct session *alice = arrive(10, "alice", "phone", true);
+        uint64_t before = the_gateway.journal.head.position;
+        for (int n = 0; n < 500; n++)
+            (void)gateway_publish(&the_gateway, alice->client, SLICE("rpc/ping/1"), SLICE("{}"), none, at(0));
+        taken[i] = the_gateway.journal.head.position - before;
+        gateway_gone(&the_gateway, handle(10));
+    }
+    assert_in_range(taken[0], 1, 499);
+    assert_int_equal(taken[1], 0);
+}
+
+static void a_denied_topic_is_shown_in_whole_characters(void **state)
+{
+    (void)state;
+    struct session *alice = arrive(10, "alice", "phone", true);
+    char topic[60 + 2 * 100 + 1], shown[800] = "";
+    memset(topic, '"', 60);
+    for (int i = 0; i < 100; i++)
+        memcpy(topic + 60 + 2 * i, "\xc3\xa9", 3);
+    link_up();
+    gateway_tick(&the_gateway, at(0));
+    assert_int_equal(gateway_may_publish(&the_gateway, alice->client, slice_of(topic), false, at(0)), VERDICT_DENY);
+    gateway_tick(&the_gateway, at(0));
+    for (int i = 0; i < 60; i++)
+        strcat(shown, "\\u0022");
+    for (int i = 0; i < 34; i++) /* of 128 bytes */
+        strcat(shown, "\xc3\xa9");
+    assert_non_null(strstr(last_payload, shown));
+    assert_non_null(strstr(last_payload, "\xa9\",\"message\":"));
+}
+
 /* Buckets are made with the first publish, and go when they are full again. */
 static void only_who_publishes_has_buckets(void **state)
 {
@@ -324,6 +376,9 @@ int main(void)
         TEST(without_ticks_nobody_is_let_in),
         TEST(a_list_while_devices_come_and_go),
         TEST(what_a_kicked_device_says_is_not_acknowledged),
+        TEST(only_requests_keep_their_correlation),
+        TEST(reconnecting_gives_no_fresh_burst),
+        TEST(a_denied_topic_is_shown_in_whole_characters),
         TEST(only_who_publishes_has_buckets),
         TEST(memory_of_an_idle_session),
     };

@@ -1,9 +1,11 @@
 /* The journal. link: broker-plugin/journal.c broker-plugin/locked_file.c */
+#define _GNU_SOURCE
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <sodium.h>
@@ -20,6 +22,15 @@
 #define HEADER 4096u
 
 static char the_path[64], the_copy[80];
+static bool is_disk_full;
+
+/* In the place of the C library's. */
+int posix_fallocate(int fd, off_t offset, off_t len)
+{
+    if (is_disk_full)
+        return ENOSPC;
+    return fallocate(fd, 0, offset, len) == 0 ? 0 : errno;
+}
 
 static int setup(void **state)
 {
@@ -199,6 +210,24 @@ static void many_laps(void **state)
         }
         lap = journal.head.offset / journal.capacity;
     }
+    journal_close(&journal);
+}
+
+/* Sparse, copied that way, and the disk is full: an error, and what is in it stays. */
+static void no_room_for_what_is_there(void **state)
+{
+    (void)state;
+    struct journal journal;
+    char why[256] = "";
+    open_at(&journal, the_path);
+    append(&journal, "chat/u/bob/m", "kept", 4);
+    journal_close(&journal);
+    is_disk_full = true;
+    assert_int_equal(journal_open(&journal, the_path, SMALL, why, sizeof why), STATUS_UNAVAILABLE);
+    is_disk_full = false;
+    assert_non_null(strstr(why, "cannot allocate"));
+    open_at(&journal, the_path);
+    assert_int_equal(journal.head.position - journal.tail.position, 1);
     journal_close(&journal);
 }
 
@@ -402,6 +431,7 @@ int main(void)
         TEST(what_goes_in_comes_out),
         TEST(survives_and_goes_on),
         TEST(many_laps),
+        TEST(no_room_for_what_is_there),
         TEST(takes_what_it_can),
         TEST(killed_while_appending),
         TEST(killed_while_forgetting),
