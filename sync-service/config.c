@@ -59,7 +59,7 @@ static const struct key keys[] = {
     {"flush_after_ms", KIND_NUMBER, AT(flush_after_ms), "500", "ms", 1, 60000, false,
      "marks are written so long after they moved"},
     {"pending_items_max", KIND_NUMBER, AT(pending_items_max), "20000", "items", 1, 10000000, false,
-     "messages a shard holds while the database is away"},
+     "messages and marks a shard holds while the database is away"},
     {"conversations_max", KIND_NUMBER, AT(conversations_max), "100000", "", 100, 100000000, false,
      "conversations a shard keeps in memory"},
     {"presence_offline_after_ms", KIND_NUMBER, AT(presence_offline_after_ms), "2000", "ms", 0, 600000, false,
