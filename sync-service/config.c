@@ -3,13 +3,14 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <libpq-fe.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include "runtime.h"
 
-enum kind { KIND_TEXT, KIND_SECRET_TEXT, KIND_PATH, KIND_ADDRESS, KIND_NUMBER, KIND_LEVEL, KIND_CHOICE };
+enum kind { KIND_TEXT, KIND_CONNINFO, KIND_PATH, KIND_ADDRESS, KIND_NUMBER, KIND_LEVEL, KIND_CHOICE };
 
 struct key { /* NOLINT(clang-analyzer-optin.performance.Padding): the order of reading */
     const char *name;
@@ -24,7 +25,7 @@ struct key { /* NOLINT(clang-analyzer-optin.performance.Padding): the order of r
 
 #define AT(field) offsetof(struct config, field)
 static const struct key keys[] = {
-    {"database", KIND_SECRET_TEXT, AT(database), "", "conninfo", 0, 0, false,
+    {"database", KIND_CONNINFO, AT(database), "", "conninfo", 0, 0, false,
      "PostgreSQL: key=value list or URI; required. Of several hosts the one that takes writes is followed"},
     {"primary_file", KIND_PATH, AT(primary_file), "run/primary", "file", 0, 0, false,
      "remembers the newest primary, so that one that was replaced is never used again; empty: nothing does"},
@@ -59,7 +60,7 @@ static const struct key keys[] = {
     {"flush_after_ms", KIND_NUMBER, AT(flush_after_ms), "500", "ms", 1, 60000, false,
      "marks are written so long after they moved"},
     {"pending_items_max", KIND_NUMBER, AT(pending_items_max), "20000", "items", 1, 10000000, false,
-     "messages a shard holds while the database is away"},
+     "messages and marks a shard holds while the database is away"},
     {"conversations_max", KIND_NUMBER, AT(conversations_max), "100000", "", 100, 100000000, false,
      "conversations a shard keeps in memory"},
     {"presence_offline_after_ms", KIND_NUMBER, AT(presence_offline_after_ms), "2000", "ms", 0, 600000, false,
@@ -120,7 +121,7 @@ static const char *const levels[] = {"error", "warning", "notice", "info", "debu
 
 static bool is_text(enum kind kind)
 {
-    return kind == KIND_TEXT || kind == KIND_SECRET_TEXT || kind == KIND_PATH || kind == KIND_ADDRESS;
+    return kind == KIND_TEXT || kind == KIND_CONNINFO || kind == KIND_PATH || kind == KIND_ADDRESS;
 }
 
 static char **text_at(const struct config *config, const struct key *key)
@@ -417,13 +418,24 @@ void config_print_help(FILE *out)
     }
 }
 
+/* As libpq reads it: a password may be part of a URI. What cannot be read may hold one too. */
+static bool holds_password(const char *conninfo)
+{
+    PQconninfoOption *options = PQconninfoParse(conninfo, NULL);
+    bool holds = options == NULL;
+    for (const PQconninfoOption *option = options; option != NULL && option->keyword != NULL; option++)
+        holds |= option->val != NULL && option->dispchar[0] == '*';
+    PQconninfoFree(options);
+    return holds;
+}
+
 void config_print(const struct config *config, FILE *out)
 {
     fprintf(out, "[service]\n");
     for (size_t i = 0; i < KEYS; i++) {
         const struct key *key = &keys[i];
-        if (key->kind == KIND_SECRET_TEXT && strstr(*text_at(config, key), "password") != NULL)
-            fprintf(out, "# %s is set, and not shown as it holds a password\n", key->name);
+        if (key->kind == KIND_CONNINFO && holds_password(*text_at(config, key)))
+            fprintf(out, "# %s is set, and not shown as it may hold a password\n", key->name);
         else if (is_text(key->kind))
             fprintf(out, "%s = %s\n", key->name, *text_at(config, key));
         else if (key->kind == KIND_CHOICE)

@@ -1,8 +1,10 @@
 #include "mailbox.h"
 #include <stdlib.h>
+#include <stdnoreturn.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
+#include "log.h"
 
 #define HEAD_BYTES 256 /* the fixed part of the longest letter is shorter; what follows is written over anyway */
 #define KEEP_BYTES (1024 * 1024) /* a buffer that grew beyond this in a burst is given back */
@@ -28,7 +30,15 @@ void mailbox_done(struct mailbox *box)
     memset(box, 0, sizeof *box);
 }
 
-static bool grow(struct mailbox *box, size_t bytes)
+/* Whoever does not try relies on it: what was published would be passed over, and never be done. It comes again from
+ * the journal, and the rest from the database, when the process is started again. */
+static noreturn void no_memory(size_t bytes)
+{
+    log_error("mailbox", "no-memory", LOG_INT("bytes", bytes));
+    abort();
+}
+
+static bool grow(struct mailbox *box, size_t bytes, enum mailbox_patience patience)
 {
     if (box->in_len + bytes <= box->in_size)
         return true;
@@ -36,6 +46,8 @@ static bool grow(struct mailbox *box, size_t bytes)
     while (size < box->in_len + bytes)
         size *= 2;
     unsigned char *in = realloc(box->in, size);
+    if (in == NULL && patience != MAILBOX_TRY)
+        no_memory(size);
     if (in == NULL)
         return false;
     box->in = in;
@@ -50,7 +62,7 @@ void *mailbox_write(struct mailbox *box, uint32_t kind, size_t bytes, enum mailb
     while (patience == MAILBOX_WAIT && box->in_len >= box->limit && !box->is_closed)
         (void)pthread_cond_wait(&box->room, &box->lock);
     bool is_full = patience == MAILBOX_TRY && box->in_len >= box->limit;
-    if (is_full || box->is_closed || bytes > UINT32_MAX || !grow(box, bytes)) {
+    if (is_full || box->is_closed || bytes > UINT32_MAX || !grow(box, bytes, patience)) {
         (void)pthread_mutex_unlock(&box->lock);
         return NULL;
     }

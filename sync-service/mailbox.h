@@ -34,8 +34,8 @@ enum mailbox_patience {
 };
 /*
  * Room for a letter of `bytes` (the head included), the first 256 zeroed but for the head, which is filled in. Holds
- * the mailbox's lock until mailbox_post: fill it in and post it, nothing else in between. NULL: full, closed or no
- * memory, and then nothing is held.
+ * the mailbox's lock until mailbox_post: fill it in and post it, nothing else in between. NULL: full or closed, and
+ * then nothing is held. Without memory for it MAILBOX_TRY is told the same; for the others the process ends.
  */
 void *mailbox_write(struct mailbox *box, uint32_t kind, size_t bytes, enum mailbox_patience patience);
 void mailbox_post(struct mailbox *box);

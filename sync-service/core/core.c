@@ -7,7 +7,7 @@
 #include "state.h"
 
 #define EVICT_AGAIN_MS  10 /* each turn looks at some only */
-#define TOKENS_PER_ITEM 16 /* a read that waits for its flush is that much smaller than a message */
+#define TOKENS_PER_ITEM 16 /* a read that waits is that much smaller than a message; a mark that waits is as large */
 
 void core_no_memory(void)
 {
@@ -177,11 +177,13 @@ bool core_is_idle(const struct core *core)
     return core->stats.pending_items == 0;
 }
 
+/* All of it goes without further events, when the database is there: answered, loaded or refused, flushed. */
 bool core_is_full(const struct core *core)
 {
-    return core->stats.pending_items >= core->options.pending_items_max ||
-           core->pending_bytes >= core->options.pending_bytes_max ||
-           core->dirty_tokens.len / TOKENS_PER_ITEM >= core->options.pending_items_max;
+    size_t tokens = core->dirty_tokens.len + core->waiting_tokens;
+    return core->stats.pending_items + core->waiting_marks + tokens / TOKENS_PER_ITEM >=
+               core->options.pending_items_max ||
+           core->pending_bytes >= core->options.pending_bytes_max;
 }
 
 void core_stats(const struct core *core, struct core_stats *ret_stats)

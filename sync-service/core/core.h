@@ -176,7 +176,7 @@ struct core_options {
     uint32_t append_bytes_max;      /* per batch: 4 MiB */
     uint32_t appends_max;           /* batches under way: 4 */
     uint32_t conversations_max;     /* loaded at once; idle ones are forgotten, least recently used first: 100000 */
-    uint32_t pending_items_max;     /* messages held while the database is away: then core_is_full; 65536 */
+    uint32_t pending_items_max;     /* messages and marks held while the database is away: then core_is_full; 65536 */
     uint64_t pending_bytes_max;     /* their payloads: 256 MiB */
     uint32_t page_items;            /* per page: 512 */
     uint32_t receipts_members_max;  /* LIMIT_PUSHED_RECEIPTS_MEMBERS */
@@ -259,7 +259,7 @@ bool core_is_flushed_to(const struct core *core, uint64_t flush);
 bool core_is_flushed(const struct core *core); /* no mark at all that is not in the database */
 /* No message pending or under way (shutdown waits for it). */
 bool core_is_idle(const struct core *core);
-/* At its bound of pending messages: the owner stops feeding chats until it is not. */
+/* At its bound of what waits for the database: the owner stops feeding events until it is not. */
 bool core_is_full(const struct core *core);
 
 /* behind: a live device in a conversation of which it was not pushed everything counts one. */

@@ -137,6 +137,7 @@ void marks_apply_waiting(struct core *core, struct conversation *conversation, i
     }
     for (size_t i = 0; i < conversation->waiting_tokens.len; i++)
         mark_wait(core, conversation->waiting_tokens.at[i]);
+    core->waiting_tokens -= conversation->waiting_tokens.len;
     conversation->waiting_tokens.len = 0;
 }
 
@@ -145,6 +146,7 @@ void marks_drop_waiting(struct core *core, struct conversation *conversation)
     struct waiting_mark *mark;
     while ((mark = waiting_pop(core, conversation)) != NULL)
         free(mark);
+    core->waiting_tokens -= conversation->waiting_tokens.len;
     token_list_done(core, &conversation->waiting_tokens);
 }
 
@@ -165,10 +167,12 @@ static struct conversation *marked(struct core *core, struct slice conversation_
 
 static void done_when_flushed(struct core *core, struct conversation *conversation, struct core_token token)
 {
-    if (conversation_is_known(conversation))
+    if (conversation_is_known(conversation)) {
         mark_wait(core, token);
-    else
-        token_list_add(&conversation->waiting_tokens, token);
+        return;
+    }
+    token_list_add(&conversation->waiting_tokens, token);
+    core->waiting_tokens++;
 }
 
 void core_on_mark(struct core *core, int64_t now_ms, struct core_token token, enum core_mark kind,

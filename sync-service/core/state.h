@@ -308,6 +308,7 @@ struct core {
     uint64_t late_flush; /* the first that holds what has waited for a load */
     bool is_flush_wanted;
     uint32_t waiting_marks;
+    size_t waiting_tokens; /* of all conversations */
     struct waiting_mark *rewinds;
     /* scratch */
     struct gathered gathered[2], withheld; /* by view; to those who get `withheld` in its place */

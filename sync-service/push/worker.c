@@ -207,8 +207,8 @@ static void on_answer(void *ctx, const struct push_response *response)
     worker->claim_at_ms = 0; /* there is room for another */
 }
 
-/* Keeps the slots whose results the database did not take. */
-static void write_results(struct worker *worker)
+/* Keeps the slots whose results the database did not take: false. */
+static bool write_results(struct worker *worker)
 {
     struct jobs_result results[256];
     struct slot *done[256];
@@ -219,15 +219,16 @@ static void write_results(struct worker *worker)
             results[len++] = worker->slots[i].result;
         }
     if (len == 0)
-        return;
+        return true;
     enum status status = jobs_finish(&worker->database, worker->name, results, len);
     if (status == STATUS_UNAVAILABLE)
-        return;
+        return false;
     if (status != STATUS_OK) /* their lease ends, and they are claimed again */
         log_error("push", "results-not-written", LOG_TEXT("why", status_name(status)));
     for (size_t i = 0; i < len; i++)
         done[i]->state = SLOT_FREE;
     worker->used -= len;
+    return true;
 }
 
 /* ---- sending ---- */
@@ -392,7 +393,7 @@ static void give_back(struct worker *worker)
     for (size_t i = 0; i < worker->slots_len; i++)
         if (worker->slots[i].state == SLOT_SENT)
             slot_done(&worker->slots[i], "defer", 0, &verdict);
-    write_results(worker); /* else their lease ends */
+    (void)write_results(worker); /* else their lease ends */
 }
 
 static void *worker_run(void *arg)
@@ -408,8 +409,8 @@ static void *worker_run(void *arg)
             worker->claim_at_ms = 0;
         tell(worker);
         credential(worker, now_ms);
-        claim(worker, now_ms);
-        write_results(worker);
+        if (write_results(worker)) /* else what was sent could be due again, its lease being over */
+            claim(worker, now_ms);
         note_state(worker);
         transport_wait(worker->transport, POLL_MS);
     }

@@ -226,6 +226,8 @@ function serve(provider, handler) {
         requests.push(request);
         if (answer?.how === 'hang')
             return;
+        if (answer?.delay_ms)
+            await new Promise((later) => setTimeout(later, answer.delay_ms));
         if (answer?.how === 'close')
             return void (incoming.stream?.session ?? incoming.socket).destroy();
         if (answer?.how === 'goaway')

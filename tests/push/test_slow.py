@@ -1,4 +1,5 @@
 """A provider that hangs delays no message; what was under way when something died goes again."""
+import json
 import time
 
 from lib.node import wait_until
@@ -90,3 +91,26 @@ def test_a_database_that_goes_away_loses_no_wake_up(stage):
     stage.node.wait_restarted("postgres", old)
     stage.node.wait_up()
     stage.providers.wait("apns", token, timeout=40)
+
+
+def test_what_was_sent_is_not_sent_again_though_its_lease_ended_while_the_database_was_away(stage):
+    def sent():  # also told while the node is not well
+        push = json.loads(stage.node.ctl("--json", "status", check=False).stdout)["service"]["push"]
+        return next(p["answers"]["sent"] for p in push["providers"] if p["provider"] == "apns")
+    device, token, friend = stage.sleeper("apns")
+    before = sent()
+    stage.providers.answer("apns", match=token, delay_ms=2000)
+    friend.say(device.address)
+    stage.providers.wait("apns", token)
+    try:
+        assert stage.node.sql("""alter role gnatter_service nologin;
+            begin;
+            update gnatter.push_job set due_at = now() where state = 'sending' returning state;
+            do $$ begin perform pg_terminate_backend(pid, 5000) from pg_stat_activity where usename = 'gnatter_service'; end $$;
+            commit""") == [["sending"]]
+        wait_until(lambda: sent() == before + 1, 10, "the answer", 0.05)
+    finally:
+        stage.node.sql("alter role gnatter_service login")
+    stage.node.wait_up()
+    stage.node.wait_job(device.client_id, "sent")
+    assert len(stage.providers.requests("apns", token)) == 1

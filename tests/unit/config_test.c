@@ -69,6 +69,41 @@ static void values_and_paths(void **state)
     config_done(&config);
 }
 
+static void no_password_is_shown(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *database, *shown, *why;
+    } databases[] = {
+        {"host=/run user=syncd passfile=keys/pg", "database = host=/run user=syncd passfile=keys/pg\n",
+         "there is none"},
+        {"postgresql://syncd@db:5432/gnatter", "database = postgresql://syncd@db:5432/gnatter\n", "nor in this URI"},
+        {"dbname=password user=syncd", "database = dbname=password user=syncd\n", "only a name"},
+        {"user=syncd password=hunter2", NULL, "a list"},
+        {"postgresql://syncd:hunter2@db/gnatter", NULL, "before the host"},
+        {"postgres://db/gnatter?user=syncd&pass%77ord=hunter2", NULL, "a parameter, however it is spelled"},
+        {"host=db sslpassword=hunter2", NULL, "that of the key"},
+        {"password=hunter2 and more", NULL, "libpq does not understand it"},
+    };
+    for (size_t i = 0; i < sizeof databases / sizeof databases[0]; i++) {
+        char text[200], shown[8192] = "";
+        struct config config;
+        struct config_error error;
+        config_init(&config);
+        (void)snprintf(text, sizeof text, "[service]\ndatabase = %s\n", databases[i].database);
+        assert_int_equal(config_parse(&config, slice_of(text), NULL, &error), STATUS_OK);
+        FILE *out = fmemopen(shown, sizeof shown, "w");
+        assert_non_null(out);
+        config_print(&config, out);
+        assert_int_equal(fclose(out), 0);
+        assert_null(strstr(shown, "hunter2"));
+        assert_non_null(strstr(shown, databases[i].shown
+                                          ? databases[i].shown
+                                          : "# database is set, and not shown as it may hold a password\n"));
+        config_done(&config);
+    }
+}
+
 static void reload_takes_what_may_change(void **state)
 {
     (void)state;
@@ -94,6 +129,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_case),
         cmocka_unit_test(values_and_paths),
+        cmocka_unit_test(no_password_is_shown),
         cmocka_unit_test(reload_takes_what_may_change),
     };
     log_set_level(LOG_LEVEL_ERROR);

@@ -74,6 +74,48 @@ static void marks_that_wait_for_a_load(void **state)
     stage_close(&stage);
 }
 
+/* What waits while the database is away is bounded, and is not for ever: the load answers it, or refuses it. */
+static void marks_that_wait_are_counted(void **state)
+{
+    (void)state;
+    struct stage stage;
+    stage_open(&stage);
+    stage.options.pending_items_max = 3;
+    PLAY(&stage, {"lost", ""}, {"ack bob:phone g/x 1", "done 1"}, {"ack bob:phone g/x 2", "done 2"}, /* the same one */
+         {"ack bob:phone g/none 1", "done 3"});
+    assert_false(core_is_full(stage.core));
+    PLAY(&stage, {"ack bob:tab g/x 1", "done 4"});
+    assert_true(core_is_full(stage.core));
+    PLAY(&stage, {"back", "load g/x\nload g/none"}, {"nosuch g/none", ""});
+    assert_false(core_is_full(stage.core));
+    PLAY(&stage, {"loaded g/x last=5 bob=1-", "senders g/x 0..2"},
+         {"wait 500", "flush bob:tab@g/x=1 bob:phone@g/x=2 bob@g/x=2/0"}, {"flushed", ""});
+    stage_close(&stage);
+}
+
+/* A device that says the same again and again moves one mark, and each of its records waits. */
+static void reads_that_wait_are_counted(void **state)
+{
+    (void)state;
+    static const char *const ends[] = {"nosuch g/x", "loaded g/x alice=1-"};
+    for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++) {
+        struct stage stage;
+        stage_open(&stage);
+        stage.options.pending_items_max = 3;
+        PLAY(&stage, {"lost", ""});
+        for (size_t n = 1; n < (3 - 1) * 16; n++)
+            PLAY(&stage, {"read bob:phone g/x 1", ""});
+        assert_false(core_is_full(stage.core));
+        PLAY(&stage, {"read bob:phone g/x 1", ""});
+        assert_true(core_is_full(stage.core));
+        PLAY(&stage, {"back", "load g/x"});
+        happen(&stage, ends[i]);
+        assert_false(core_is_full(stage.core));
+        assert_non_null(strstr(stage.told, "done 32\n"));
+        stage_close(&stage);
+    }
+}
+
 static void a_flush_that_failed_goes_again(void **state)
 {
     (void)state;
@@ -184,6 +226,8 @@ int main(void)
         cmocka_unit_test(a_mark_is_never_above_what_is_hers),
         cmocka_unit_test(own_messages_are_passed_over),
         cmocka_unit_test(marks_that_wait_for_a_load),
+        cmocka_unit_test(marks_that_wait_are_counted),
+        cmocka_unit_test(reads_that_wait_are_counted),
         cmocka_unit_test(a_flush_that_failed_goes_again),
         cmocka_unit_test(a_barrier_ends),
         cmocka_unit_test(a_long_flush_goes_in_pieces),

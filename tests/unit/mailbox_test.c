@@ -1,4 +1,4 @@
-/* Letters between threads. link: sync-service/mailbox.c */
+/* Letters between threads. link: sync-service/mailbox.c sync-service/log.c */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -6,6 +6,9 @@
 #include <cmocka.h>
 #include <poll.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
 #include "sync-service/mailbox.h"
 
 struct number {
@@ -44,6 +47,34 @@ static void full_tries_and_forces(void **state)
     mailbox_close(&box);
     assert_false(post(&box, 0, 5, MAILBOX_FORCE));
     mailbox_done(&box);
+}
+
+/* In a process of its own, which has no memory left; whether a letter was refused, and not the process's end. */
+static bool is_refused_without_memory(enum mailbox_patience patience)
+{
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        struct mailbox box;
+        const struct rlimit none = {0, 0};
+        if (mailbox_init(&box, SIZE_MAX) != STATUS_OK || setrlimit(RLIMIT_CORE, &none) != 0 ||
+            setrlimit(RLIMIT_AS, &none) != 0)
+            _exit(2);
+        while (mailbox_write(&box, 1, 1024, patience) != NULL)
+            mailbox_post(&box);
+        _exit(0);
+    }
+    int ended;
+    assert_int_equal(waitpid(pid, &ended, 0), pid);
+    assert_false(WIFEXITED(ended) && WEXITSTATUS(ended) == 2);
+    return WIFEXITED(ended) && WEXITSTATUS(ended) == 0;
+}
+
+static void a_letter_is_not_lost_for_want_of_memory(void **state)
+{
+    (void)state;
+    assert_false(is_refused_without_memory(MAILBOX_WAIT));
+    assert_false(is_refused_without_memory(MAILBOX_FORCE));
 }
 
 static void sizes_are_kept_apart(void **state)
@@ -109,6 +140,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(full_tries_and_forces),
+        cmocka_unit_test(a_letter_is_not_lost_for_want_of_memory),
         cmocka_unit_test(sizes_are_kept_apart),
         cmocka_unit_test(several_writers_one_taker),
     };
