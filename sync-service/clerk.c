@@ -31,7 +31,7 @@ enum job_kind { JOB_LIVE, JOB_GONE, JOB_PRESENCE, JOB_REVOCATIONS };
 struct job {
     struct letter head;
     session_ref session;
-    int64_t id; /* device or watching user */
+    int64_t id; /* device, watching user, or the number of a list */
     int64_t at_ms;
     uint8_t user_len;
     char user[LIMIT_USER_LEN];
@@ -81,9 +81,9 @@ void clerk_ask_presence(struct clerk *clerk, session_ref session, int64_t watche
     post(clerk, JOB_PRESENCE, &job, MAILBOX_TRY);
 }
 
-void clerk_ask_revocations(struct clerk *clerk)
+void clerk_ask_revocations(struct clerk *clerk, uint64_t number)
 {
-    struct job job = {0};
+    struct job job = {.id = (int64_t)number};
     post(clerk, JOB_REVOCATIONS, &job, MAILBOX_FORCE);
 }
 
@@ -149,14 +149,20 @@ static enum status do_presence(struct clerk *clerk, PGresult **ret_result)
 
 static enum status do_revocations(struct clerk *clerk, PGresult **ret_result)
 {
+    uint64_t number = (uint64_t)clerk->batch[clerk->batch_len - 1].id; /* one list answers all that asked so far */
     pg_params_begin(&clerk->database.params);
     enum status status = database_ask(&clerk->database,
                                       "select coalesce(string_agg(name || ' ' || valid_after_s || e'\\n', ''), '')"
                                       " from gnatter.revocations(null)",
                                       DATABASE_BINARY, ret_result);
-    if (status == STATUS_OK)
+    if (status == STATUS_OK) {
         clerk->options.on_revocations(
-            clerk->options.ctx, (struct slice){PQgetvalue(*ret_result, 0, 0), (size_t)PQgetlength(*ret_result, 0, 0)});
+            clerk->options.ctx, number,
+            (struct slice){PQgetvalue(*ret_result, 0, 0), (size_t)PQgetlength(*ret_result, 0, 0)});
+    } else if (status != STATUS_UNAVAILABLE) { /* never dropped: again, behind what else waits */
+        (void)poll(NULL, 0, RETRY_WAIT_MS);
+        clerk_ask_revocations(clerk, number);
+    }
     return status;
 }
 

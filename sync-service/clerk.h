@@ -16,8 +16,8 @@ struct clerk_options {
     /* by the clerk's thread; they only leave a note */
     void *ctx;
     void (*on_presence)(void *ctx, session_ref session, struct slice user, uint32_t shown, int64_t seen_s); /* presence.h */
-    /* lines "<name> <valid after, Unix seconds>\n" */
-    void (*on_revocations)(void *ctx, struct slice lines);
+    /* lines "<name> <valid after, Unix seconds>\n", read after the list of this number was asked for, and all before */
+    void (*on_revocations)(void *ctx, uint64_t number, struct slice lines);
     /* "<client id> <conversation> <JSON>": how a device's user keeps a conversation, changed while it was away */
     void (*on_flags)(void *ctx, struct slice told);
     struct quota *quota;
@@ -33,6 +33,7 @@ void clerk_free(struct clerk *clerk); /* NULL is allowed */
 void clerk_device_live(struct clerk *clerk, int64_t device_id);
 void clerk_device_gone(struct clerk *clerk, int64_t device_id, int64_t at_unix_ms);
 void clerk_ask_presence(struct clerk *clerk, session_ref session, int64_t watcher_user_id, struct slice user);
-void clerk_ask_revocations(struct clerk *clerk);
+/* `number` grows; what was asked for meanwhile is answered once, with the last number. */
+void clerk_ask_revocations(struct clerk *clerk, uint64_t number);
 
 #endif

@@ -29,7 +29,7 @@ struct note {
     struct letter head;
     uint32_t link;
     uint32_t shown;
-    uint64_t number; /* life, ready number, valid after, seen, number of a barrier */
+    uint64_t number; /* life, ready number, valid after, seen, number of a barrier or a list */
     uint64_t replayed;
     session_ref session;
     struct link_frame frame;
@@ -92,9 +92,9 @@ void hub_watcher_changed(void *hub, struct slice client_id)
     leave(hub, NOTE_WATCHER_CHANGED, &note, client_id);
 }
 
-void hub_revocations(void *hub, struct slice lines)
+void hub_revocations(void *hub, uint64_t number, struct slice lines)
 {
-    struct note note = {0};
+    struct note note = {.number = number};
     leave(hub, NOTE_REVOCATIONS, &note, lines);
 }
 
@@ -186,7 +186,7 @@ static void note_do(struct hub *hub, struct note *note)
         live_watcher_changed(hub, text);
         break;
     case NOTE_REVOCATIONS:
-        revoked_told(hub, text);
+        revoked_told(hub, note->number, text);
         break;
     case NOTE_REVOKED:
         revoked_one(hub, text, (int64_t)note->number);

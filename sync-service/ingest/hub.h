@@ -40,7 +40,7 @@ void hub_presence(void *hub, session_ref session, struct slice user, uint32_t sh
 /* What a user shows of herself, or what the user of a device sees of others, is to be asked again. */
 void hub_presence_changed(void *hub, struct slice user);
 void hub_watcher_changed(void *hub, struct slice client_id);
-void hub_revocations(void *hub, struct slice lines);
+void hub_revocations(void *hub, uint64_t number, struct slice lines);
 /* A user's or a device's tokens issued before that second are void. */
 void hub_revoked(void *hub, struct slice name, int64_t valid_after_s);
 void hub_device_removed(void *hub, struct slice client_id);

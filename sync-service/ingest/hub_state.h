@@ -36,7 +36,7 @@ struct hub {
     /* revocations heard of while the whole list is being asked for: they follow it */
     char *revoked;
     size_t revoked_len, revoked_size;
-    uint32_t lists_asked;
+    uint64_t list_asked, list_told; /* numbers of lists */
     pthread_t thread;
     bool is_started;
     atomic_bool is_stopping; /* no more frames */
@@ -74,7 +74,7 @@ void live_presence_port(struct hub *hub, struct presence_port *ret_port);
 
 /* revoked.c */
 void revoked_ask(struct hub *hub);
-void revoked_told(struct hub *hub, struct slice lines);
+void revoked_told(struct hub *hub, uint64_t number, struct slice lines);
 void revoked_one(struct hub *hub, struct slice name, int64_t valid_after_s);
 
 #endif
