@@ -148,10 +148,11 @@ static void link_down(struct hub *hub, uint32_t index, uint64_t life)
 /* What was heard by notification may be incomplete: forget it, and hear all of it again. */
 static void resync(struct hub *hub)
 {
-    identities_forget_all(&hub->identities);
+    lookup_again(hub);
     struct shard_event event = {.kind = SHARD_RESYNC};
     hub_post_all(hub, &event);
     presence_ask_everybody(&hub->presence);
+    live_tell_again(hub); /* flags come with the answer */
     revoked_ask(hub);
 }
 

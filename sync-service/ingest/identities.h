@@ -25,6 +25,7 @@ struct identities {
 
 /* Its names borrow from the identity. */
 struct core_device identity_device(const struct identity *identity);
+struct slice identity_client_id(const struct identity *identity);
 
 /* NULL: not known (here). */
 struct identity *identities_find(struct identities *identities, struct slice client_id);
@@ -35,7 +36,8 @@ struct identity *identities_add(struct identities *identities, struct slice clie
 void identity_release(struct identity *identity);
 /* It is not found any more; its sessions keep it. */
 void identities_remove(struct identities *identities, struct identity *identity);
-void identities_forget_all(struct identities *identities);
+/* Those without a session. */
+void identities_forget_idle(struct identities *identities);
 void identities_done(struct identities *identities);
 
 #endif
