@@ -53,7 +53,7 @@ void hub_post_all(struct hub *hub, const struct shard_event *event);
 void frames_take(struct hub *hub, uint32_t link, uint64_t life, struct link_frame *frame);
 
 /* lookup.c: waits for the database */
-/* Every client id of the frame that is not known yet, in as few questions as can be. */
+/* Every client id of the frame that is not known yet, in as few questions as can be. They stay known until the next. */
 enum status lookup_frame(struct hub *hub, const struct link_frame *frame);
 /* Forgets who has no session; who has one, and is not registered any more, or anew, is removed. */
 void lookup_again(struct hub *hub);

@@ -43,11 +43,11 @@ static void forget(struct identities *identities, struct identity *identity)
     free(identity);
 }
 
-static void make_room(struct identities *identities)
+void identities_make_room(struct identities *identities)
 {
     if (identities->by_client_id.len < identities->max)
         return;
-    size_t wanted = identities->max / 16 + 1;
+    size_t wanted = identities->by_client_id.len - identities->max + identities->max / 16 + 1;
     struct table_walk walk = {.table = &identities->by_client_id, .head = identities->hand};
     for (int rounds = 0; wanted > 0 && rounds < 2;) {
         struct table_link *link = table_next(&walk);
@@ -70,7 +70,6 @@ struct identity *identities_add(struct identities *identities, struct slice clie
     struct slice user, device;
     if (client_id_parse(client_id, &user, &device) != STATUS_OK)
         return NULL;
-    make_room(identities);
     struct identity *identity = calloc(1, SIZE_WITH(struct identity, client_id, client_id.len + 1));
     if (identity == NULL)
         return NULL;

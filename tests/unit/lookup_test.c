@@ -160,11 +160,24 @@ static void not_known_is_not_removed(void **state)
     assert_non_null(known(1));
 }
 
+static void a_frame_forgets_nobody_it_names(void **state)
+{
+    (void)state;
+    takes_frame(0, 8);
+    takes_frame(0, 20);
+    for (int n = 0; n < 20; n++)
+        assert_non_null(known(n));
+    takes_frame(20, 21);
+    assert_non_null(known(20));
+    assert_in_range(the_hub.identities.by_client_id.len, 1, 8); /* the bound holds from one frame to the next */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(sessions_keep_who_they_are, setup, teardown),
         cmocka_unit_test_setup_teardown(not_known_is_not_removed, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_frame_forgets_nobody_it_names, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
