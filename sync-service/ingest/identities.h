@@ -31,7 +31,7 @@ struct slice identity_client_id(const struct identity *identity);
 struct identity *identities_find(struct identities *identities, struct slice client_id);
 /* Keeps to the bound. What identities_find gave before may be gone, but for those with a session. */
 void identities_make_room(struct identities *identities);
-/* NULL: not the form of a client id, or no memory. Forgets nobody: the bound is exceeded by what is added in between. */
+/* NULL: not the form of a client id, or no memory. Forgets nobody: make room before. */
 struct identity *identities_add(struct identities *identities, struct slice client_id, int64_t device_id,
                                 int64_t user_id, bool ack_auto);
 /* It has no session any more. */

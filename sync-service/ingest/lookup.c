@@ -64,7 +64,7 @@ enum status lookup_frame(struct hub *hub, const struct link_frame *frame)
     size_t len = 0;
     struct frame_reader reader;
     struct frame_op op;
-    identities_make_room(&hub->identities); /* before the first is found: nobody whom the frame names is forgotten in it */
+    identities_make_room(&hub->identities); /* not later: nobody whom the frame names is forgotten in it */
     enum status status = frame_open(&reader, frame->bytes, frame->len);
     while (status == STATUS_OK && (status = frame_next(&reader, &op)) == STATUS_OK) {
         struct slice client_id;
