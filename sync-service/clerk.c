@@ -209,12 +209,14 @@ static void sweep(struct clerk *clerk, int64_t now_ms)
     pg_params_begin(&clerk->database.params);
     pg_int(&clerk->database.params, SWEEP_TIMERS_MAX);
     pg_int(&clerk->database.params, SWEEP_ITEMS_MAX);
-    if (database_ask(&clerk->database, "select gnatter.timer_sweep($1, $2)", DATABASE_BINARY, &result) != STATUS_OK)
+    if (database_ask(&clerk->database, "select gone, is_more from gnatter.timer_sweep($1, $2)", DATABASE_BINARY,
+                     &result) != STATUS_OK)
         return; /* the next turn asks again */
     int32_t gone = pg_read_int(PQgetvalue(result, 0, 0));
+    bool is_more = PQgetvalue(result, 0, 1)[0] != 0;
     PQclear(result);
     metrics_add(&metrics.messages_expired, (uint64_t)gone);
-    if (gone >= SWEEP_ITEMS_MAX)
+    if (is_more)
         clerk->sweep_at_ms = now_ms;
 }
 

@@ -1,7 +1,7 @@
 /*
  * The clerk, with a database that says what the test wants.
  * link: sync-service/clerk.c sync-service/mailbox.c
- * link: sync-service/pg_wire.c sync-service/clock.c sync-service/thread.c sync-service/log.c
+ * link: sync-service/pg_wire.c sync-service/thread.c sync-service/log.c
  * link: sync-service/ingest/revoked.c
  */
 #include <setjmp.h>
@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include "sync-service/clerk.h"
 #include "sync-service/clock.h"
 #include "sync-service/ingest/hub_state.h"
@@ -25,6 +26,28 @@ struct metrics metrics;
 static char asked[4096]; /* the functions, in order */
 static enum status list_answers[4];
 static size_t list_answers_len, list_answers_at;
+static int sweeps_wanted; /* so often it says that there is more */
+static atomic_int sweeps;
+
+/* ---- the clock, which can stand still ---- */
+static atomic_bool stands_still;
+static _Atomic int64_t time_ms;
+
+int64_t clock_monotonic_ms(void)
+{
+    struct timespec now;
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    if (!atomic_load(&stands_still))
+        atomic_store(&time_ms, (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000);
+    return atomic_load(&time_ms);
+}
+
+/* Until it is there, or long enough. */
+static void wait_for(atomic_int *count, int wanted)
+{
+    for (int i = 0; i < 10000 && atomic_load(count) < wanted; i++)
+        (void)poll(NULL, 0, 1);
+}
 
 /* ---- the database ---- */
 enum status database_init(struct database *database, struct primary *primary, const char *name)
@@ -37,6 +60,16 @@ enum status database_init(struct database *database, struct primary *primary, co
 void database_done(struct database *database)
 {
     pg_params_free(&database->params);
+}
+
+static PGresult *swept(bool is_more)
+{
+    PGresAttDesc columns[] = {{.name = (char[]){"gone"}}, {.name = (char[]){"is_more"}}};
+    PGresult *result = PQmakeEmptyPGresult(NULL, PGRES_TUPLES_OK);
+    (void)PQsetResultAttrs(result, 2, columns);
+    (void)PQsetvalue(result, 0, 0, (char[]){0, 0, 0, 0}, 4);
+    (void)PQsetvalue(result, 0, 1, (char[]){is_more}, 1);
+    return result;
 }
 
 static PGresult *rows(const char *text)
@@ -54,8 +87,10 @@ enum status database_ask(struct database *database, const char *sql, enum databa
     (void)database, (void)format;
     const char *name = strstr(sql, "gnatter.") + strlen("gnatter.");
     size_t len = strlen(asked);
-    if (strncmp(name, "timer_sweep", 11) == 0)
-        return STATUS_UNAVAILABLE;
+    if (strncmp(name, "timer_sweep", 11) == 0) {
+        *ret_result = swept(atomic_fetch_add(&sweeps, 1) + 1 < sweeps_wanted);
+        return STATUS_OK;
+    }
     (void)snprintf(asked + len, sizeof asked - len, "%.*s;", (int)strcspn(name, "("), name);
     bool is_list = strncmp(name, "revocations", 11) == 0;
     if (is_list && list_answers_at < list_answers_len)
@@ -107,6 +142,9 @@ static int setup(void **state)
     asked[0] = told[0] = '\0';
     list_answers_len = list_answers_at = 0;
     atomic_store(&lists_told, 0);
+    atomic_store(&stands_still, false);
+    atomic_store(&sweeps, 0);
+    sweeps_wanted = 0;
     return clerk_new(&options, &the_hub.options.clerk) != STATUS_OK;
 }
 
@@ -162,11 +200,22 @@ static void a_list_that_fails_is_asked_for_again(void **state)
     list_answers_len = 2;
     revoked_ask(&the_hub);
     assert_int_equal(clerk_start(the_hub.options.clerk), STATUS_OK);
-    for (int64_t until_ms = clock_monotonic_ms() + 10000;
-         atomic_load(&lists_told) == 0 && clock_monotonic_ms() < until_ms;)
-        (void)poll(NULL, 0, 1);
+    wait_for(&lists_told, 1);
     assert_true(clerk_stop(the_hub.options.clerk, clock_monotonic_ms() + 10000));
     assert_string_equal(told, "0 begin;0 alice 7;0 end;");
+}
+
+/* ---- messages that disappear ---- */
+static void while_there_is_more_to_erase_it_goes_on(void **state)
+{
+    (void)state;
+    sweeps_wanted = 4;
+    (void)clock_monotonic_ms();
+    atomic_store(&stands_still, true); /* the next turn that is due by time never comes */
+    assert_int_equal(clerk_start(the_hub.options.clerk), STATUS_OK);
+    wait_for(&sweeps, sweeps_wanted);
+    assert_true(clerk_stop(the_hub.options.clerk, clock_monotonic_ms() + 20000));
+    assert_int_equal(atomic_load(&sweeps), sweeps_wanted);
 }
 
 int main(void)
@@ -175,6 +224,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_list_answers_all_who_asked, setup, teardown),
         cmocka_unit_test_setup_teardown(an_older_list_is_not_told, setup, teardown),
         cmocka_unit_test_setup_teardown(a_list_that_fails_is_asked_for_again, setup, teardown),
+        cmocka_unit_test_setup_teardown(while_there_is_more_to_erase_it_goes_on, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
