@@ -27,7 +27,7 @@
 #define SWEEP_TIMERS_MAX 64
 #define SWEEP_ITEMS_MAX  256
 
-enum job_kind { JOB_LIVE, JOB_GONE, JOB_PRESENCE, JOB_REVOCATIONS };
+enum job_kind { JOB_LIVE, JOB_GONE, JOB_PRESENCE, JOB_REVOCATIONS, JOB_RESET };
 struct job {
     struct letter head;
     session_ref session;
@@ -44,7 +44,7 @@ struct clerk {
     pthread_t thread;
     bool is_started, is_reset;
     int64_t sweep_at_ms, live_at_ms;
-    atomic_bool is_stopping;
+    atomic_bool is_stopping, has_lost;
     struct job batch[BATCH_MAX]; /* of one kind */
     size_t batch_len;
 };
@@ -52,8 +52,12 @@ struct clerk {
 static void post(struct clerk *clerk, enum job_kind kind, const struct job *job, enum mailbox_patience patience)
 {
     struct job *letter = mailbox_write(&clerk->mailbox, kind, sizeof *letter, patience);
-    if (letter == NULL)
+    if (letter == NULL) {
+        bool matters = (kind == JOB_LIVE || kind == JOB_GONE) && !atomic_load(&clerk->is_stopping);
+        if (matters && !atomic_exchange(&clerk->has_lost, true))
+            log_warning("clerk", "too-much-waits", LOG_INT("limit", RUNTIME_CLERK_MAILBOX_BYTES));
         return;
+    }
     struct letter head = letter->head;
     *letter = *job;
     letter->head = head;
@@ -85,6 +89,18 @@ void clerk_ask_revocations(struct clerk *clerk, uint64_t number)
 {
     struct job job = {.id = (int64_t)number};
     post(clerk, JOB_REVOCATIONS, &job, MAILBOX_FORCE);
+}
+
+void clerk_reset(struct clerk *clerk)
+{
+    struct job job = {0};
+    post(clerk, JOB_RESET, &job, MAILBOX_FORCE);
+}
+
+void clerk_device_still_live(struct clerk *clerk, int64_t device_id)
+{
+    struct job job = {.id = device_id};
+    post(clerk, JOB_LIVE, &job, MAILBOX_FORCE);
 }
 
 /* ---- the clerk's thread ---- */
@@ -167,30 +183,40 @@ static enum status do_revocations(struct clerk *clerk, PGresult **ret_result)
 }
 
 /* A service that starts knows no session: what an earlier one has said is void. */
-static void reset(struct clerk *clerk)
+static enum status reset(struct clerk *clerk)
 {
     PGresult *result = NULL;
+    if (clerk->is_reset)
+        return STATUS_OK;
     pg_params_begin(&clerk->database.params);
-    if (database_ask(&clerk->database, "select gnatter.devices_reset()", DATABASE_BINARY, &result) != STATUS_OK)
-        return;
+    enum status status = database_ask(&clerk->database, "select gnatter.devices_reset()", DATABASE_BINARY, &result);
     PQclear(result);
-    clerk->is_reset = true;
+    clerk->is_reset = status == STATUS_OK;
+    return status;
+}
+
+static enum status do_reset(struct clerk *clerk, PGresult **ret_result)
+{
+    (void)ret_result;
+    clerk->is_reset = false;
+    enum status status = reset(clerk);
+    if (status == STATUS_OK)
+        pusher_note_everybody(clerk->options.pusher);
+    return status;
 }
 
 /* Until the database has answered, or this ends. */
 static void do_batch(struct clerk *clerk, enum job_kind kind)
 {
     static enum status (*const by_kind[])(struct clerk *, PGresult **) = {
-        [JOB_LIVE] = do_live,
-        [JOB_GONE] = do_gone,
-        [JOB_PRESENCE] = do_presence,
-        [JOB_REVOCATIONS] = do_revocations,
+        [JOB_LIVE] = do_live,   [JOB_GONE] = do_gone, [JOB_PRESENCE] = do_presence, [JOB_REVOCATIONS] = do_revocations,
+        [JOB_RESET] = do_reset,
     };
     for (;;) {
-        if (!clerk->is_reset)
-            reset(clerk);
         PGresult *result = NULL;
-        enum status status = by_kind[kind](clerk, &result);
+        enum status status = reset(clerk);
+        if (status != STATUS_UNAVAILABLE)
+            status = by_kind[kind](clerk, &result);
         PQclear(result);
         if (status != STATUS_UNAVAILABLE || atomic_load(&clerk->is_stopping))
             break;
@@ -238,6 +264,8 @@ static void *clerk_run(void *arg)
             do_batch(clerk, kind);
         if (is_last)
             return NULL;
+        if (clerk->batch_len == 0 && atomic_exchange(&clerk->has_lost, false)) /* there is room again */
+            clerk->options.on_lost(clerk->options.ctx);
         sweep(clerk, now_ms);
         int64_t due_ms = clerk->sweep_at_ms;
         if (clerk->batch_len > 0 && clerk->live_at_ms < due_ms)

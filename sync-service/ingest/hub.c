@@ -21,6 +21,7 @@ enum note_kind {
     NOTE_REVOKED,
     NOTE_REMOVED,
     NOTE_FLAGS,
+    NOTE_CLERK_LOST,
     NOTE_RESYNC,
     NOTE_STOP_TAKING,
     NOTE_STOP,
@@ -116,6 +117,12 @@ void hub_flags(void *hub, struct slice told)
     leave(hub, NOTE_FLAGS, &note, told);
 }
 
+void hub_clerk_lost(void *hub)
+{
+    struct note note = {0};
+    leave(hub, NOTE_CLERK_LOST, &note, nothing);
+}
+
 void hub_resync(void *hub)
 {
     struct note note = {0};
@@ -197,6 +204,10 @@ static void note_do(struct hub *hub, struct note *note)
         break;
     case NOTE_FLAGS:
         live_flags(hub, text);
+        break;
+    case NOTE_CLERK_LOST:
+        clerk_reset(hub->options.clerk);
+        live_tell_again(hub);
         break;
     case NOTE_RESYNC:
         resync(hub);

@@ -46,6 +46,8 @@ void hub_revoked(void *hub, struct slice name, int64_t valid_after_s);
 void hub_device_removed(void *hub, struct slice client_id);
 /* How a device's user keeps a conversation: "<client id> <conversation> <JSON>". */
 void hub_flags(void *hub, struct slice told);
+/* Who came and went was lost on the way to the clerk. */
+void hub_clerk_lost(void *hub);
 /* Notifications may have been missed. */
 void hub_resync(void *hub);
 

@@ -136,7 +136,7 @@ void live_tell_again(struct hub *hub)
     for (const struct session *session = sessions_first(&hub->sessions, &walk); session != NULL;
          session = sessions_next(&walk))
         if (session->is_ready)
-            clerk_device_live(hub->options.clerk, session->identity->device_id);
+            clerk_device_still_live(hub->options.clerk, session->identity->device_id);
 }
 
 void live_gone(struct hub *hub, struct session *session)

@@ -109,6 +109,13 @@ void pusher_note_gone(struct pusher *pusher, const int64_t device_ids[], size_t 
     (void)pusher, (void)device_ids, (void)len;
 }
 
+void pusher_note_everybody(struct pusher *pusher)
+{
+    (void)pusher;
+    size_t len = strlen(asked);
+    (void)snprintf(asked + len, sizeof asked - len, "everybody;");
+}
+
 /* ---- the hub: what goes to its links; it is called by the clerk's thread here, while the test waits for its end ----
  */
 static struct hub the_hub;
@@ -132,10 +139,21 @@ static void on_revocations(void *ctx, uint64_t number, struct slice lines)
     atomic_fetch_add(&lists_told, 1);
 }
 
+static atomic_int losses;
+
+static void on_lost(void *ctx)
+{
+    const struct hub *hub = ctx;
+    clerk_reset(hub->options.clerk);
+    clerk_device_still_live(hub->options.clerk, 7);
+    atomic_fetch_add(&losses, 1);
+}
+
 static int setup(void **state)
 {
     (void)state;
-    const struct clerk_options options = {.ctx = &the_hub, .name = "test", .on_revocations = on_revocations};
+    const struct clerk_options options = {
+        .ctx = &the_hub, .name = "test", .on_revocations = on_revocations, .on_lost = on_lost};
     memset(&the_hub, 0, sizeof the_hub);
     the_hub.options.links_len = 1;
     the_hub.links[0].life = 1;
@@ -144,6 +162,7 @@ static int setup(void **state)
     atomic_store(&lists_told, 0);
     atomic_store(&stands_still, false);
     atomic_store(&sweeps, 0);
+    atomic_store(&losses, 0);
     sweeps_wanted = 0;
     return clerk_new(&options, &the_hub.options.clerk) != STATUS_OK;
 }
@@ -218,6 +237,21 @@ static void while_there_is_more_to_erase_it_goes_on(void **state)
     assert_int_equal(atomic_load(&sweeps), sweeps_wanted);
 }
 
+/* ---- too much ---- */
+static void who_is_live_is_told_again_when_too_much_waited(void **state)
+{
+    (void)state;
+    for (int i = 0; i < RUNTIME_CLERK_MAILBOX_BYTES / 64; i++) /* a letter is longer */
+        clerk_device_gone(the_hub.options.clerk, i, 1);
+    assert_int_equal(clerk_start(the_hub.options.clerk), STATUS_OK);
+    wait_for(&losses, 1);
+    assert_true(clerk_stop(the_hub.options.clerk, clock_monotonic_ms() + 10000));
+    assert_int_equal(atomic_load(&losses), 1);
+    const char *end = strstr(asked, "devices_reset;everybody;");
+    assert_non_null(end);
+    assert_string_equal(end, "devices_reset;everybody;device_live;"); /* behind all that was not lost */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -225,6 +259,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(an_older_list_is_not_told, setup, teardown),
         cmocka_unit_test_setup_teardown(a_list_that_fails_is_asked_for_again, setup, teardown),
         cmocka_unit_test_setup_teardown(while_there_is_more_to_erase_it_goes_on, setup, teardown),
+        cmocka_unit_test_setup_teardown(who_is_live_is_told_again_when_too_much_waited, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
