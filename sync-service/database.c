@@ -142,6 +142,7 @@ bool database_connect(struct database *database)
         return false;
     }
     database->pause_ms = 0;
+    database->connections++;
     return true;
 }
 

@@ -13,6 +13,7 @@ struct database {
     char *name;
     char *setup; /* SQL for each new connection; NULL: none */
     PGconn *conn;
+    uint64_t connections; /* so far: which one it is, as `conn` may be the same for two */
     struct primary_try at;
     int64_t retry_at_ms, answer_wait_ms;
     uint32_t pause_ms;

@@ -177,6 +177,7 @@ void message_log_start_over(struct message_log *log, int64_t now_ms)
     log->now_ms = now_ms;
     if (log->state != LOG_DOWN)
         take_down(log);
+    log->at = (struct primary_try){.failures = 0}; /* it has not failed: to the same host */
     log->retry_at_ms = now_ms;
 }
 

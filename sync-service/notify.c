@@ -24,8 +24,9 @@ struct notify {
     int stop_fd;
     atomic_bool is_stopping, is_up;
     _Atomic enum notify_claim claim;
-    bool is_claimed; /* by this very connection */
-    int claimed_pid; /* the backend that claimed last; 0: none yet */
+    bool is_claimed;     /* by this very connection */
+    uint64_t claimed_on; /* the database's connection that asked for it last */
+    int claimed_pid;     /* the backend that claimed last; 0: none yet */
 };
 
 static struct slice word(struct slice *rest)
@@ -105,6 +106,7 @@ static bool claim_once(struct notify *notify)
     if (database_ask(&notify->database, "select is_claimed, holder_pid, holder from gnatter.service_claim()",
                      DATABASE_TEXT, &result) != STATUS_OK)
         return false;
+    notify->claimed_on = notify->database.connections;
     int holder_pid = (int)strtol(PQgetvalue(result, 0, 1), NULL, 10);
     notify->is_claimed = PQgetvalue(result, 0, 0)[0] == 't';
     /* A connection of ours that the database takes for alive is no other service. */
@@ -131,10 +133,12 @@ static bool claim(struct notify *notify)
     return true;
 }
 
-static void listen_on(struct notify *notify)
+/* On a connection: an answer may have come over a later one, which neither listens nor has the claim. */
+static void listen_on(struct notify *notify, uint64_t connection)
 {
     int64_t ping_at_ms = clock_monotonic_ms() + PING_EVERY_MS;
-    while (!atomic_load(&notify->is_stopping) && notify->database.conn != NULL) {
+    while (!atomic_load(&notify->is_stopping) && notify->database.conn != NULL &&
+           notify->database.connections == connection) {
         struct pollfd fds[2] = {{PQsocket(notify->database.conn), POLLIN, 0}, {notify->stop_fd, POLLIN, 0}};
         (void)poll(fds, 2, LOOK_EVERY_MS); /* interrupted: an early look */
         if (PQconsumeInput(notify->database.conn) != 1 || !database_is_current(&notify->database)) {
@@ -155,10 +159,10 @@ static void *notify_run(void *arg)
 {
     struct notify *notify = arg;
     while (!atomic_load(&notify->is_stopping) && notify_claim(notify) != NOTIFY_CLAIM_LOST) {
-        if (claim(notify) && ask(notify, "listen gnatter")) {
+        if (claim(notify) && ask(notify, "listen gnatter") && notify->database.connections == notify->claimed_on) {
             atomic_store(&notify->is_up, true);
             notify->options.on_missed(notify->options.ctx);
-            listen_on(notify);
+            listen_on(notify, notify->claimed_on);
             atomic_store(&notify->is_up, false);
         }
         nap(notify, RETRY_WAIT_MS); /* the connection has its own pauses */

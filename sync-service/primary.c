@@ -175,7 +175,12 @@ void primary_begin(struct primary *primary, struct primary_try *at, const char *
 
 bool primary_failed(struct primary *primary, struct primary_try *at)
 {
+    bool is_replaced = !primary_is_current(primary, at);
     at->is_begun = false;
+    if (is_replaced) { /* of the new one nothing was asked yet: to it, at once */
+        at->failures = 0;
+        return false;
+    }
     at->host = (at->host + 1) % primary->hosts_len;
     return ++at->failures % primary->hosts_len == 0;
 }

@@ -36,7 +36,8 @@ struct primary_params { /* borrows from the primary */
 /* What to connect with (PQconnectdbParams and its like, expanding dbname): the next host's turn, as `name`. */
 void primary_begin(struct primary *primary, struct primary_try *at, const char *name,
                    struct primary_params *ret_params);
-/* It did not work, or does not any more: the next host is the next try's. True: every host has had its turn, pause. */
+/* It did not work, or does not any more: the next host is the next try's, or a newer primary found since. True: every
+ * host has had its turn, pause. */
 bool primary_failed(struct primary *primary, struct primary_try *at);
 /* The server has answered `primary_question`. False: it was replaced by another one, so do not use it. */
 bool primary_check(struct primary *primary, struct primary_try *at, int64_t system_id, int64_t timeline);

@@ -51,7 +51,7 @@ struct pusher {
     /* the watcher's own */
     struct waiting *waiting;
     struct database database;
-    PGconn *listening; /* the connection that listens */
+    uint64_t listening; /* the connection that listens, of the database's; 0: none */
     int64_t sweep_at_ms, sweep_after_id, count_at_ms, prune_at_ms, not_before_ms;
     pthread_t thread;
     bool is_started;
@@ -304,11 +304,9 @@ static void take_notifications(struct pusher *pusher, int64_t now_ms)
 
 static void listen_again(struct pusher *pusher)
 {
-    if (!database_connect(&pusher->database)) {
-        pusher->listening = NULL;
-    } else if (pusher->listening != pusher->database.conn) {
+    if (database_connect(&pusher->database) && pusher->listening != pusher->database.connections) {
         if (jobs_listen(&pusher->database) == STATUS_OK)
-            pusher->listening = pusher->database.conn;
+            pusher->listening = pusher->database.connections;
         pusher->count_at_ms = 0; /* what was missed shows there */
     }
     (void)pthread_mutex_lock(&pusher->lock);

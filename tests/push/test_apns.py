@@ -98,6 +98,15 @@ def test_retried(stage):
 REFUSED = [apns_error(400, "BadDeviceToken"), apns_error(400, "DeviceTokenNotForTopic"), apns_error(400, "MissingDeviceToken")]
 
 
+def lose_listener(node):
+    """The connection that hears of `push resume` is lost, and there is another one."""
+    counting = "from pg_stat_activity where query like '%push_count()%' and state = 'idle' and pid <> pg_backend_pid()"
+    wait_until(lambda: int(node.sql_value(f"select count(*) {counting}")) == 1, 15, "it has counted")
+    before = node.sql_value(f"select pid {counting}")
+    node.sql(f"select pg_terminate_backend({before})")
+    wait_until(lambda: int(node.sql_value(f"select count(*) {counting} and pid <> {before}")) == 1, 15, "another one has")
+
+
 def test_refused_is_kept_and_not_tried_again_until_resumed(stage):
     cast = stage.answered("apns", REFUSED)
     for device, token, answer in cast:
@@ -109,6 +118,7 @@ def test_refused_is_kept_and_not_tried_again_until_resumed(stage):
         friend.say(device.address)
     time.sleep(1.5)
     assert [len(stage.providers.requests("apns", token)) for _, token, _ in cast] == [1] * len(cast)
+    lose_listener(stage.node)
     stage.node.ctl("push", "resume", "apns")
     for device, _, _ in cast:
         friend.say(device.address)
