@@ -2,8 +2,7 @@
 #define GNATTER_CLERK_H
 /*
  * Paperwork that nobody waits for, in a thread and a connection of its own: when devices came and went, who may see
- * whose presence, the list of revocations, messages that disappear. Takes what has gathered and asks once for all of
- * it.
+ * whose presence, the list of revocations, messages that disappear. Takes what has gathered and asks once for all of it.
  */
 #include "core/core.h"
 
@@ -16,8 +15,7 @@ struct clerk_options {
     bool is_reciprocal; /* who hides her presence does not see others' */
     /* by the clerk's thread; they only leave a note */
     void *ctx;
-    void (*on_presence)(void *ctx, session_ref session, struct slice user, uint32_t shown,
-                        int64_t seen_s); /* presence.h */
+    void (*on_presence)(void *ctx, session_ref session, struct slice user, uint32_t shown, int64_t seen_s); /* presence.h */
     /* lines "<name> <valid after, Unix seconds>\n", read after the list of this number was asked for, and all before */
     void (*on_revocations)(void *ctx, uint64_t number, struct slice lines);
     /* "<client id> <conversation> <JSON>": how a device's user keeps a conversation, changed while it was away */
