@@ -27,11 +27,11 @@
 #define SWEEP_TIMERS_MAX 64
 #define SWEEP_ITEMS_MAX  256
 
-enum job_kind { JOB_LIVE, JOB_GONE, JOB_PRESENCE, JOB_REVOCATIONS };
+enum job_kind { JOB_LIVE, JOB_GONE, JOB_PRESENCE, JOB_REVOCATIONS, JOB_RESET };
 struct job {
     struct letter head;
     session_ref session;
-    int64_t id; /* device or watching user */
+    int64_t id; /* device, watching user, or the number of a list */
     int64_t at_ms;
     uint8_t user_len;
     char user[LIMIT_USER_LEN];
@@ -44,7 +44,7 @@ struct clerk {
     pthread_t thread;
     bool is_started, is_reset;
     int64_t sweep_at_ms, live_at_ms;
-    atomic_bool is_stopping;
+    atomic_bool is_stopping, has_lost;
     struct job batch[BATCH_MAX]; /* of one kind */
     size_t batch_len;
 };
@@ -52,8 +52,12 @@ struct clerk {
 static void post(struct clerk *clerk, enum job_kind kind, const struct job *job, enum mailbox_patience patience)
 {
     struct job *letter = mailbox_write(&clerk->mailbox, kind, sizeof *letter, patience);
-    if (letter == NULL)
+    if (letter == NULL) {
+        bool matters = (kind == JOB_LIVE || kind == JOB_GONE) && !atomic_load(&clerk->is_stopping);
+        if (matters && !atomic_exchange(&clerk->has_lost, true))
+            log_warning("clerk", "too-much-waits", LOG_INT("limit", RUNTIME_CLERK_MAILBOX_BYTES));
         return;
+    }
     struct letter head = letter->head;
     *letter = *job;
     letter->head = head;
@@ -81,10 +85,22 @@ void clerk_ask_presence(struct clerk *clerk, session_ref session, int64_t watche
     post(clerk, JOB_PRESENCE, &job, MAILBOX_TRY);
 }
 
-void clerk_ask_revocations(struct clerk *clerk)
+void clerk_ask_revocations(struct clerk *clerk, uint64_t number)
+{
+    struct job job = {.id = (int64_t)number};
+    post(clerk, JOB_REVOCATIONS, &job, MAILBOX_FORCE);
+}
+
+void clerk_reset(struct clerk *clerk)
 {
     struct job job = {0};
-    post(clerk, JOB_REVOCATIONS, &job, MAILBOX_FORCE);
+    post(clerk, JOB_RESET, &job, MAILBOX_FORCE);
+}
+
+void clerk_device_still_live(struct clerk *clerk, int64_t device_id)
+{
+    struct job job = {.id = device_id};
+    post(clerk, JOB_LIVE, &job, MAILBOX_FORCE);
 }
 
 /* ---- the clerk's thread ---- */
@@ -149,42 +165,58 @@ static enum status do_presence(struct clerk *clerk, PGresult **ret_result)
 
 static enum status do_revocations(struct clerk *clerk, PGresult **ret_result)
 {
+    uint64_t number = (uint64_t)clerk->batch[clerk->batch_len - 1].id; /* one list answers all that asked so far */
     pg_params_begin(&clerk->database.params);
     enum status status = database_ask(&clerk->database,
                                       "select coalesce(string_agg(name || ' ' || valid_after_s || e'\\n', ''), '')"
                                       " from gnatter.revocations(null)",
                                       DATABASE_BINARY, ret_result);
-    if (status == STATUS_OK)
+    if (status == STATUS_OK) {
         clerk->options.on_revocations(
-            clerk->options.ctx, (struct slice){PQgetvalue(*ret_result, 0, 0), (size_t)PQgetlength(*ret_result, 0, 0)});
+            clerk->options.ctx, number,
+            (struct slice){PQgetvalue(*ret_result, 0, 0), (size_t)PQgetlength(*ret_result, 0, 0)});
+    } else if (status != STATUS_UNAVAILABLE) { /* never dropped: again, behind what else waits */
+        (void)poll(NULL, 0, RETRY_WAIT_MS);
+        clerk_ask_revocations(clerk, number);
+    }
     return status;
 }
 
 /* A service that starts knows no session: what an earlier one has said is void. */
-static void reset(struct clerk *clerk)
+static enum status reset(struct clerk *clerk)
 {
     PGresult *result = NULL;
+    if (clerk->is_reset)
+        return STATUS_OK;
     pg_params_begin(&clerk->database.params);
-    if (database_ask(&clerk->database, "select gnatter.devices_reset()", DATABASE_BINARY, &result) != STATUS_OK)
-        return;
+    enum status status = database_ask(&clerk->database, "select gnatter.devices_reset()", DATABASE_BINARY, &result);
     PQclear(result);
-    clerk->is_reset = true;
+    clerk->is_reset = status == STATUS_OK;
+    return status;
+}
+
+static enum status do_reset(struct clerk *clerk, PGresult **ret_result)
+{
+    (void)ret_result;
+    clerk->is_reset = false;
+    enum status status = reset(clerk);
+    if (status == STATUS_OK)
+        pusher_note_everybody(clerk->options.pusher);
+    return status;
 }
 
 /* Until the database has answered, or this ends. */
 static void do_batch(struct clerk *clerk, enum job_kind kind)
 {
     static enum status (*const by_kind[])(struct clerk *, PGresult **) = {
-        [JOB_LIVE] = do_live,
-        [JOB_GONE] = do_gone,
-        [JOB_PRESENCE] = do_presence,
-        [JOB_REVOCATIONS] = do_revocations,
+        [JOB_LIVE] = do_live,   [JOB_GONE] = do_gone, [JOB_PRESENCE] = do_presence, [JOB_REVOCATIONS] = do_revocations,
+        [JOB_RESET] = do_reset,
     };
     for (;;) {
-        if (!clerk->is_reset)
-            reset(clerk);
         PGresult *result = NULL;
-        enum status status = by_kind[kind](clerk, &result);
+        enum status status = reset(clerk);
+        if (status != STATUS_UNAVAILABLE)
+            status = by_kind[kind](clerk, &result);
         PQclear(result);
         if (status != STATUS_UNAVAILABLE || atomic_load(&clerk->is_stopping))
             break;
@@ -203,12 +235,14 @@ static void sweep(struct clerk *clerk, int64_t now_ms)
     pg_params_begin(&clerk->database.params);
     pg_int(&clerk->database.params, SWEEP_TIMERS_MAX);
     pg_int(&clerk->database.params, SWEEP_ITEMS_MAX);
-    if (database_ask(&clerk->database, "select gnatter.timer_sweep($1, $2)", DATABASE_BINARY, &result) != STATUS_OK)
+    if (database_ask(&clerk->database, "select gone, is_more from gnatter.timer_sweep($1, $2)", DATABASE_BINARY,
+                     &result) != STATUS_OK)
         return; /* the next turn asks again */
     int32_t gone = pg_read_int(PQgetvalue(result, 0, 0));
+    bool is_more = PQgetvalue(result, 0, 1)[0] != 0;
     PQclear(result);
     metrics_add(&metrics.messages_expired, (uint64_t)gone);
-    if (gone >= SWEEP_ITEMS_MAX)
+    if (is_more)
         clerk->sweep_at_ms = now_ms;
 }
 
@@ -230,6 +264,8 @@ static void *clerk_run(void *arg)
             do_batch(clerk, kind);
         if (is_last)
             return NULL;
+        if (clerk->batch_len == 0 && atomic_exchange(&clerk->has_lost, false)) /* there is room again */
+            clerk->options.on_lost(clerk->options.ctx);
         sweep(clerk, now_ms);
         int64_t due_ms = clerk->sweep_at_ms;
         if (clerk->batch_len > 0 && clerk->live_at_ms < due_ms)

@@ -181,6 +181,7 @@ static enum status helpers_make(struct service *service)
         .on_presence = hub_presence,
         .on_revocations = hub_revocations,
         .on_flags = hub_flags,
+        .on_lost = hub_clerk_lost,
         .pusher = service->pusher,
         .quota = service->quota,
     };

@@ -1,4 +1,4 @@
-create or replace function gnatter.timer_sweep(timers_max int, items_max int) returns int
+create or replace function gnatter.timer_sweep(timers_max int, items_max int, out gone int, out is_more boolean)
 language plpgsql volatile security definer
 set search_path = pg_catalog, gnatter, pg_temp
 set plan_cache_mode = force_generic_plan
@@ -8,8 +8,9 @@ as $$
 declare
     due record;
     timer gnatter.conversation_timer;
-    gone int := 0;
+    was_any boolean := false;
 begin
+    gone := 0;
     for due in
         select t.conversation_id, t.from_seq from gnatter.conversation_timer t
          where t.due_ms <= gnatter.now_ms() order by t.due_ms limit timers_max
@@ -23,6 +24,7 @@ begin
          where t.conversation_id = due.conversation_id and t.from_seq = due.from_seq and t.due_ms <= gnatter.now_ms();
         continue when not found;
         gone := gone + gnatter.timer_expire(timer, items_max - gone);
+        was_any := true;
     end loop;
     for due in
         select t.conversation_id, array_agg(t.seq) as seqs
@@ -34,10 +36,14 @@ begin
           where c.conversation_id = due.conversation_id for no key update skip locked;
         continue when not found;
         gone := gone + gnatter.message_timer_expire(due.conversation_id, due.seqs);
+        was_any := true;
     end loop;
-    return gone;
+    -- where others hold all that is due, asking again at once would only be in their way
+    is_more := was_any and (
+        exists (select from gnatter.conversation_timer t where t.due_ms <= gnatter.now_ms())
+        or exists (select from gnatter.message_timer t where t.due_ms <= gnatter.now_ms()));
 end
 $$;
 comment on function gnatter.timer_sweep(int, int) is
     'disappearing messages: erases those whose time has come, in at most so many stretches of logs and items; how many '
-    'messages. What is left is due with the next call';
+    'messages, and whether there is more to do at once. What is left is due with the next call';

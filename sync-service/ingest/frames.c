@@ -1,81 +1,8 @@
-/* Frames taken apart: checked, who they are about looked up, op after op given to where it belongs. */
-#include <poll.h>
-#include <stdlib.h>
+/* Frames taken apart: checked, who they are about looked up first, op after op given to where it belongs. */
 #include "../log.h"
 #include "../metrics.h"
 #include "hub_state.h"
 
-#define DATABASE_RETRY_MS 100
-#define LOOKUP_MAX        1000 /* client ids in one question */
-
-/* ---- who it is about ---- */
-static bool op_names_client(const struct frame_op *op, struct slice *ret_client_id)
-{
-    if (op->type == UP_CONNECTED)
-        *ret_client_id = op->connected.client_id;
-    else if (op->type == UP_RECORD)
-        *ret_client_id = op->record.client_id;
-    else
-        return false;
-    return true;
-}
-
-static enum status lookup(struct hub *hub, const struct slice client_ids[], size_t len)
-{
-    struct pg_params *params = &hub->database.params;
-    PGresult *result = NULL;
-    pg_params_begin(params);
-    pg_texts(params);
-    for (size_t i = 0; i < len; i++)
-        pg_put_bytes(params, client_ids[i]);
-    enum status status =
-        database_ask(&hub->database, "select ord, device_id, user_id, ack_auto from gnatter.device_open($1)",
-                     DATABASE_BINARY, &result);
-    if (status != STATUS_OK)
-        return status;
-    for (int row = 0; row < PQntuples(result); row++) {
-        struct slice client_id = client_ids[pg_read_int(PQgetvalue(result, row, 0)) - 1];
-        if (identities_find(&hub->identities, client_id) == NULL)
-            (void)identities_add(&hub->identities, client_id, pg_read_bigint(PQgetvalue(result, row, 1)),
-                                 pg_read_bigint(PQgetvalue(result, row, 2)), PQgetvalue(result, row, 3)[0] != 0);
-    }
-    PQclear(result);
-    return STATUS_OK;
-}
-
-/* Without the database nobody can be told apart: the frame waits, unconfirmed. */
-static enum status lookup_patiently(struct hub *hub, const struct slice client_ids[], size_t len)
-{
-    enum status status;
-    while ((status = lookup(hub, client_ids, len)) == STATUS_UNAVAILABLE && !atomic_load(&hub->is_stopping))
-        (void)poll(NULL, 0, DATABASE_RETRY_MS);
-    return status;
-}
-
-/* Every client id of the frame that is not known yet, in as few questions as can be. */
-static enum status identify(struct hub *hub, const struct link_frame *frame)
-{
-    struct slice client_ids[LOOKUP_MAX];
-    size_t len = 0;
-    struct frame_reader reader;
-    struct frame_op op;
-    enum status status = frame_open(&reader, frame->bytes, frame->len);
-    while (status == STATUS_OK && (status = frame_next(&reader, &op)) == STATUS_OK) {
-        struct slice client_id;
-        if (!op_names_client(&op, &client_id) || identities_find(&hub->identities, client_id) != NULL)
-            continue;
-        client_ids[len++] = client_id;
-        if (len == LOOKUP_MAX) {
-            status = lookup_patiently(hub, client_ids, len);
-            len = 0;
-        }
-    }
-    if (status == STATUS_NOT_FOUND)
-        status = len > 0 ? lookup_patiently(hub, client_ids, len) : STATUS_OK;
-    return status;
-}
-
-/* ---- op after op ---- */
 static void welcome(struct hub *hub, uint32_t index, uint64_t life, const struct frame_reader *reader,
                     const struct frame_op *op)
 {
@@ -193,7 +120,7 @@ void frames_take(struct hub *hub, uint32_t index, uint64_t life, struct link_fra
     /* Before WELCOME there may be frames that were meant for an older link. */
     bool is_early = status == STATUS_OK && is_first && reader.header.number != 1;
     if (status == STATUS_OK && !is_early) {
-        status = identify(hub, frame);
+        status = lookup_frame(hub, frame);
         if (status == STATUS_OK)
             status = ops_take(hub, index, life, frame, is_first);
     }

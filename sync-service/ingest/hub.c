@@ -21,6 +21,7 @@ enum note_kind {
     NOTE_REVOKED,
     NOTE_REMOVED,
     NOTE_FLAGS,
+    NOTE_CLERK_LOST,
     NOTE_RESYNC,
     NOTE_STOP_TAKING,
     NOTE_STOP,
@@ -29,7 +30,7 @@ struct note {
     struct letter head;
     uint32_t link;
     uint32_t shown;
-    uint64_t number; /* life, ready number, valid after, seen, number of a barrier */
+    uint64_t number; /* life, ready number, valid after, seen, number of a barrier or a list */
     uint64_t replayed;
     session_ref session;
     struct link_frame frame;
@@ -92,9 +93,9 @@ void hub_watcher_changed(void *hub, struct slice client_id)
     leave(hub, NOTE_WATCHER_CHANGED, &note, client_id);
 }
 
-void hub_revocations(void *hub, struct slice lines)
+void hub_revocations(void *hub, uint64_t number, struct slice lines)
 {
-    struct note note = {0};
+    struct note note = {.number = number};
     leave(hub, NOTE_REVOCATIONS, &note, lines);
 }
 
@@ -114,6 +115,12 @@ void hub_flags(void *hub, struct slice told)
 {
     struct note note = {0};
     leave(hub, NOTE_FLAGS, &note, told);
+}
+
+void hub_clerk_lost(void *hub)
+{
+    struct note note = {0};
+    leave(hub, NOTE_CLERK_LOST, &note, nothing);
 }
 
 void hub_resync(void *hub)
@@ -148,10 +155,11 @@ static void link_down(struct hub *hub, uint32_t index, uint64_t life)
 /* What was heard by notification may be incomplete: forget it, and hear all of it again. */
 static void resync(struct hub *hub)
 {
-    identities_forget_all(&hub->identities);
+    lookup_again(hub);
     struct shard_event event = {.kind = SHARD_RESYNC};
     hub_post_all(hub, &event);
     presence_ask_everybody(&hub->presence);
+    live_tell_again(hub); /* flags come with the answer */
     revoked_ask(hub);
 }
 
@@ -186,7 +194,7 @@ static void note_do(struct hub *hub, struct note *note)
         live_watcher_changed(hub, text);
         break;
     case NOTE_REVOCATIONS:
-        revoked_told(hub, text);
+        revoked_told(hub, note->number, text);
         break;
     case NOTE_REVOKED:
         revoked_one(hub, text, (int64_t)note->number);
@@ -196,6 +204,10 @@ static void note_do(struct hub *hub, struct note *note)
         break;
     case NOTE_FLAGS:
         live_flags(hub, text);
+        break;
+    case NOTE_CLERK_LOST:
+        clerk_reset(hub->options.clerk);
+        live_tell_again(hub);
         break;
     case NOTE_RESYNC:
         resync(hub);

@@ -40,12 +40,14 @@ void hub_presence(void *hub, session_ref session, struct slice user, uint32_t sh
 /* What a user shows of herself, or what the user of a device sees of others, is to be asked again. */
 void hub_presence_changed(void *hub, struct slice user);
 void hub_watcher_changed(void *hub, struct slice client_id);
-void hub_revocations(void *hub, struct slice lines);
+void hub_revocations(void *hub, uint64_t number, struct slice lines);
 /* A user's or a device's tokens issued before that second are void. */
 void hub_revoked(void *hub, struct slice name, int64_t valid_after_s);
 void hub_device_removed(void *hub, struct slice client_id);
 /* How a device's user keeps a conversation: "<client id> <conversation> <JSON>". */
 void hub_flags(void *hub, struct slice told);
+/* Who came and went was lost on the way to the clerk. */
+void hub_clerk_lost(void *hub);
 /* Notifications may have been missed. */
 void hub_resync(void *hub);
 

@@ -1,8 +1,8 @@
 #ifndef GNATTER_HUB_STATE_H
 #define GNATTER_HUB_STATE_H
 /*
- * Inside the hub: hub.c has the thread and its notes, frames.c takes frames apart, records.c sends what devices
- * published, live.c knows who is there, revoked.c whose tokens are void.
+ * Inside the hub: hub.c has the thread and its notes, frames.c takes frames apart, lookup.c asks who they are about,
+ * records.c sends what devices published, live.c knows who is there, revoked.c whose tokens are void.
  */
 #include <stdatomic.h>
 #include "../courier.h"
@@ -36,7 +36,7 @@ struct hub {
     /* revocations heard of while the whole list is being asked for: they follow it */
     char *revoked;
     size_t revoked_len, revoked_size;
-    uint32_t lists_asked;
+    uint64_t list_asked, list_told; /* numbers of lists */
     pthread_t thread;
     bool is_started;
     atomic_bool is_stopping; /* no more frames */
@@ -52,6 +52,12 @@ void hub_post_all(struct hub *hub, const struct shard_event *event);
 /* frames.c: takes what the frame says; gives it back */
 void frames_take(struct hub *hub, uint32_t link, uint64_t life, struct link_frame *frame);
 
+/* lookup.c: waits for the database */
+/* Every client id of the frame that is not known yet, in as few questions as can be. They stay known until the next. */
+enum status lookup_frame(struct hub *hub, const struct link_frame *frame);
+/* Forgets who has no session; who has one, and is not registered any more, or anew, is removed. */
+void lookup_again(struct hub *hub);
+
 /* records.c */
 void records_take(struct hub *hub, uint32_t link, const struct frame_op *op);
 
@@ -65,6 +71,8 @@ void live_subscribed(struct hub *hub, struct session *session);
 void live_backlog_taken(struct hub *hub, uint32_t link);
 void live_ready(struct hub *hub, struct session *session);
 void live_unready(struct hub *hub, struct session *session);
+/* The clerk hears again who is ready. */
+void live_tell_again(struct hub *hub);
 void live_gone(struct hub *hub, struct session *session);
 void live_caught_up(struct hub *hub, session_ref ref, uint64_t ready_number, uint64_t replayed);
 void live_removed(struct hub *hub, struct slice client_id);
@@ -74,7 +82,7 @@ void live_presence_port(struct hub *hub, struct presence_port *ret_port);
 
 /* revoked.c */
 void revoked_ask(struct hub *hub);
-void revoked_told(struct hub *hub, struct slice lines);
+void revoked_told(struct hub *hub, uint64_t number, struct slice lines);
 void revoked_one(struct hub *hub, struct slice name, int64_t valid_after_s);
 
 #endif

@@ -7,14 +7,14 @@ static struct identity *identity_at(struct table_link *link)
     return TABLE_ENTRY(link, struct identity, by_client_id);
 }
 
-static struct slice client_id_of(const struct identity *identity)
+struct slice identity_client_id(const struct identity *identity)
 {
     return (struct slice){identity->client_id, identity->client_id_len};
 }
 
 static uint64_t hash_of(const struct table_link *link)
 {
-    return hash_text(client_id_of(TABLE_ENTRY(link, const struct identity, by_client_id)));
+    return hash_text(identity_client_id(TABLE_ENTRY(link, const struct identity, by_client_id)));
 }
 
 struct core_device identity_device(const struct identity *identity)
@@ -32,7 +32,7 @@ struct core_device identity_device(const struct identity *identity)
 struct identity *identities_find(struct identities *identities, struct slice client_id)
 {
     struct table_link *link = table_chain(&identities->by_client_id, hash_text(client_id));
-    while (link != NULL && !slice_equal(client_id_of(identity_at(link)), client_id))
+    while (link != NULL && !slice_equal(identity_client_id(identity_at(link)), client_id))
         link = link->next;
     return link != NULL ? identity_at(link) : NULL;
 }
@@ -43,11 +43,11 @@ static void forget(struct identities *identities, struct identity *identity)
     free(identity);
 }
 
-static void make_room(struct identities *identities)
+void identities_make_room(struct identities *identities)
 {
     if (identities->by_client_id.len < identities->max)
         return;
-    size_t wanted = identities->max / 16 + 1;
+    size_t wanted = identities->by_client_id.len - identities->max + identities->max / 16 + 1;
     struct table_walk walk = {.table = &identities->by_client_id, .head = identities->hand};
     for (int rounds = 0; wanted > 0 && rounds < 2;) {
         struct table_link *link = table_next(&walk);
@@ -70,7 +70,6 @@ struct identity *identities_add(struct identities *identities, struct slice clie
     struct slice user, device;
     if (client_id_parse(client_id, &user, &device) != STATUS_OK)
         return NULL;
-    make_room(identities);
     struct identity *identity = calloc(1, SIZE_WITH(struct identity, client_id, client_id.len + 1));
     if (identity == NULL)
         return NULL;
@@ -101,12 +100,13 @@ void identities_remove(struct identities *identities, struct identity *identity)
         free(identity);
 }
 
-void identities_forget_all(struct identities *identities)
+void identities_forget_idle(struct identities *identities)
 {
     struct table_walk walk;
     for (struct table_link *link = table_first(&identities->by_client_id, &walk); link != NULL;
          link = table_next(&walk))
-        identities_remove(identities, identity_at(link));
+        if (identity_at(link)->sessions == NULL)
+            forget(identities, identity_at(link));
 }
 
 void identities_done(struct identities *identities)

@@ -25,17 +25,21 @@ struct identities {
 
 /* Its names borrow from the identity. */
 struct core_device identity_device(const struct identity *identity);
+struct slice identity_client_id(const struct identity *identity);
 
 /* NULL: not known (here). */
 struct identity *identities_find(struct identities *identities, struct slice client_id);
-/* NULL: not the form of a client id, or no memory. */
+/* Keeps to the bound. What identities_find gave before may be gone, but for those with a session. */
+void identities_make_room(struct identities *identities);
+/* NULL: not the form of a client id, or no memory. Forgets nobody: make room before. */
 struct identity *identities_add(struct identities *identities, struct slice client_id, int64_t device_id,
                                 int64_t user_id, bool ack_auto);
 /* It has no session any more. */
 void identity_release(struct identity *identity);
 /* It is not found any more; its sessions keep it. */
 void identities_remove(struct identities *identities, struct identity *identity);
-void identities_forget_all(struct identities *identities);
+/* Those without a session. */
+void identities_forget_idle(struct identities *identities);
 void identities_done(struct identities *identities);
 
 #endif

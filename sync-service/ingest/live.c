@@ -130,6 +130,15 @@ void live_unready(struct hub *hub, struct session *session)
     presence_went(&hub->presence, device->user, hub->now_ms, hub->unix_ms / 1000);
 }
 
+void live_tell_again(struct hub *hub)
+{
+    struct table_walk walk;
+    for (const struct session *session = sessions_first(&hub->sessions, &walk); session != NULL;
+         session = sessions_next(&walk))
+        if (session->is_ready)
+            clerk_device_still_live(hub->options.clerk, session->identity->device_id);
+}
+
 void live_gone(struct hub *hub, struct session *session)
 {
     drop(hub, session);

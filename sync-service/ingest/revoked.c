@@ -9,8 +9,7 @@
 /* Every link gets the list anew: this is rare, and the one way never to miss a revocation. */
 void revoked_ask(struct hub *hub)
 {
-    hub->lists_asked++;
-    clerk_ask_revocations(hub->options.clerk);
+    clerk_ask_revocations(hub->options.clerk, ++hub->list_asked);
 }
 
 static void put_all(struct hub *hub, const struct frame_op *op)
@@ -37,11 +36,12 @@ static void put_lines(struct hub *hub, struct slice lines, bool kicks)
 }
 
 /* The list was read some time ago: what was revoked since then comes again behind it. */
-void revoked_told(struct hub *hub, struct slice lines)
+void revoked_told(struct hub *hub, uint64_t number, struct slice lines)
 {
     struct frame_op begin = {.type = DOWN_REVOKED_BEGIN}, end = {.type = DOWN_REVOKED_END};
-    if (--hub->lists_asked > 0)
+    if (number != hub->list_asked)
         return; /* a newer one is on its way */
+    hub->list_told = number;
     put_all(hub, &begin);
     put_lines(hub, lines, false); /* its end kicks */
     put_all(hub, &end);
@@ -73,6 +73,6 @@ void revoked_one(struct hub *hub, struct slice name, int64_t valid_after_s)
     op.revoke.kick = 1;
     put_all(hub, &op);
     log_notice("hub", "revoked", LOG_SLICE("name", name));
-    if (hub->lists_asked > 0)
+    if (hub->list_told != hub->list_asked)
         keep(hub, name, valid_after_s);
 }

@@ -118,6 +118,16 @@ void pusher_note_gone(struct pusher *pusher, const int64_t device_ids[], size_t 
     (void)pthread_mutex_unlock(&pusher->lock);
 }
 
+void pusher_note_everybody(struct pusher *pusher)
+{
+    if (pusher == NULL || !atomic_load(&pusher->is_wanted))
+        return;
+    (void)pthread_mutex_lock(&pusher->lock);
+    pusher->is_everything = true;
+    wake(pusher);
+    (void)pthread_mutex_unlock(&pusher->lock);
+}
+
 struct notes *pusher_notes_new(struct pusher *pusher)
 {
     if (pusher == NULL || pusher->notes_len == NOTES_THREADS_MAX)

@@ -32,6 +32,8 @@ void pusher_free(struct pusher *pusher); /* stopped, and so are who note; NULL i
 struct notes *pusher_notes_new(struct pusher *pusher);
 /* Any thread; `pusher` may be NULL. These devices are no longer connected, and the database knows. */
 void pusher_note_gone(struct pusher *pusher, const int64_t device_ids[], size_t len);
+/* The same, when it is not known which devices these are: all are looked at. */
+void pusher_note_everybody(struct pusher *pusher);
 /* The keys are read again, and providers that had stopped go on. */
 void pusher_reload(struct pusher *pusher);
 

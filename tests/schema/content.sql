@@ -114,6 +114,8 @@ begin
     update gnatter.conversation set last_time_ms = last_time_ms - seconds * 1000 where name = later.conversation;
     update gnatter.conversation_timer set due_ms = due_ms - seconds * 1000 where conversation_id = pg_temp.c(conversation);
 end $$;
+create function pg_temp.swept(timers_max int, items_max int) returns int language sql
+as $$ select gone from gnatter.timer_sweep(timers_max, items_max) $$;
 create function pg_temp.said(conversation text, from_seq bigint) returns text[] language sql as $$
     select array_agg(format('%s %s %s', m.seq, coalesce(m.event_type, 'chat'), convert_from(m.payload, 'UTF8')) order by m.seq)
       from gnatter.message m where m.conversation_id = pg_temp.c(conversation) and m.seq >= from_seq $$;
@@ -128,13 +130,13 @@ select is(pg_temp.timer('alice:phone', 'g/brief', 60), '{"seq": 3}', 'on already
 select pg_temp.say('bob:phone', 'g/brief', 'b4', 'goes'), pg_temp.say('carol:phone', 'g/brief', 'b5', 'goes, too') \g /dev/null
 select pg_temp.ask('bob:phone', 'message.edit', '{"conversation":"g/brief","seq":4,"payload":"goes!"}'),
        pg_temp.ask('carol:phone', 'message.react', '{"conversation":"g/brief","seq":4,"reaction":"x"}') \g /dev/null
-select is(gnatter.timer_sweep(10, 100), 0, 'not yet');
+select is(pg_temp.swept(10, 100), 0, 'not yet');
 select pg_temp.later('g/brief', 59) \g /dev/null
-select is(gnatter.timer_sweep(10, 100), 0, 'not yet');
+select is(pg_temp.swept(10, 100), 0, 'not yet');
 select is(pg_temp.timer('alice:phone', 'g/brief', 3600), '{"seq": 8}', 'longer from here on');
 select pg_temp.say('bob:phone', 'g/brief', 'b9', 'goes later') \g /dev/null
 select pg_temp.later('g/brief', 3) \g /dev/null
-select is(gnatter.timer_sweep(10, 100), 2, 'gone');
+select is(pg_temp.swept(10, 100), 2, 'gone');
 select is(pg_temp.said('g/brief', 2), array['2 chat stays', '3 timer-changed {"seconds":60}', '4 messages-expired {"from":4,"to":4}',
     '5 messages-expired {"from":5,"to":5}', '6 message-edited {"seq":4}', '7 message-reacted {"seq":4,"reaction":"x"}',
     '8 timer-changed {"seconds":3600}', '9 chat goes later', '10 messages-expired {"from":4,"to":7}'],
@@ -145,27 +147,39 @@ select is(pg_temp.say('bob:phone', 'g/brief', 'b4', 'goes'), 'duplicate', 'sent 
 select is(pg_temp.code('bob:phone', 'message.delete', '{"conversation":"g/brief","seq":4}'), 'bad-request', 'nothing to delete');
 select is(pg_temp.ask('bob:phone', 'conversations', '{}') #> '{result,conversations,0,timer}', '3600', 'conversations tell');
 select pg_temp.later('g/brief', 3630) \g /dev/null
-select is(gnatter.timer_sweep(10, 100), 0, 'a busy conversation gathers');
+select is(pg_temp.swept(10, 100), 0, 'a busy conversation gathers');
 select is(pg_temp.timer('alice:phone', 'g/brief', 0), '{"seq": 11}', 'off');
 select pg_temp.say('bob:phone', 'g/brief', 'b12', 'stays, too') \g /dev/null
 select pg_temp.later('g/brief', 40) \g /dev/null
-select is(gnatter.timer_sweep(10, 100), 1, 'what was said before goes');
+select is(pg_temp.swept(10, 100), 1, 'what was said before goes');
 select is(pg_temp.said('g/brief', 12), array['12 chat stays, too', '13 messages-expired {"from":9,"to":10}'], 'and no more');
 select is((select count(*) from gnatter.conversation_timer), 0::bigint, 'nothing is to come');
 -- much at once, in portions
 select is(gnatter.set_timer('g/brief', 30), 14::bigint, 'by an administrator');
 select pg_temp.say('bob:phone', 'g/brief', 'many' || i) from generate_series(1, 25) i \g /dev/null
 select pg_temp.later('g/brief', 40) \g /dev/null
-select is(array(select gnatter.timer_sweep(10, 10) from generate_series(1, 4)), '{10,10,5,0}', 'in portions');
+select is(array(select pg_temp.swept(10, 10) from generate_series(1, 4)), '{10,10,5,0}', 'in portions');
 select is((pg_temp.said('g/brief', 40))[1:3], array['40 messages-expired {"from":15,"to":24}', '41 messages-expired {"from":25,"to":34}',
     '42 messages-expired {"from":35,"to":39}'], 'each with its event');
 select is((select due_ms - gnatter.now_ms() between 25000 and 30500 from gnatter.conversation_timer), true,
     'looked at again when something can be due');
 select is_empty('select * from gnatter.verify()', 'all is well');
+-- Many conversations, in portions. What only has to be looked at again counts, too.
+select gnatter.create_group('many' || i, 'alice', '{}'), gnatter.set_timer('g/many' || i, 30) from generate_series(1, 5) i \g /dev/null
+select pg_temp.say('alice:phone', 'g/many5', 'goes') \g /dev/null
+select pg_temp.later('g/many' || i, 40) from generate_series(1, 5) i \g /dev/null
+select is(array(select (gnatter.timer_sweep(2, 100)).is_more from generate_series(1, 4)), '{t,t,f,f}',
+    'two by two, and it says when that was all');
+select is((pg_temp.said('g/many5', 3))[1], '3 messages-expired {"from":3,"to":3}', 'erased');
+select pg_temp.later('g/many1', 40) \g /dev/null
+select is((select is_more from gnatter.timer_sweep(0, 100)), false, 'where nothing was done, nothing is to be done at once');
+select gnatter.delete_group('many' || i) from generate_series(1, 5) i \g /dev/null
+select pg_temp.later('g/many' || i, 40) from generate_series(1, 5) i \g /dev/null
+select gnatter.timer_sweep(10, 100) \g /dev/null
 -- a deleted group's log has ended
 select pg_temp.say('bob:phone', 'g/brief', 'last', 'secret'), gnatter.delete_group('brief') \g /dev/null
 select pg_temp.later('g/brief', 40) \g /dev/null
-select is(gnatter.timer_sweep(10, 100), 1, 'erased');
+select is(pg_temp.swept(10, 100), 1, 'erased');
 select is(pg_temp.said('g/brief', 43), array['43 messages-expired {"from":43,"to":43}', '44 deleted {}'], 'without a word');
 select is((select count(*) from gnatter.conversation_timer), 0::bigint, 'nothing is to come');
 select is_empty('select * from gnatter.verify()', 'all is well');
@@ -185,11 +199,11 @@ select is(pg_temp.single('bob:phone', last_seq + 99, 60), 'bad-request', 'no suc
 select is((pg_temp.single('bob:phone', last_seq + n, 60)::jsonb -> 'time')::bigint, m.time_ms + 60000, 'set') from single, generate_series(1, 3) n
   join gnatter.message m on m.conversation_id = pg_temp.c('g/single') and m.seq = (select last_seq from single) + n;
 select is(pg_temp.single('bob:phone', last_seq + 3, 0), '{"time": null}', 'taken back') from single;
-select is(gnatter.timer_sweep(10, 100), 0, 'not yet');
+select is(pg_temp.swept(10, 100), 0, 'not yet');
 select is(pg_temp.ask('bob:phone', 'message.delete', jsonb_build_object('conversation', 'g/single', 'seq', last_seq + 2)::text) ? 'result',
     true, 'deleted before') from single;
 update gnatter.message_timer set due_ms = due_ms - 61000;
-select is(gnatter.timer_sweep(10, 100), 1, 'gone');
+select is(pg_temp.swept(10, 100), 1, 'gone');
 select is((pg_temp.said('g/single', last_seq + 1))[1:5], array[
     format('%s messages-expired {"from":%s,"to":%s}', last_seq + 1, last_seq + 1, last_seq + 1),
     format('%s message-deleted {"seq":%s}', last_seq + 2, last_seq + 2), format('%s chat three', last_seq + 3),

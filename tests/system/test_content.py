@@ -2,6 +2,8 @@
 import base64
 import json
 
+from lib.node import wait_until
+
 
 def body(item):
     return json.loads(item.payload)
@@ -161,6 +163,27 @@ def test_flags_are_synced_over_the_own_devices(cast):
     assert flags(laptop, group) == {"archived": True, "muted": True}
     assert flags(peer, group) == {} and not peer.all_of("flags"), "nobody else's business"
     assert len(phone.all_of("flags")) == 1, "who set it has the answer"
+
+
+def test_flags_after_notifications_were_missed(cast):
+    """The service's ear to the database dies: what is set meanwhile is told, and so is what is set later."""
+    alice, node = cast.user(), cast.node
+    phone, laptop = alice.device("phone"), alice.device("laptop")
+    phone.say(alice.address)
+    holder = ("select pid from pg_locks where locktype = 'advisory' and objid = 4746413252 - (1::bigint << 32)"
+              " and objsubid = 1 and granted")
+    before = node.sql_value(holder)
+    node.sql(f"select pg_terminate_backend({before}, 5000);"
+             "select gnatter.rpc(d.device_id, 'missed', 'conversation.pin', jsonb_build_object('conversation', 'u/' || u.name))"
+             " from gnatter.device d join gnatter.user_account u using (user_id)"
+             f" where u.name = '{alice.name}' and d.name = 'phone'")
+    assert body(laptop.wait_for("flags", conversation=alice.address)) == {"pinned": True, "archived": False, "muted": False}
+    wait_until(lambda: node.sql_value(holder) not in (None, before), 20, "it listens again")
+    laptop.say(alice.address)
+    since = laptop.here()
+    phone.rpc("conversation.archive", conversation=alice.address)
+    told = laptop.until(lambda: [i for i in laptop.all_of("flags", since=since) if body(i)["archived"]], "told", 10)
+    assert body(told[-1]) == {"pinned": True, "archived": True, "muted": False}
 
 
 def test_flags_of_a_direct_conversation_while_away(cast):
