@@ -64,6 +64,7 @@ const struct command commands[] = {
     {"block list", "[USER]", 0, 1, "", command_block_list, "who blocks whom"},
     {"purge", "", 0, 0, "conversation older-than delivered", command_purge, "erase old messages for ever (retention)"},
     {"verify", "", 0, 0, "", command_verify, "check the stored state against the design's invariants"},
-    {"psql", "[ARG ...]", 0, -1, "", command_psql, "psql on the node's database"},
+    {"psql", "[ARG ...]", 0, -1, "", command_psql,
+     "psql on the node's database, with these arguments; then psql's own exit status"},
     {NULL, NULL, 0, 0, NULL, NULL, NULL},
 };

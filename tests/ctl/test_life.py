@@ -345,6 +345,10 @@ def test_foreground(made):
     assert not any(made.pid(part) for part in PARTS)
 
 
+def test_psql_of_a_node_that_is_down(made):
+    assert "is the node up?" in made.refused("psql", "-c", "select 1")
+
+
 def test_reload_of_a_node_that_is_down(made):
     assert "not up" in made.refused("reload")
 
