@@ -39,16 +39,23 @@ begin
                               limit 1) sent) as has_own
               offset 0) x
     ), large as (
-        -- the newest message of the user, if it is not too far back to count for
-        select c.*, (select m.seq from gnatter.message m
-                      where m.conversation_id = c.conversation_id and m.sender_user_id = c.user_id
-                        and m.event_type is null and m.seq > c.last_seq - 1000
-                      order by m.seq desc limit 1) as own_seq
+        -- the newest message of the user, and the newest that others have read, if not too far back to count for
+        select c.*, own.seq as own_seq
           from conversation c
-         where c.is_large and c.has_own
-           and exists (select from gnatter.mark k
-                        where k.conversation_id = c.conversation_id and k.user_id <> c.user_id
-                          and k.changed_at > c.live_until)
+          cross join lateral (
+              select max(k.read_seq) as read_seq from gnatter.mark k
+               where k.conversation_id = c.conversation_id and k.user_id <> c.user_id
+                 and k.changed_at > c.live_until) moved
+          cross join lateral (
+              select newest.seq
+                from (values (c.last_seq), (moved.read_seq)) as reach (seq)
+                cross join lateral (
+                    select m.seq from gnatter.message m
+                     where m.conversation_id = c.conversation_id and m.sender_user_id = c.user_id
+                       and m.event_type is null and m.seq > c.last_seq - 1000 and m.seq <= reach.seq
+                     order by m.seq desc limit 1) newest
+               group by newest.seq) own
+         where c.is_large and c.has_own and moved.read_seq is not null
         offset 0
     )
     select c.device_id, c.name::text, u.name::text, s.delivered_seq, s.read_seq,
@@ -91,12 +98,11 @@ begin
                  count(*) filter (where k.read_seq >= c.own_seq and not exists (
                      select from gnatter.user_account u where u.user_id = k.user_id and not u.shares_reads)) as read
             from gnatter.mark k
-           where k.conversation_id = c.conversation_id and k.user_id <> c.user_id) n
-     where c.own_seq is not null;
+           where k.conversation_id = c.conversation_id and k.user_id <> c.user_id) n;
 end
 $$;
 comment on function gnatter.device_scan_marks(bigint[], bigint[]) is
     'for pairs of a device and a conversation its user is in: the marks that changed since the device was live, where '
-    'the user has written, and the user''s own read mark (delivered_seq 0); in groups above 32 members one row of '
-    'counts for the user''s newest message. Nothing that others do not share: see mark_shown, conversation_is_quiet, '
+    'the user has written, and the user''s own read mark (delivered_seq 0); in groups above 32 members rows of '
+    'counts for the user''s newest message and for the newest that others have read. Nothing that others do not share: see mark_shown, conversation_is_quiet, '
     'shares_reads. Internal';

@@ -148,28 +148,47 @@ static void tell_count(struct core *core, const struct conversation *conversatio
     deliver_user(core, conversation, sender->user, 0, &inbox, (struct slice){payload, (size_t)len});
 }
 
-/* Each sender is told about her last message in what marks newly cover. */
+/* Is it its sender's last in the range? */
+static bool is_last_of(const struct senders *senders, const struct seq_range *range, int64_t seq, int64_t sender_id)
+{
+    int64_t at_seq = range->to_seq, later_id;
+    while (at_seq >= seq && (later_id = next_sender(senders, range->after_seq, range->to_seq, &at_seq)) != 0)
+        if (later_id == sender_id)
+            return at_seq + 1 == seq;
+    return false;
+}
+
+/* Each sender is told about her last message in what marks newly cover: of those delivered, and of those read. */
 static void tell_counts(struct core *core, struct conversation *conversation, int64_t now_ms)
 {
-    int64_t at_seq = conversation->count_to_seq, sender_id;
-    while ((sender_id = next_sender(&conversation->senders, conversation->count_after_seq, conversation->count_to_seq,
-                                    &at_seq)) != 0)
+    const struct senders *senders = &conversation->senders;
+    const struct seq_range delivered = conversation->count_delivered, read = conversation->count_read;
+    int64_t at_seq = delivered.to_seq, sender_id;
+    while ((sender_id = next_sender(senders, delivered.after_seq, delivered.to_seq, &at_seq)) != 0)
         tell_count(core, conversation, sender_id, at_seq + 1);
-    conversation->count_after_seq = conversation->count_to_seq = 0;
+    at_seq = read.to_seq;
+    while ((sender_id = next_sender(senders, read.after_seq, read.to_seq, &at_seq)) != 0)
+        if (!is_last_of(senders, &delivered, at_seq + 1, sender_id))
+            tell_count(core, conversation, sender_id, at_seq + 1);
+    conversation->count_delivered = conversation->count_read = (struct seq_range){0, 0};
     conversation->receipts_due_ms = now_ms + RECEIPTS_EVERY_MS;
     conversation->is_counted = true;
     DL_APPEND2(core->counted, conversation, count_prev, count_next);
 }
 
-static void count_range(struct core *core, struct conversation *conversation, int64_t after_seq, int64_t to_seq,
-                        int64_t now_ms)
+static bool has_counts(const struct conversation *conversation)
 {
-    if (conversation->count_to_seq == 0 || after_seq < conversation->count_after_seq)
-        conversation->count_after_seq = after_seq;
-    if (to_seq > conversation->count_to_seq)
-        conversation->count_to_seq = to_seq;
-    if (!conversation->is_counted)
-        tell_counts(core, conversation, now_ms);
+    return conversation->count_delivered.to_seq > 0 || conversation->count_read.to_seq > 0;
+}
+
+static void range_add(struct seq_range *range, int64_t after_seq, int64_t to_seq)
+{
+    if (to_seq <= after_seq)
+        return;
+    if (range->to_seq == 0 || after_seq < range->after_seq)
+        range->after_seq = after_seq;
+    if (to_seq > range->to_seq)
+        range->to_seq = to_seq;
 }
 
 /* ---- what moved ---- */
@@ -205,8 +224,7 @@ static void tell_ranges(struct core *core, struct conversation *conversation, co
 }
 
 /* The user herself on her other devices, and those who sent what is covered. */
-static void tell_member(struct core *core, struct conversation *conversation, struct member *member, bool is_large,
-                        int64_t *after_seq, int64_t *to_seq)
+static void tell_member(struct core *core, struct conversation *conversation, struct member *member, bool is_large)
 {
     int64_t old_read = member->told_read_seq, old_delivered = member->told_delivered_seq;
     member->told_read_seq = member->read_seq;
@@ -216,10 +234,8 @@ static void tell_member(struct core *core, struct conversation *conversation, st
         deliver_user(core, conversation, member->user, member->reader_device_id, &inbox, SLICE(""));
     }
     if (is_large) {
-        int64_t old = member->read_seq > old_read ? old_read : old_delivered;
-        if (*to_seq == 0 || old < *after_seq)
-            *after_seq = old;
-        *to_seq = more_of(*to_seq, member->delivered_seq);
+        range_add(&conversation->count_delivered, old_delivered, member->delivered_seq);
+        range_add(&conversation->count_read, old_read, member->read_seq);
         return;
     }
     if (!restraint_is_quiet(conversation))
@@ -231,15 +247,14 @@ static void tell_conversation(struct core *core, struct conversation *conversati
     conversation->is_to_tell = false;
     DL_DELETE2(core->to_tell, conversation, tell_prev, tell_next);
     bool is_large = conversation->is_group && conversation->current_len > core->options.receipts_members_max;
-    int64_t after_seq = 0, to_seq = 0;
     while (conversation->moved) {
         struct member *member = conversation->moved;
         conversation->moved = member->moved_next;
         member->is_moved = false;
-        tell_member(core, conversation, member, is_large, &after_seq, &to_seq);
+        tell_member(core, conversation, member, is_large);
     }
-    if (to_seq > after_seq)
-        count_range(core, conversation, after_seq, to_seq, now_ms);
+    if (has_counts(conversation) && !conversation->is_counted)
+        tell_counts(core, conversation, now_ms);
 }
 
 static void uncount(struct core *core, struct conversation *conversation)
@@ -255,7 +270,7 @@ void receipts_turn(struct core *core, int64_t now_ms)
     while (core->counted && core->counted->receipts_due_ms <= now_ms) {
         struct conversation *conversation = core->counted;
         uncount(core, conversation);
-        if (conversation->count_to_seq)
+        if (has_counts(conversation))
             tell_counts(core, conversation, now_ms);
     }
 }
@@ -273,7 +288,7 @@ void receipts_forget(struct core *core, struct conversation *conversation)
     conversation->moved = NULL;
     if (conversation->is_counted)
         uncount(core, conversation);
-    conversation->count_after_seq = conversation->count_to_seq = 0;
+    conversation->count_delivered = conversation->count_read = (struct seq_range){0, 0};
     while (conversation->senders_wanted) {
         struct senders_wanted *wanted = conversation->senders_wanted;
         conversation->senders_wanted = wanted->next;

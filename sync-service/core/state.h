@@ -193,6 +193,8 @@ struct senders_wanted {
     bool is_read;
 };
 
+struct seq_range { int64_t after_seq, to_seq; }; /* to 0: none */
+
 struct conversation {
     int64_t conversation_id, last_seq, first_seq, membership_version;
     struct member **members; /* by user_id */
@@ -205,7 +207,7 @@ struct conversation {
     struct member *moved;
     struct senders senders;
     struct senders_wanted *senders_wanted; /* the first is being asked for */
-    int64_t count_after_seq, count_to_seq; /* counts are to be told to the senders of these; to 0: none */
+    struct seq_range count_delivered, count_read; /* what marks cover newly: counts are to be told to its senders */
     int64_t receipts_due_ms;               /* counts are not told before */
     struct restraint *restraint; /* NULL: nothing is kept back, as nearly everywhere; restraint.c */
     int64_t hole_seq;        /* a page lacked this seq; when it does so again after a reload, the log is damaged */

@@ -278,6 +278,27 @@ def test_counts_in_a_group_above_32_members(cast):
     assert (answer["delivered"], answer["read"], len(answer["members"])) == (33, 10, 33)
 
 
+def test_counts_of_a_message_that_is_not_the_last(cast):
+    devices = cast(34)
+    alice, others = devices[0], devices[1:]
+    group = cast.group(alice, *others)
+    first, last = alice.say(group), alice.say(group)
+    for device in others:
+        device.wait_for("chat", id=last.id)
+        device.ack(group, last.seq)
+
+    def counts(since=0):
+        return [(i.seq, json.loads(i.payload)) for i in alice.all_of("receipts", since=since)]
+    alice.until(lambda: (last.seq, {"delivered": 33, "read": 0}) in counts(), "33 delivered")
+    others[0].read(group, first.seq)
+    alice.until(lambda: (first.seq, {"delivered": 33, "read": 1}) in counts(), "one has read the first")
+    alice.stop()
+    others[1].read(group, first.seq)
+    since = alice.here()
+    alice.connect()
+    assert sorted(counts(since), key=str) == [(first.seq, {"delivered": 33, "read": 2}), (last.seq, {"delivered": 33, "read": 0})]
+
+
 def test_marks_one_by_one_in_a_group_of_32(cast):
     devices = cast(32)
     alice, others = devices[0], devices[1:]

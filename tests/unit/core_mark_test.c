@@ -148,6 +148,22 @@ static void large_groups_get_counts(void **state)
     stage_close(&stage);
 }
 
+/* What is read is not always the last that is there. */
+static void large_groups_get_counts_of_what_is_read(void **state)
+{
+    (void)state;
+    struct stage stage;
+    stage_open(&stage);
+    stage.options.receipts_members_max = 2;
+    two_messages_out(&stage);
+    PLAY(&stage, {"ack bob:phone g/x 3", "done 3\n0 alice:phone receipts/g/x/3 {\"delivered\":1,\"read\":0}"},
+         {"read bob:phone g/x 2", "0 bob:tab read/g/x/2/bob"}, {"ack carol:pad g/x 3", "done 5"},
+         {"wait 1000", "0 alice:phone receipts/g/x/3 {\"delivered\":2,\"read\":0}\n"
+                       "0 alice:phone receipts/g/x/2 {\"delivered\":2,\"read\":1}\n"
+                       "flush bob:phone@g/x=3 carol:pad@g/x=3 bob@g/x=3/2 carol@g/x=3/0"});
+    stage_close(&stage);
+}
+
 static void old_senders_are_asked_for(void **state)
 {
     (void)state;
@@ -173,6 +189,7 @@ int main(void)
         cmocka_unit_test(a_long_flush_goes_in_pieces),
         cmocka_unit_test(a_scan_sees_all_of_a_flush),
         cmocka_unit_test(large_groups_get_counts),
+        cmocka_unit_test(large_groups_get_counts_of_what_is_read),
         cmocka_unit_test(old_senders_are_asked_for),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
