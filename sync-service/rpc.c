@@ -254,13 +254,19 @@ static void tell_shard(const struct worker *worker, const struct rpc_request *re
 static bool is_understood(struct worker *worker, const struct rpc_request *request)
 {
     struct cJSON *params;
+    char why[160];
     enum status status = rpc_request_parse(request->payload, &params);
     if (status == STATUS_OK)
         cJSON_Delete(params);
     else if (status == STATUS_TOO_LARGE)
         refuse(worker, request, "too-large", "a request of more than 64 KiB", 0);
-    else
-        refuse(worker, request, "bad-request", "the payload is not a JSON object", 0);
+    else {
+        (void)snprintf(
+            why, sizeof why,
+            "the payload is not a JSON object, or has a name twice, more than %d members or more than %d levels",
+            LIMIT_JSON_MEMBERS, LIMIT_JSON_DEPTH);
+        refuse(worker, request, "bad-request", why, 0);
+    }
     return status == STATUS_OK;
 }
 

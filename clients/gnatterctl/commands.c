@@ -12,7 +12,8 @@ const struct command commands[] = {
     {"status", "", 0, 0, "", command_status, "each part of the node; exit 1 when a device could not chat now"},
     {"top", "", 0, 0, "once", command_top,
      "what the service does, each second again, until q: rates, backlog, conversations"},
-    {"reload", "", 0, 0, "", command_reload, "let broker and service read keys and configuration again"},
+    {"reload", "", 0, 0, "", command_reload,
+     "let broker and service read keys and configuration again, when the service would take its own"},
     {"migrate", "", 0, 0, "", command_migrate, "bring the database to this version's schema (up does it too)"},
     {"user add", "USER", 1, 1, "if-missing", command_user_add, "make a user"},
     {"user list", "", 0, 0, "", command_user_list, "all users"},
@@ -63,6 +64,7 @@ const struct command commands[] = {
     {"block list", "[USER]", 0, 1, "", command_block_list, "who blocks whom"},
     {"purge", "", 0, 0, "conversation older-than delivered", command_purge, "erase old messages for ever (retention)"},
     {"verify", "", 0, 0, "", command_verify, "check the stored state against the design's invariants"},
-    {"psql", "[ARG ...]", 0, -1, "", command_psql, "psql on the node's database"},
+    {"psql", "[ARG ...]", 0, -1, "", command_psql,
+     "psql on the node's database, with these arguments; then psql's own exit status"},
     {NULL, NULL, 0, 0, NULL, NULL, NULL},
 };

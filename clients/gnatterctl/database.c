@@ -92,6 +92,17 @@ PGresult *database_query(PGconn *conn, const char *sql, int params_len, const ch
     return NULL;
 }
 
+PGresult *database_list(PGconn *conn, const char *sql, const char *user)
+{
+    const char *params[] = {user};
+    PGresult *found = database_query(conn, "select from gnatter.users where user_name = $1", 1, params);
+    bool is_known = found && (!user || PQntuples(found) > 0);
+    if (found && !is_known)
+        (void)fail("no such user: %s", user);
+    PQclear(found);
+    return is_known ? database_query(conn, sql, 1, params) : NULL;
+}
+
 enum result database_call(const struct args *args, const char *sql, int params_len, const char *const params[])
 {
     struct node node;
@@ -135,7 +146,7 @@ const char *database_array(const char *const texts[], int texts_len)
     return array;
 }
 
-void database_environment(const struct node *node)
+void database_environment(const struct node *node, const PGconn *conn)
 {
     (void)setenv("PGPASSFILE", node_path(node, NODE_PGPASS), 1); /* out of memory shows as a password prompt */
     PQconninfoOption *options = PQconninfoParse(node->conf.database, NULL);
@@ -145,11 +156,7 @@ void database_environment(const struct node *node)
     PQconninfoFree(options);
     if (!primary_is_chosen(node))
         return;
-    PGconn *conn = database_open(node); /* what is wrong psql will say as well */
-    if (conn) {
-        (void)setenv("PGHOST", PQhost(conn), 1); /* as above */
-        (void)setenv("PGPORT", PQport(conn), 1);
-        (void)unsetenv("PGHOSTADDR");
-    }
-    PQfinish(conn);
+    (void)setenv("PGHOST", PQhost(conn), 1); /* as above */
+    (void)setenv("PGPORT", PQport(conn), 1);
+    (void)unsetenv("PGHOSTADDR");
 }

@@ -14,6 +14,8 @@ void database_end(struct node *node, PGconn *conn);
 PGresult *database_query(PGconn *conn, const char *sql, int params_len, const char *const params[]);
 /* The same, for its effect. */
 MUST_CHECK enum result database_do(PGconn *conn, const char *sql, int params_len, const char *const params[]);
+/* The rows of everybody, with `user` NULL, or of one, with $1: one that does not exist is said. As database_query. */
+PGresult *database_list(PGconn *conn, const char *sql, const char *user);
 /* Opens node and database, runs one statement for its effect, closes both. */
 MUST_CHECK enum result database_call(const struct args *args, const char *sql, int params_len,
                                      const char *const params[]);
@@ -21,6 +23,6 @@ MUST_CHECK enum result database_call(const struct args *args, const char *sql, i
 enum result database_fail(PGconn *conn, const PGresult *result);
 /* An array of texts as PostgreSQL writes it. NULL elements are not allowed. */
 const char *database_array(const char *const texts[], int texts_len);
-/* What libpq and psql need in their environment to connect as the administrator. */
-void database_environment(const struct node *node);
+/* What psql needs in its environment to connect as the administrator to the server that `conn` has. */
+void database_environment(const struct node *node, const PGconn *conn);
 #endif

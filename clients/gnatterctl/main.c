@@ -14,10 +14,10 @@ static void print_option(const struct option_row *row)
     printf("  %-24s %s\n", left, row->help);
 }
 
-static void print_global_options(void)
+static void print_options(const char *list)
 {
     for (const struct option_row *row = option_rows; row->name; row++)
-        if (options_take("dir json help", row->name))
+        if (options_take(list, row->name))
             print_option(row);
 }
 
@@ -37,7 +37,7 @@ static void print_commands(const char *first)
             printf("  %-24s %s\n", left, command->help);
         }
     printf("\noptions everywhere:\n");
-    print_global_options();
+    print_options("dir json help");
     printf("\ngnatterctl COMMAND --help shows a command's own options.\n"
            "Exit status: 0 done, 1 refused or failed, 2 wrong usage.\n");
 }
@@ -46,10 +46,8 @@ static void print_command(const struct command *command)
 {
     printf("usage: gnatterctl %s%s%s%s\n\n%s\n\noptions:\n", command->name, command->words[0] ? " " : "",
            command->words, command->options[0] ? " [OPTION ...]" : "", command->help);
-    for (const struct option_row *row = option_rows; row->name; row++)
-        if (options_take(command->options, row->name))
-            print_option(row);
-    print_global_options();
+    print_options(command->options);
+    print_options(command->words_max < 0 ? "dir help" : "dir json help"); /* another program prints what it prints */
 }
 
 static const struct command *find(char **words, int words_len)

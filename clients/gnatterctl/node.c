@@ -110,9 +110,9 @@ void node_conf_default(struct node_conf *ret_conf)
 const char *node_conf_text(const struct node_conf *conf)
 {
     const char *text =
-        "# A Gnatter node. [node] is read by gnatterctl (after a change: gnatterctl down, gnatterctl up; of limits,\n"
-        "# from messages_per_second to trusted_addresses, gnatterctl reload),\n"
-        "# [service] by gnatter-syncd; gnatter-syncd --help explains its keys, gnatterctl reload applies them.\n"
+        "# A Gnatter node. [node] is read by gnatterctl, [service] by gnatter-syncd, whose --help explains its keys.\n"
+        "# After a change: gnatterctl down, gnatterctl up. gnatterctl reload is enough for limits, from\n"
+        "# messages_per_second to trusted_addresses, for log_level and stop_after_ms, and for new keys in push files.\n"
         "\n[node]\n";
     for (int i = 0; i < CONF_ROWS; i++)
         text = text_format("%s# %s\n%s = %s\n", text, conf_rows[i].help, conf_rows[i].key,

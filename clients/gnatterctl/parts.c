@@ -1,3 +1,4 @@
+#define _GNU_SOURCE /* pipe2 */
 #include "parts.h"
 #include "broker.h"
 #include "file.h"
@@ -16,6 +17,7 @@
 
 #define LAST_LINES 3 /* an error and what it came from */
 #define STATE_FILE "run/parts"
+#define NO_SYNCD   "gnatter-syncd is not beside gnatterctl: run make, or set GNATTER_SYNCD"
 
 const struct part_row part_rows[PARTS] = {
     [PART_POSTGRES] = {"postgres", "run/postgres.pid", "log/postgres.log", SIGINT /* fast shutdown */, 60000},
@@ -95,6 +97,29 @@ static bool syncd_start(const struct node *node, int log_fd, struct process *ret
     struct launch launch = {
         .program = program, .argv = argv, .cwd_fd = node->dir_fd, .input_fd = -1, .log_fd = log_fd, .keep_fd = -1};
     return process_start(&launch, ret_process);
+}
+
+enum result parts_service_check(const struct node *node)
+{
+    int told[2];
+    const char *program = syncd_program();
+    if (!program)
+        return fail(NO_SYNCD);
+    if (pipe2(told, O_CLOEXEC) != 0)
+        return fail("cannot check %s: %s", node_path(node, NODE_CONF), strerror(errno));
+    char *argv[] = {text_format("%s", program), "--config", NODE_CONF, "--check", NULL};
+    struct launch launch = {
+        .program = program, .argv = argv, .cwd_fd = node->dir_fd, .input_fd = -1, .log_fd = told[1], .keep_fd = -1};
+    int status = process_run(&launch);
+    int error = errno;
+    (void)close(told[1]); /* was only inherited */
+    char words[1024];
+    ssize_t len = status > 0 ? read(told[0], words, sizeof(words) - 1) : 0; /* a line or two: a pipe holds them */
+    (void)close(told[0]);                                                   /* was only read */
+    if (status == 0)
+        return DONE;
+    words[len > 0 ? len : 0] = '\0';
+    return fail("nothing is reloaded: %s", status < 0 ? strerror(error) : text_trim(words));
 }
 
 bool part_start(const struct node *node, enum part_id id, struct process *ret_process)
@@ -179,7 +204,7 @@ enum result parts_installed(const struct node *node)
     if (!broker_program() || !broker_plugin())
         return REFUSED;
     if (!syncd_program())
-        return fail("gnatter-syncd is not beside gnatterctl: run make, or set GNATTER_SYNCD");
+        return fail(NO_SYNCD);
     if (node->conf.postgres_port && !postgres_program("postgres"))
         return REFUSED;
     return DONE;

@@ -30,6 +30,8 @@ bool part_is_ours(const struct node *node, enum part_id id);
 bool part_start(const struct node *node, enum part_id id, struct process *ret_process); /* false with errno */
 /* Orderly, and if that takes too long not. False: it was killed. */
 bool part_stop(enum part_id id, struct process process);
+/* Would the service take its configuration as it is now? Says in its words why not. */
+MUST_CHECK enum result parts_service_check(const struct node *node);
 /* Lets the parts read keys and configuration again. False: none is up. */
 bool node_reload(const struct node *node);
 /* The last lines of its log, for messages. */

@@ -38,10 +38,10 @@ enum result command_block_list(struct args *args)
     enum result result = database_begin(args, &node, &conn);
     if (result != DONE)
         return result;
-    const char *params[] = {args->words_len > 0 ? args->words[0] : NULL};
-    PGresult *rows = database_query(conn, sql, 1, params);
+    const char *user = args->words_len > 0 ? args->words[0] : NULL;
+    PGresult *rows = database_list(conn, sql, user);
     if (rows)
-        output_rows(args, rows, "nobody blocks anybody");
+        output_rows(args, rows, user ? text_format("%s blocks nobody", user) : "nobody blocks anybody");
     else
         result = REFUSED;
     PQclear(rows);
@@ -60,7 +60,9 @@ enum result command_privacy_show(struct args *args)
         return result;
     const char *params[] = {args->words[0]};
     PGresult *rows = database_query(conn, sql, 1, params);
-    if (rows && PQntuples(rows) == 1)
+    if (rows && PQntuples(rows) == 1 && args->json)
+        output_json(output_row_json(rows, 0));
+    else if (rows && PQntuples(rows) == 1)
         output_rows(args, rows, "");
     else if (rows)
         result = fail("no such user: %s", args->words[0]);
@@ -94,9 +96,10 @@ static void output_setting(const struct args *args, const char *what)
 enum result command_privacy_set(struct args *args)
 {
     const char *key = args->words[1], *value = args->words[2];
-    bool is_flag = strcmp(value, "yes") == 0 || strcmp(value, "no") == 0;
-    const char *json =
-        member_json(key, is_flag ? cJSON_CreateBool(strcmp(value, "yes") == 0) : cJSON_CreateString(value));
+    bool is_flag = strcmp(key, "read_receipts") == 0, is_yes = strcmp(value, "yes") == 0;
+    if (is_flag && !is_yes && strcmp(value, "no") != 0)
+        return fail("%s is yes or no", key);
+    const char *json = member_json(key, is_flag ? cJSON_CreateBool(is_yes) : cJSON_CreateString(value));
     const char *params[] = {args->words[0], json};
     enum result result = database_call(args, "select gnatter.set_privacy($1, $2)", 2, params);
     if (result == DONE)

@@ -21,10 +21,11 @@ enum result command_push_list(struct args *args)
     enum result result = database_begin(args, &node, &conn);
     if (result != DONE)
         return result;
-    const char *params[] = {args->words_len > 0 ? args->words[0] : NULL};
-    PGresult *rows = database_query(conn, list_sql, 1, params);
+    const char *user = args->words_len > 0 ? args->words[0] : NULL;
+    PGresult *rows = database_list(conn, list_sql, user);
     if (rows)
-        output_rows(args, rows, "no devices that can be woken");
+        output_rows(args, rows,
+                    user ? text_format("none of %s's devices can be woken", user) : "no devices that can be woken");
     else
         result = REFUSED;
     PQclear(rows);

@@ -317,13 +317,23 @@ enum result command_down(struct args *args)
 enum result command_reload(struct args *args)
 {
     struct node node;
+    struct parts parts;
     enum result result = node_open(args, &node);
     if (result != DONE)
         return result;
-    if (node_reload(&node))
-        output_done(args, NULL, "broker and service read their keys and configuration again");
+    parts_read(&node, &parts);
+    bool is_up = parts.supervisor.pid;
+    for (int id = 0; id < PARTS; id++)
+        is_up = is_up || parts.part[id].pid;
+    if (is_up && (result = parts_service_check(&node)) != DONE)
+        goto out; /* it would keep what it has, and only its log would say so */
+    if (is_up && node_reload(&node))
+        output_done(args, NULL,
+                    "broker and service read their keys and configuration again; what needs a restart is in %s",
+                    node_path(&node, part_rows[PART_SYNCD].log_file));
     else
         result = fail("the node in %s is not up", node.dir);
+out:
     node_close(&node);
     return result;
 }

@@ -32,7 +32,8 @@ enum result command_verify(struct args *args)
 enum result command_psql(struct args *args)
 {
     struct node node;
-    enum result result = node_open(args, &node);
+    PGconn *conn; /* a database that is away is said as everywhere; psql would end with a status of its own */
+    enum result result = database_begin(args, &node, &conn);
     if (result != DONE)
         return result;
     const char *program = postgres_program("psql");
@@ -40,11 +41,13 @@ enum result command_psql(struct args *args)
     if (program && argv) {
         argv[0] = text_format("%s", program);
         memcpy(argv + 1, args->words, (size_t)args->words_len * sizeof(*argv));
-        database_environment(&node);
+        database_environment(&node, conn);
+        PQfinish(conn);
+        conn = NULL;
         (void)execv(program, argv);
         (void)fail("cannot run %s: %s", program, strerror(errno));
     }
     free(argv);
-    node_close(&node);
+    database_end(&node, conn);
     return REFUSED;
 }

@@ -15,6 +15,8 @@ declare
 begin
     if older_than is null and not coalesce(delivered_to_all, false) then
         raise exception 'purge what: older_than, delivered_to_all or both' using errcode = 'GN006';
+    elsif conversation is not null and not exists (select from gnatter.conversation c where c.name = purge.conversation) then
+        raise exception 'no such conversation: %', left(conversation, 80) using errcode = 'GN003';
     end if;
     for item in select c.conversation_id, c.first_seq, c.last_seq from gnatter.conversation c
                  where c.last_seq >= c.first_seq and (purge.conversation is null or c.name = purge.conversation)
@@ -54,4 +56,4 @@ comment on function gnatter.purge(interval, boolean, text) is
     'retention, only when called: removes from the start of each conversation (or of one, by its server name) what is '
     'older than that and, or, what every device of everybody who may see it has acknowledged; returns how many items. '
     'seq goes on, first_seq says where the log starts now, and devices that missed something are told truncated. '
-    'GN006';
+    'GN003, GN006';

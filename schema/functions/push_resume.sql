@@ -5,6 +5,9 @@ as $$
 declare
     resumed_count bigint;
 begin
+    if resumed not in ('apns', 'fcm', 'webpush', 'unifiedpush', 'webhook') then
+        raise exception 'no such push provider: %', left(resumed, 80) using errcode = 'GN006';
+    end if;
     update gnatter.push_registration r set refused_at = null, refused_reason = null
      where r.refused_at is not null and (resumed is null or r.provider = resumed);
     get diagnostics resumed_count = row_count;
@@ -15,4 +18,5 @@ begin
 end
 $$;
 comment on function gnatter.push_resume(text) is
-    'after a wrong key or topic is mended: registrations that a provider (null: any) has refused are tried again; how many';
+    'after a wrong key or topic is mended: registrations that a provider (null: any) has refused are tried again; how many. '
+    'GN006';

@@ -5,7 +5,8 @@ select c.name::text as conversation, m.seq, m.time_ms as time,
        case when m.event_type is null then m.message_id::text end as message_id,
        octet_length(m.payload) as payload_bytes,
        m.event_type::text as event_type,
-       case when m.event_type is not null then convert_from(m.payload, 'UTF8')::jsonb end as event
+       case when m.event_type is not null
+            then convert_from(m.payload, 'UTF8')::jsonb - 'payload' - 'payload_base64' - 'reaction' end as event
   from gnatter.message m
   join gnatter.conversation c on c.conversation_id = m.conversation_id
   left join gnatter.user_account u on u.user_id = m.sender_user_id
@@ -20,4 +21,5 @@ comment on column gnatter.messages.sender_device is 'the sending device; null fo
 comment on column gnatter.messages.message_id is 'the sender''s id; null for an event';
 comment on column gnatter.messages.payload_bytes is 'how long the payload is';
 comment on column gnatter.messages.event_type is 'what happened; null for a message';
-comment on column gnatter.messages.event is 'the event''s JSON; null for a message';
+comment on column gnatter.messages.event is
+    'the event''s JSON, without an edit''s payload and without the reaction; null for a message';

@@ -345,8 +345,25 @@ def test_foreground(made):
     assert not any(made.pid(part) for part in PARTS)
 
 
+def test_psql_of_a_node_that_is_down(made):
+    assert "is the node up?" in made.refused("psql", "-c", "select 1")
+
+
 def test_reload_of_a_node_that_is_down(made):
     assert "not up" in made.refused("reload")
+
+
+def test_reload_with_a_configuration_that_the_service_refuses(made):
+    conf, log = made.dir / "gnatter.conf", made.dir / "log" / "syncd.log"
+    made.up()
+    good, told = conf.read_text(), log.stat().st_size
+    conf.write_text(good.replace("\n[service]\n", "\n[service]\nlog_levle = debug\n"))
+    said = made.refused("reload")
+    assert "nothing is reloaded" in said and "gnatter.conf" in said and 'unknown key "log_levle"' in said
+    conf.write_text(good.replace("\n[service]\n", "\n[service]\nlog_level = debug\nedit_within_s = 60\n"))
+    assert "syncd.log" in made.ctl("reload").stdout
+    wait_until(lambda: " reloaded " in log.read_text()[told:], "the service read it again")
+    assert "key=edit_within_s" in log.read_text()[told:] and "not-reloaded" not in log.read_text()[told:]
 
 
 def test_a_directory_with_a_long_and_odd_name():

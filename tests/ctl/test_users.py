@@ -179,9 +179,33 @@ def test_purge(up):
     up.ctl("group", "create", "old", "--owner", "pia")
     assert up.json("purge", "--older-than", "1d", "--conversation", "g/old") == {"purged": 0}
     up.ctl("purge", "--delivered", "--conversation", "g/old")
+    assert "no such conversation: g/odl" in up.refused("purge", "--older-than", "1d", "--conversation", "g/odl")
+
+
+def test_what_is_not_there_is_refused(up):
+    up.ctl("user", "add", "una")
+    for args in (["block", "list"], ["push", "list"], ["privacy", "show"]):
+        assert "no such user: nobodyx" in up.refused(*args, "nobodyx")
+    assert "una blocks nobody" in up.ctl("block", "list", "una").stdout
+    assert "none of una's devices" in up.ctl("push", "list", "una").stdout
+    assert "nobody blocks anybody" in up.ctl("block", "list").stdout
+    assert up.json("block", "list", "una") == up.json("push", "list", "una") == []
+    assert "no such push provider: apsn" in up.refused("push", "resume", "apsn")
+    assert up.json("push", "resume", "apns") == up.json("push", "resume") == {"resumed": 0}
+
+
+def test_privacy(up):
+    up.ctl("user", "add", "pru")
+    assert "read_receipts is yes or no" in up.refused("privacy", "set", "pru", "read_receipts", "true")
+    assert "everyone or contacts" in up.refused("privacy", "set", "pru", "online", "yes")
+    up.ctl("privacy", "set", "pru", "read_receipts", "no")
+    shown = up.json("privacy", "show", "pru")
+    assert (shown["user"], shown["read_receipts"], shown["online"]) == ("pru", False, "contacts")
 
 
 def test_psql(up):
+    assert "--json" not in up.ctl("psql", "--help").stdout
+    assert up.ctl("psql", "-v", "ON_ERROR_STOP=1", stdin="select broken;", check=False).returncode == 3  # psql's own
     assert up.sql("select 1 + 1") == ["2"]
     assert up.ctl("psql", "-X", "-At", stdin="select current_database();").stdout == "gnatter\n"
     assert up.ctl("psql", "-c", "select broken", check=False).returncode == 1

@@ -1,7 +1,7 @@
 -- Who may do what: each role exactly what schema/api.sql lists.
 begin;
 \ir fixture.sql
-select plan(26);
+select plan(28);
 
 -- the whole list of functions per role, so that a new grant is noticed
 prepare granted as
@@ -45,8 +45,18 @@ select ok(not has_column_privilege('gnatter_admin', 'gnatter.member', column_nam
           column_name || ' is nobody''s to write')
   from unnest('{joined_seq,left_seq,role_seq,member_id}'::text[]) as column_name;
 
+-- what users write reaches the log by other ways than a message, too
+select pg_temp.say('alice:phone', 'd/alice/bob', 'm1', 'hush'), pg_temp.say('alice:phone', 'd/alice/bob', 'm2', 'hush'),
+       pg_temp.ask('alice:phone', 'message.edit', '{"conversation":"u/bob","seq":1,"payload":"hush"}'),
+       pg_temp.ask('alice:phone', 'message.edit', '{"conversation":"u/bob","seq":2,"payload_base64":"aHVzaA=="}'),
+       pg_temp.ask('bob:phone', 'message.react', '{"conversation":"u/alice","seq":1,"reaction":"hush"}') \g /dev/null
 set local role gnatter_readonly;
 select lives_ok('select * from gnatter.messages', 'a reader reads messages');
+select is_empty($$ select * from gnatter.messages m where m::text ~ 'hush|aHVzaA' $$,
+    'without a word of what was written, edited or reacted');
+select set_eq($$ select event_type, event::text from gnatter.messages where conversation = 'd/alice/bob' and kind = 'event' $$,
+    $$ values ('message-edited', '{"seq": 1}'), ('message-edited', '{"seq": 2}'), ('message-reacted', '{"seq": 1}') $$,
+    'but with what happened to which message');
 select throws_ok('select * from gnatter.message', '42501', null, 'but not what was written');
 select throws_ok($$ select gnatter.create_user('eve') $$, '42501', null, 'and makes no user');
 select throws_ok($$ delete from gnatter.members $$, '42501', null, 'and changes no membership');

@@ -11,6 +11,8 @@ prepare kept as select c.name::text collate "default", c.first_seq, c.last_seq, 
 
 select throws_ok('select gnatter.purge()', 'GN006', null, 'purge what');
 select throws_ok('select gnatter.purge(delivered_to_all => null)', 'GN006', null, 'purge nothing');
+select throws_ok($$ select gnatter.purge('1 hour', conversation => 'g/kitchn') $$, 'GN003', 'no such conversation: g/kitchn',
+    'where there is nothing');
 select is(gnatter.purge('2 days'), 0::bigint, 'nothing is old enough');
 select is(gnatter.purge('1 hour', conversation => 'd/alice/bob'), 4::bigint, 'by age, one conversation');
 select results_eq('kept', $$ values ('d/alice/bob', 5::bigint, 6::bigint, 5::bigint), ('g/kitchen', 1, 7, 1) $$,

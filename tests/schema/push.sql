@@ -175,6 +175,7 @@ select pg_temp.finish('bob:phone', 'refused');
 select is((select refused_reason from gnatter.push_registrations), 'why', 'refused: kept, and not used');
 select pg_temp.gone('bob:phone');
 select is(pg_temp.evaluate('{d/alice/bob}', '{bob:phone}'), 0::bigint, 'no more of these');
+select throws_ok($$ select gnatter.push_resume('apsn') $$, 'GN006', 'no such push provider: apsn', 'a provider that there is');
 select is(gnatter.push_resume('fcm'), 1::bigint, 'until an operator resumes');
 select is(pg_temp.evaluate('{d/alice/bob}', '{bob:phone}'), 1::bigint, 'then again');
 select count(*) from pg_temp.claim() c (a text, b bigint, c int, d text, e text, f text, g bigint, h text);

@@ -157,7 +157,7 @@ def test_an_administrator_sets_the_same(cast, node):
     node.ctl("privacy", "set", alice.user, "messages", "contacts")
     node.ctl("privacy", "set", alice.user, "read_receipts", "no")
     node.ctl("profile", "set", alice.user, "display_name", "Alice A.")
-    [row] = node.json("privacy", "show", alice.user)
+    row = node.json("privacy", "show", alice.user)
     assert (row["messages"], row["read_receipts"], row["display_name"]) == ("contacts", False, "Alice A.")
     node.ctl("profile", "set", alice.user, "display_name")
     assert alice.rpc("profile.get")["display_name"] is None

@@ -146,6 +146,17 @@ def test_rpc_payload_must_be_an_object(cast, body):
     assert alice.rpc_code("conversations", body) == "bad-request"
 
 
+@pytest.mark.parametrize("good, bad, says", [
+    (dict.fromkeys(map(str, range(64)), 0), dict.fromkeys(map(str, range(65)), 0), "more than 64 members"),
+    (b'{"a":' * 16 + b"0" + b"}" * 16, b'{"a":' * 17 + b"0" + b"}" * 17, "more than 16 levels"),
+])
+def test_rpc_payload_has_limits(cast, good, bad, says):
+    alice, = cast(1)
+    assert alice.rpc("conversations", good) == {"conversations": []}
+    answer = alice.ask("conversations", bad)["error"]
+    assert answer["code"] == "bad-request" and says in answer["message"]
+
+
 @pytest.mark.parametrize("method", ["nothing", "history2", "group", "group.", "group.destroy", "a-b.c", "x" * 32])
 def test_unknown_method(cast, method):
     alice, = cast(1)
