@@ -50,12 +50,13 @@ static enum status add(struct hub *hub, const struct slice client_ids[], size_t 
         return status;
     for (int row = 0; row < PQntuples(result); row++) {
         struct slice client_id = client_ids[place_of(result, row)];
-        if (identities_find(&hub->identities, client_id) == NULL)
-            (void)identities_add(&hub->identities, client_id, pg_read_bigint(PQgetvalue(result, row, 1)),
-                                 pg_read_bigint(PQgetvalue(result, row, 2)), PQgetvalue(result, row, 3)[0] != 0);
+        if (identities_find(&hub->identities, client_id) == NULL &&
+            identities_add(&hub->identities, client_id, pg_read_bigint(PQgetvalue(result, row, 1)),
+                           pg_read_bigint(PQgetvalue(result, row, 2)), PQgetvalue(result, row, 3)[0] != 0) == NULL)
+            status = STATUS_NO_MEMORY; /* and not a stranger, whose messages are nobody's */
     }
     PQclear(result);
-    return STATUS_OK;
+    return status;
 }
 
 enum status lookup_frame(struct hub *hub, const struct link_frame *frame)
