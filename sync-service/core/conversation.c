@@ -319,8 +319,8 @@ void conversation_free(struct core *core, struct conversation *conversation)
 static bool is_needed(const struct conversation *conversation)
 {
     return conversation->state != CONVERSATION_LOADED || conversation->pending || conversation->waiting_marks ||
-           conversation->is_paging || conversation->fed || conversation->is_to_tell || conversation->count_delivered.to_seq || conversation->count_read.to_seq ||
-           conversation->is_asking_senders;
+           conversation->is_paging || conversation->fed || conversation->is_to_tell ||
+           conversation->count_delivered.to_seq || conversation->count_read.to_seq || conversation->is_asking_senders;
 }
 
 bool conversations_are_crowded(const struct core *core)
