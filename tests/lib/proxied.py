@@ -27,7 +27,8 @@ class ProxiedNode(Node):
         (self.dir / "proxied.conf").write_text(conf.read_text().replace(f"links = mqtt://127.0.0.1:{self.port}",
                                                                         f"links = mqtt://127.0.0.1:{link}"))
         script = self.home / "syncd.sh"
-        script.write_text(f'#!/bin/sh\nexec "{CTL.parent / "gnatter-syncd"}" --config proxied.conf\n')
+        # called with "--config gnatter.conf ..."
+        script.write_text(f'#!/bin/sh\nshift 2\nexec "{CTL.parent / "gnatter-syncd"}" --config proxied.conf "$@"\n')
         script.chmod(0o755)
         self.env["GNATTER_SYNCD"] = str(script)
         self.network, self.device_port = Network(), devices
