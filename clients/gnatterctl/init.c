@@ -178,7 +178,7 @@ static enum result fill(struct node *node, const struct args *args)
     if (result == DONE)
         result = make_secrets(node, &service);
     if (result == DONE && args->database)
-        result = migrate(node, &migrations, &changed);
+        result = migrate(node, MIGRATE_LOCK_WAIT, &migrations, &changed);
     if (result == DONE)
         result = write_conf(node, &service);
     if (result == DONE)

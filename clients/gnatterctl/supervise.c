@@ -30,10 +30,12 @@
 #define STATE_MS       1000   /* the state is tried again after so long: the disk was full */
 #define TURN_MS        50     /* between two looks at something that has no descriptor */
 #define LOST           75     /* exit status of the child that migrates: the database went away, try again */
+#define AWAY_MS        1000   /* the database is tried again after so long, when it does not answer */
+#define SCHEMA_MS      30000  /* the schema is, when that fails and devices are served: each try may hold them up */
 #define DESCRIPTORS    262144 /* more costs memory: libwebsockets has a table of them */
 
 enum phase {
-    PHASE_DATABASE, /* PostgreSQL is starting */
+    PHASE_DATABASE, /* PostgreSQL is starting, or the schema is to be tried again */
     PHASE_SCHEMA,   /* a child brings the schema up to date */
     PHASE_SERVE,    /* everything runs, or is started again */
     PHASE_STOP,
@@ -51,8 +53,9 @@ struct supervisor {
     const struct node *node;
     enum phase phase;
     struct life life[PARTS];
-    struct life schema; /* the child that migrates */
-    int schema_fd;      /* what it says */
+    struct life schema;    /* the child that migrates */
+    int schema_fd;         /* what it says */
+    char schema_why[1024]; /* said last: why the schema is not this version's; "": it is, or was not tried */
     int signal_fd;
     int64_t state_at_ms; /* when to write the state again, which failed; 0: it is written */
     bool failed;
@@ -75,17 +78,27 @@ static void say(const char *level, const char *format, ...)
 }
 
 /* To whoever waits for the start. */
-static void report(struct supervisor *s, const char *text)
+static void tell(const struct supervisor *s, enum report_kind kind, const char *text)
 {
-    int fd = s->supervision->report_fd;
-    char *line = text_format("%s\n", text);
-    for (char *at = line; at[0] && at[1]; at++)
+    const char *record = text_format("%c%s", kind, text);
+    if (s->supervision->report_fd >= 0)
+        (void)!write(s->supervision->report_fd, record, strlen(record)); /* nobody waits any more */
+}
+
+static const char *one_line(const char *text)
+{
+    char *line = text_format("%s", text);
+    for (char *at = line; *at; at++)
         if (*at == '\n')
             *at = ' ';
+    return line;
+}
+
+static void report(struct supervisor *s, const char *text)
+{
+    const char *line = one_line(text);
     say("error", "start %s", line);
-    if (fd < 0)
-        return;
-    (void)!write(fd, line, strlen(line)); /* nobody waits any more */
+    tell(s, REPORT_FAILED, line);
 }
 
 int supervise_lock(const struct node *node)
@@ -194,7 +207,8 @@ static void schema_start(struct supervisor *s)
         (void)sigemptyset(&none);
         (void)sigprocmask(SIG_SETMASK, &none, NULL); /* cannot fail with these arguments */
         (void)dup2(out[1], STDERR_FILENO);
-        enum result result = migrate(s->node, &done, &was_lost);
+        const char *lock_wait = s->supervision->was_serving ? MIGRATE_LOCK_WAIT_SERVING : MIGRATE_LOCK_WAIT;
+        enum result result = migrate(s->node, lock_wait, &done, &was_lost);
         _exit(was_lost ? LOST : (int)result);
     }
     (void)close(out[1]);
@@ -204,6 +218,32 @@ static void schema_start(struct supervisor *s)
     s->schema_fd = out[0];
     watch(&s->schema, process);
     s->phase = PHASE_SCHEMA;
+}
+
+static void start_missing(struct supervisor *s)
+{
+    for (int id = PART_BROKER; id < PARTS; id++)
+        if (!s->life[id].process.pid && s->life[id].start_at_ms < 0)
+            start(s, (enum part_id)id);
+}
+
+/* Said when it is new, not at each try. */
+static void schema_later(struct supervisor *s, bool is_away, const char *why)
+{
+    s->phase = PHASE_DATABASE;
+    s->schema.start_at_ms = clock_ms() + (is_away ? AWAY_MS : SCHEMA_MS);
+    if (!strcmp(s->schema_why, why))
+        return;
+    (void)snprintf(s->schema_why, sizeof(s->schema_why), "%s", why);
+    tell(s, is_away ? REPORT_AWAY : REPORT_LATER, why);
+    if (is_away)
+        say("warning", "schema-again why=\"%s\" what=\"it is tried until the database answers\"", why);
+    else
+        say("error",
+            "schema-failed why=\"%s\" what=\"the node goes on with the schema that is there; mend this, it is tried "
+            "again "
+            "every %d s, and at once with gnatterctl reload\"",
+            why, SCHEMA_MS / 1000);
 }
 
 static void on_schema_done(struct supervisor *s, int state)
@@ -217,22 +257,25 @@ static void on_schema_done(struct supervisor *s, int state)
     s->schema = (struct life){.watch_fd = -1, .start_at_ms = -1};
     if (s->phase == PHASE_STOP)
         return;
-    if (WIFEXITED(state) && WEXITSTATUS(state) == DONE) {
+    bool is_done = WIFEXITED(state) && WEXITSTATUS(state) == DONE, was_serving = s->supervision->was_serving;
+    bool is_away = WIFEXITED(state) && WEXITSTATUS(state) == LOST;
+    const char *text = one_line(text_trim(words));
+    const char *why = !strncmp(text, "gnatterctl: ", 12) ? text + 12 : "the schema could not be brought up to date";
+    if (is_done) {
         s->phase = PHASE_SERVE;
-        for (int id = PART_BROKER; id < PARTS; id++)
-            if (!s->life[id].process.pid)
-                start(s, (enum part_id)id);
-        return;
+        if (s->schema_why[0])
+            say("info", "schema-settled");
+        s->schema_why[0] = '\0';
+        tell(s, REPORT_SETTLED, "");
+    } else if (is_away || was_serving) {
+        schema_later(s, is_away, why);
+    } else {
+        report(s, why);
+        s->failed = true;
+        s->phase = PHASE_STOP;
     }
-    const char *text = text_trim(words);
-    if (WIFEXITED(state) && WEXITSTATUS(state) == LOST) {
-        say("warning", "schema-again why=\"%s\"", text);
-        s->phase = PHASE_DATABASE;
-        return;
-    }
-    report(s, !strncmp(text, "gnatterctl: ", 12) ? text + 12 : "the schema could not be brought up to date");
-    s->failed = true;
-    s->phase = PHASE_STOP;
+    if (is_done || was_serving)
+        start_missing(s);
 }
 
 /* ---- one turn ---- */
@@ -271,6 +314,8 @@ static void on_signals(struct supervisor *s)
             bool changed;
             struct node_conf conf;
             say("info", "reload");
+            if (s->phase == PHASE_DATABASE)
+                s->schema.start_at_ms = -1; /* what kept the schema back may be mended */
             if (node_conf_again(s->node, &conf) != DONE || broker_limits_write(s->node, &conf, &changed) != DONE)
                 say("error", "limits-not-written what=\"the broker keeps its limits\"");
             if (file_exists(s->node->dir_fd, NODE_BROKER_BENCH))
@@ -288,7 +333,7 @@ static int wait_ms(const struct supervisor *s)
 {
     int64_t now_ms = clock_ms(), until_ms = now_ms + 60000;
     if (s->phase == PHASE_DATABASE)
-        until_ms = now_ms + TURN_MS;
+        until_ms = s->schema.start_at_ms > now_ms + TURN_MS ? s->schema.start_at_ms : now_ms + TURN_MS;
     if (s->state_at_ms && s->state_at_ms < until_ms)
         until_ms = s->state_at_ms;
     for (int id = 0; id < PARTS; id++) {
@@ -320,7 +365,8 @@ static void turn(struct supervisor *s)
             start(s, (enum part_id)id);
     if (s->state_at_ms && s->state_at_ms <= now_ms && s->phase != PHASE_STOP)
         write_state(s);
-    if (s->phase == PHASE_DATABASE && (!s->node->conf.postgres_port || postgres_answers(s->node)))
+    if (s->phase == PHASE_DATABASE && s->schema.start_at_ms <= now_ms &&
+        (!s->node->conf.postgres_port || postgres_answers(s->node)))
         schema_start(s);
     text_release(mark);
 }

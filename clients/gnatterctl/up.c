@@ -16,13 +16,15 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define UP_MS   60000  /* until a device can chat: a crashed cluster may have much to recover */
-#define DOWN_MS 110000 /* all the parts' own times together, and some more */
-#define LOOK_MS 50
+#define UP_MS     60000  /* until a device can chat: a crashed cluster may have much to recover */
+#define DOWN_MS   110000 /* all the parts' own times together, and some more */
+#define LOOK_MS   50
+#define SCHEMA_MS 10000 /* what was there serves: so long we wait to see whether the schema can be settled */
 
 static bool limits_are_off(const struct node *node)
 {
@@ -75,10 +77,22 @@ static void print_up(const struct args *args, const struct node *node, bool was_
         note("BENCH MODE IS ON: one password opens the node to load generators (gnatterctl bench-mode off)");
 }
 
+/* The schema is this version's when a fresh node serves; where an earlier supervisor's parts do, it may not be. */
+static void note_schema(const struct node *node, int kind, const char *words)
+{
+    if (kind == REPORT_LATER)
+        note("the schema is not this version's: %s; the node goes on with the one it has, and tries again: see %s",
+             words, node_path(node, "log/supervisor.log"));
+    else if (kind != REPORT_SETTLED)
+        note("the schema is still being brought up to date: %s says when it is", node_path(node, "log/supervisor.log"));
+}
+
 /* Until a device could chat, or the supervisor says or shows that this will not be. */
 static enum result wait_up(const struct node *node, int report_fd, int64_t until_ms)
 {
-    char words[1024];
+    char record[1024] = "", *words = record + 1;
+    int kind = report_fd < 0 ? REPORT_SETTLED : 0; /* what was reported last */
+    int64_t settle_ms = 0;
     for (;;) {
         struct node_state state;
         const void *mark = text_mark();
@@ -86,22 +100,29 @@ static enum result wait_up(const struct node *node, int report_fd, int64_t until
         node_state_done(&state);
         if (!state.why && !state.parts.supervisor.pid)
             state.why = "its supervisor has not begun"; /* what runs may be what the last one left */
-        if (state.is_standing_by)
-            note("%s", state.why);
-        if (!state.why || state.is_standing_by)
+        bool is_up = !state.why || state.is_standing_by;
+        if (is_up && !settle_ms)
+            settle_ms = clock_ms() + SCHEMA_MS < until_ms ? clock_ms() + SCHEMA_MS : until_ms;
+        if (is_up && (kind == REPORT_SETTLED || kind == REPORT_LATER || clock_ms() >= settle_ms)) {
+            if (state.is_standing_by)
+                note("%s", state.why);
+            note_schema(node, kind, words);
             return DONE;
+        }
         struct pollfd waiting = {.fd = report_fd, .events = POLLIN};
         if (poll(&waiting, 1, LOOK_MS) == 1) {
-            ssize_t len = read(report_fd, words, sizeof(words) - 1);
-            words[len > 0 ? len : 0] = '\0';
-            if (words[0])
-                return fail("the node does not come up: %s", text_trim(words));
-            return fail("the node does not come up: its supervisor ended; see %s",
-                        node_path(node, "log/supervisor.log"));
+            ssize_t len = read(report_fd, record, sizeof(record) - 1);
+            record[len > 0 ? len : 0] = '\0';
+            kind = record[0];
+            if (kind == REPORT_FAILED)
+                return fail("the node does not come up: %s", words);
+            if (!kind)
+                return fail("the node does not come up: its supervisor ended; see %s",
+                            node_path(node, "log/supervisor.log"));
         }
         if (clock_ms() >= until_ms)
-            return fail("the node did not come up in %d s: %s; see the logs in %s", UP_MS / 1000, state.why,
-                        node_path(node, "log"));
+            return fail("the node did not come up in %d s: %s; see the logs in %s", UP_MS / 1000,
+                        kind == REPORT_AWAY || !state.why ? words : state.why, node_path(node, "log"));
         text_release(mark);
     }
 }
@@ -121,10 +142,8 @@ static void close_inherited(void)
 static bool start_background(struct supervision *supervision, int *ret_report_fd)
 {
     int report[2];
-    if (pipe(report) != 0)
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, report) != 0)
         return false;
-    (void)fcntl(report[0], F_SETFD, FD_CLOEXEC); /* cannot fail */
-    (void)fcntl(report[1], F_SETFD, FD_CLOEXEC);
     pid_t pid = fork();
     if (pid == 0) {
         (void)close(report[0]);
@@ -159,7 +178,7 @@ static enum result up_background(const struct args *args, struct supervision *su
     (void)close(report_fd);
     if (result == DONE)
         print_up(args, node, false);
-    else
+    else if (!supervision->was_serving)
         (void)stop_node(node); /* nothing half-started stays; why was said */
     return result;
 }
@@ -212,6 +231,7 @@ static enum result prepare(const struct args *args, struct node *node, bool is_n
     bool changed = false;
     struct parts left;
     parts_read(node, &left);
+    supervision->was_serving = left.part[PART_BROKER].pid || left.part[PART_SYNCD].pid;
     enum result result = is_new ? DONE : node_apply_args(node, args, &changed);
     if (result == DONE && node->conf.postgres_port && !left.part[PART_POSTGRES].pid)
         result = postgres_port_check(node);

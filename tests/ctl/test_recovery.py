@@ -1,0 +1,66 @@
+"""What serves goes on when its supervisor is replaced while the database, or the node's own files, are not as they should be."""
+import os
+import signal
+import subprocess
+
+import pytest
+
+from conftest import CTL, alive, make_node, wait_until
+
+SERVING = ("mosquitto", "syncd")
+
+
+def kill_supervisor(node):
+    pid = node.pid("supervisor")
+    os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: not alive(pid), "it is dead")
+
+
+def serving(node):
+    pids = {part: node.pid(part) for part in SERVING}
+    assert all(pid and alive(pid) for pid in pids.values()), pids
+    return pids
+
+
+def log(node, name="supervisor"):
+    return (node.dir / "log" / f"{name}.log").read_text()
+
+
+@pytest.fixture
+def foreground():
+    """Starts `up --foreground` of a node, whose log is then a file."""
+    started = []
+
+    def start(node):
+        path = node.dir / "log" / f"foreground{len(started)}.log"
+        with path.open("w") as out:
+            started.append(subprocess.Popen([str(CTL), "--dir", str(node.dir), "up", "--foreground"], stdout=out, stderr=out,
+                                            cwd=node.home))
+        return started[-1], path
+    yield start
+    for process in started:
+        process.terminate()
+        process.wait(timeout=120)
+
+
+def test_a_schema_that_cannot_be_settled_stops_nobody(made):
+    """A dump, as any open transaction, holds locks that the schema's files need."""
+    made.up()
+    before = serving(made)
+    kill_supervisor(made)
+    holder = subprocess.Popen([str(CTL), "--dir", str(made.dir), "psql", "-X", "-q", "-t"], stdin=subprocess.PIPE, text=True,
+                              stdout=subprocess.PIPE)
+    try:
+        holder.stdin.write("begin; lock table gnatter.users in access share mode; select 'held';\n")
+        holder.stdin.flush()
+        while "held" not in holder.stdout.readline():
+            pass
+        done = made.up()
+        assert "is up" in done.stdout and "lock timeout" in done.stderr and "pg_stat_activity" in done.stderr, done
+        assert " error supervisor schema-failed " in log(made) and "schema-settled" not in log(made)
+        assert serving(made) == before and made.json("status")["ok"]
+    finally:
+        holder.communicate("rollback;\n", timeout=20)
+    made.ctl("reload")  # tries it again at once
+    wait_until(lambda: "schema-settled" in log(made), "the schema is settled")
+    assert serving(made) == before
