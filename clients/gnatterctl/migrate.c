@@ -142,6 +142,7 @@ static enum result make_database(const struct node *node, bool *ret_was_lost)
     struct node initial = *node;
     initial.conf.database = text_format("%s dbname=postgres", node->conf.database);
     PGconn *conn = database_open(&initial);
+    *ret_was_lost = !conn;
     if (!conn)
         return REFUSED;
     enum result result = REFUSED;
@@ -229,6 +230,7 @@ enum result migrate(const struct node *node, const char *lock_wait, int *ret_mig
             return result;
     }
     PGconn *conn = database_open(node);
+    *ret_was_lost = !conn;
     if (!conn)
         return REFUSED;
     enum result result = run_schema(conn, lock_wait, ret_migrations_done);

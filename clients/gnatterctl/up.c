@@ -191,6 +191,8 @@ static enum result up_foreground(const struct args *args, struct supervision *su
         (void)close(supervision->lock_fd);
         if (wait_up(supervision->node, -1, clock_ms() + UP_MS) == DONE)
             print_up(args, supervision->node, false);
+        else
+            note("it is tried on; SIGTERM ends that");
         _exit(0);
     }
     return supervise(supervision);

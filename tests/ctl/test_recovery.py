@@ -64,3 +64,41 @@ def test_a_schema_that_cannot_be_settled_stops_nobody(made):
     made.ctl("reload")  # tries it again at once
     wait_until(lambda: "schema-settled" in log(made), "the schema is settled")
     assert serving(made) == before
+
+
+@pytest.fixture
+def tenant(made):
+    """A node on a database of another one's server: `made`, which may be down while the tenant is started."""
+    made.up()
+    made.sql("create role landlord login createrole password 'pass'")
+    made.sql("create database shared owner landlord")
+    node = make_node()
+    node.ctl("init", "--database", f"postgresql://landlord:pass@127.0.0.1:{made.conf('postgres_port')}/shared", "--mqtt-port", 0,
+             "--ws-port", 0)
+    yield node
+    node.close()
+
+
+def test_a_database_that_is_away_stops_nobody(made, tenant, foreground):
+    tenant.up()
+    before = serving(tenant)
+    made.ctl("down")
+    kill_supervisor(tenant)
+    process, said = foreground(tenant)
+    wait_until(lambda: " schema-again " in said.read_text(), "it has tried")
+    assert "Connection refused" in said.read_text()
+    made.up()
+    wait_until(lambda: "schema-settled" in said.read_text(), "it has tried again")
+    wait_until(lambda: tenant.ctl("status", check=False).returncode == 0, "a device could chat")
+    assert said.read_text().count("schema-again") == 1  # not a line for each try
+    assert serving(tenant) == before and process.poll() is None
+
+
+def test_a_start_waits_for_its_database(made, tenant, foreground):
+    made.ctl("down")
+    process, said = foreground(tenant)
+    wait_until(lambda: " schema-again " in said.read_text(), "it has tried")
+    assert "the database does not answer" in tenant.ctl("status", check=False).stderr
+    made.up()
+    wait_until(lambda: tenant.ctl("status", check=False).returncode == 0, "a device could chat")
+    assert process.poll() is None
