@@ -12,6 +12,7 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/prctl.h>
@@ -23,12 +24,13 @@
 #include <unistd.h>
 
 #define LOG_FILE       "log/supervisor.log"
-#define DEATHS         5      /* so many ... */
-#define DEATHS_MS      10000  /* ... within so long are not an accident: */
-#define PAUSE_LONG_MS  1000   /* no faster than this from then on */
-#define PAUSE_SHORT_MS 100    /* after a life of less than a second: let go what its last life held */
-#define STATE_MS       1000   /* the state is tried again after so long: the disk was full */
-#define TURN_MS        50     /* between two looks at something that has no descriptor */
+#define PID_FILE       "run/supervisor.pid" /* locked as long as there is a supervisor */
+#define DEATHS         5                    /* so many ... */
+#define DEATHS_MS      10000                /* ... within so long are not an accident: */
+#define PAUSE_LONG_MS  1000                 /* no faster than this from then on */
+#define PAUSE_SHORT_MS 100                  /* after a life of less than a second: let go what its last life held */
+#define STATE_MS       1000                 /* the state is tried again after so long: the disk was full */
+#define TURN_MS        50                   /* between two looks at something that has no descriptor */
 #define LOST           75     /* exit status of the child that migrates: the database went away, try again */
 #define AWAY_MS        1000   /* the database is tried again after so long, when it does not answer */
 #define SCHEMA_MS      30000  /* the schema is, when that fails and devices are served: each try may hold them up */
@@ -104,10 +106,10 @@ static void report(struct supervisor *s, const char *text)
 int supervise_lock(const struct node *node)
 {
     for (;;) {
-        int fd = openat(node->dir_fd, "run/supervisor.pid", O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+        int fd = openat(node->dir_fd, PID_FILE, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
         struct stat about;
         if (fd < 0) {
-            (void)fail("cannot write %s: %s", node_path(node, "run/supervisor.pid"), strerror(errno));
+            (void)fail("cannot write %s: %s", node_path(node, PID_FILE), strerror(errno));
             return -2;
         }
         if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
@@ -118,6 +120,25 @@ int supervise_lock(const struct node *node)
             return fd;
         (void)close(fd); /* its holder has just stopped and removed it: there will be another file */
     }
+}
+
+bool supervise_find(const struct node *node, struct process *ret_process)
+{
+    char *text;
+    struct stat about;
+    *ret_process = (struct process){0};
+    int fd = openat(node->dir_fd, PID_FILE, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return false; /* no supervisor is without it */
+    bool is_held = flock(fd, LOCK_SH | LOCK_NB) != 0;
+    if (is_held && fstat(fd, &about) == 0 && file_read(node->dir_fd, PID_FILE, &text, NULL) == STATUS_OK) {
+        pid_t pid = (pid_t)strtol(text, NULL, 10);
+        /* the id may be a stranger's by now: who has the lock has the file open */
+        if (!process_has_open(pid, &about) || !process_identify(pid, ret_process))
+            ret_process->pid = 0;
+    }
+    (void)close(fd); /* was only looked at */
+    return is_held;
 }
 
 static void write_state(struct supervisor *s)
@@ -453,7 +474,7 @@ enum result supervise(struct supervision *supervision)
         return fail("cannot supervise: %s", strerror(errno));
     const char *pid = text_format("%ld\n", (long)getpid());
     if (ftruncate(supervision->lock_fd, 0) != 0 || pwrite(supervision->lock_fd, pid, strlen(pid), 0) < 0)
-        return fail("cannot write %s: %s", node_path(s.node, "run/supervisor.pid"), strerror(errno));
+        return fail("cannot write %s: %s", node_path(s.node, PID_FILE), strerror(errno));
     say("info", "begin dir=%s", s.node->dir);
     if (!supervision->limits)
         say("warning", "rate-limits-off until=\"the next up without --limits off\"");
@@ -466,7 +487,7 @@ enum result supervise(struct supervision *supervision)
     while (s.phase != PHASE_STOP)
         turn(&s);
     stop_all(&s);
-    (void)unlinkat(s.node->dir_fd, "run/supervisor.pid", 0); /* still locked: see supervise_lock */
+    (void)unlinkat(s.node->dir_fd, PID_FILE, 0); /* still locked: see supervise_lock */
     (void)unlinkat(s.node->dir_fd, "run/parts", 0);
     say("info", "end");
     (void)close(s.signal_fd);

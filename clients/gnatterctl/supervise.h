@@ -29,4 +29,6 @@ enum result supervise(struct supervision *supervision);
 /* The lock that says a supervisor is there: >= 0 the descriptor, now ours; -1: somebody has it; -2: said what is wrong.
  */
 int supervise_lock(const struct node *node);
+/* Has somebody that lock, whatever run/parts says? *ret_process: who; pid 0: nobody, or that cannot be told. */
+bool supervise_find(const struct node *node, struct process *ret_process);
 #endif

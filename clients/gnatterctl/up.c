@@ -23,6 +23,7 @@
 
 #define UP_MS     60000  /* until a device can chat: a crashed cluster may have much to recover */
 #define DOWN_MS   110000 /* all the parts' own times together, and some more */
+#define WHO_MS    3000   /* a supervisor that begins has written its process id */
 #define LOOK_MS   50
 #define SCHEMA_MS 10000 /* what was there serves: so long we wait to see whether the schema can be settled */
 
@@ -294,17 +295,37 @@ out:
     return result;
 }
 
+/* Until nobody has its lock: run/parts may be missing, or older than it. */
+static enum result stop_supervisor(const struct node *node)
+{
+    for (int64_t until_ms = clock_ms() + WHO_MS;;) {
+        struct parts parts;
+        parts_read(node, &parts);
+        struct process process = parts.supervisor;
+        if (!process.pid && !supervise_find(node, &process))
+            return DONE;
+        if (!process.pid && clock_ms() >= until_ms)
+            return fail(
+                "a supervisor is at work, and which process that is cannot be told: stop the gnatterctl that has "
+                "%s open, and try again",
+                node_path(node, "run/supervisor.pid"));
+        if (!process.pid)
+            nap_ms(LOOK_MS); /* it begins just now */
+        else if (kill(process.pid, SIGTERM) != 0 && errno != ESRCH)
+            return fail("cannot stop the supervisor (pid %ld): %s", (long)process.pid, strerror(errno));
+        else if (!process_wait(process, DOWN_MS))
+            return fail("the supervisor (pid %ld) has not stopped in %d s; see %s", (long)process.pid, DOWN_MS / 1000,
+                        node_path(node, "log/supervisor.log"));
+    }
+}
+
 /* First who starts again what dies, then, had that been killed before, what it left. */
 static enum result stop_node(const struct node *node)
 {
     struct parts parts;
-    parts_read(node, &parts);
-    if (parts.supervisor.pid && kill(parts.supervisor.pid, SIGTERM) != 0 && errno != ESRCH)
-        return fail("cannot stop the supervisor (pid %ld): %s", (long)parts.supervisor.pid, strerror(errno));
-    if (parts.supervisor.pid && !process_wait(parts.supervisor, DOWN_MS))
-        return fail("the supervisor (pid %ld) has not stopped in %d s; see %s", (long)parts.supervisor.pid,
-                    DOWN_MS / 1000, node_path(node, "log/supervisor.log"));
-    enum result result = DONE;
+    enum result result = stop_supervisor(node);
+    if (result != DONE)
+        return result;
     parts_read(node, &parts);
     for (int id = PARTS - 1; id >= 0; id--) {
         if (parts.part[id].pid && !part_stop((enum part_id)id, parts.part[id]))

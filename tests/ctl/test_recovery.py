@@ -1,4 +1,5 @@
 """What serves goes on when its supervisor is replaced while the database, or the node's own files, are not as they should be."""
+import fcntl
 import os
 import signal
 import subprocess
@@ -102,3 +103,35 @@ def test_a_start_waits_for_its_database(made, tenant, foreground):
     made.up()
     wait_until(lambda: tenant.ctl("status", check=False).returncode == 0, "a device could chat")
     assert process.poll() is None
+
+
+def test_down_without_a_list_of_processes(made):
+    made.up()
+    pids = made.pids()
+    (made.dir / "run/parts").unlink()
+    assert made.json("down") == {"was_up": True}
+    assert not any(alive(pid) for pid in pids.values())
+    assert log(made).splitlines()[-1].endswith(" supervisor end")  # asked to, not killed
+
+
+def test_down_does_not_say_what_it_cannot_know(made):
+    """Somebody has the lock, and it is not the process whose id is in the file: that one is a stranger."""
+    with (made.dir / "run/supervisor.pid").open("w") as file, subprocess.Popen(["sleep", "300"]) as stranger:
+        file.write(f"{stranger.pid}\n")
+        file.flush()
+        fcntl.flock(file, fcntl.LOCK_EX)
+        assert "run/supervisor.pid open" in made.refused("down")
+        assert stranger.poll() is None
+        stranger.kill()
+    made.ctl("down")
+
+
+def test_what_an_interrupted_write_left_is_in_nobodys_way(made):
+    made.up()
+    for name in ("parts", "mosquitto.pid"):
+        (made.dir / "run" / f"{name}.new.{made.pid('supervisor')}").write_text("half")
+    old = made.pid("mosquitto")
+    os.kill(old, signal.SIGKILL)
+    wait_until(lambda: made.pid("mosquitto") not in (None, old), "the broker is back, and that is written")
+    wait_until(lambda: made.ctl("status", check=False).returncode == 0, "a device could chat")
+    assert "state not written" not in log(made)
