@@ -233,6 +233,7 @@ static enum result prepare(const struct args *args, struct node *node, bool is_n
 {
     bool changed = false;
     struct parts left;
+    (void)unlinkat(node->dir_fd, NODE_UNFINISHED, 0); /* it is made: see init */
     parts_read(node, &left);
     supervision->was_serving = left.part[PART_BROKER].pid || left.part[PART_SYNCD].pid;
     enum result result = is_new ? DONE : node_apply_args(node, args, &changed);
