@@ -1,14 +1,19 @@
 """What serves goes on when its supervisor is replaced while the database, or the node's own files, are not as they should be."""
 import fcntl
+import json
 import os
+import shutil
 import signal
 import subprocess
+from pathlib import Path
 
 import pytest
 
 from conftest import CTL, alive, make_node, wait_until
+from lib.ports import free_port
 
 SERVING = ("mosquitto", "syncd")
+CHILDREN = ("postgres", *SERVING)
 
 
 def kill_supervisor(node):
@@ -136,3 +141,42 @@ def test_what_an_interrupted_write_left_is_in_nobodys_way(made):
     wait_until(lambda: made.pid("mosquitto") not in (None, old), "the broker is back, and that is written")
     wait_until(lambda: made.ctl("status", check=False).returncode == 0, "a device could chat")
     assert "state not written" not in log(made)
+
+
+def test_parts_are_known_without_a_list(template):
+    """Also one whose program an upgrade has replaced."""
+    node = make_node(installed=True)
+    try:
+        subprocess.run(["cp", "-a", template, node.dir], check=True)
+        node.up()
+        before = {part: node.pid(part) for part in CHILDREN}
+        kill_supervisor(node)
+        (node.dir / "run/parts").unlink()
+        service = node.home / "bin/gnatter-syncd"
+        shutil.copy(service, node.home / "new")
+        (node.home / "new").rename(service)
+        assert os.readlink(f"/proc/{before['syncd']}/exe").endswith("gnatter-syncd (deleted)")
+        node.up()
+        assert {part: node.pid(part) for part in CHILDREN} == before
+    finally:
+        node.close()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="starts processes of other users")
+@pytest.mark.parametrize("user, program", [("daemon", "/usr/sbin/mosquitto"), ("mosquitto", None)],
+                         ids=["of somebody else", "of another place"])
+def test_a_process_that_only_looks_like_a_part_is_not_ours(made, user, program):
+    made.home.chmod(0o755)
+    (made.home / "mosquitto").write_bytes(Path("/usr/bin/sleep").read_bytes())
+    (made.home / "mosquitto").chmod(0o755)
+    command = [program, "-p", str(free_port())] if program else [made.home / "mosquitto", "300"]
+    stranger = subprocess.Popen(["setpriv", f"--reuid={user}", "--regid=nogroup", "--clear-groups", *command], cwd=made.dir,
+                                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        wait_until(lambda: os.readlink(f"/proc/{stranger.pid}/exe").endswith("/mosquitto"), "it runs")
+        parts = json.loads(made.ctl("--json", "status", check=False).stdout)["parts"]
+        assert not any(part["up"] for part in parts), parts
+        assert made.json("down") == {"was_up": False} and stranger.poll() is None
+    finally:
+        stranger.kill()
+        stranger.wait()
