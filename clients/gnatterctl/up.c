@@ -16,6 +16,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -189,6 +190,7 @@ static enum result up_foreground(const struct args *args, struct supervision *su
 {
     pid_t pid = fork();
     if (pid == 0) {
+        (void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* cannot fail; what it has to tell is of no use then */
         (void)close(supervision->lock_fd);
         if (wait_up(supervision->node, -1, clock_ms() + UP_MS) == DONE)
             print_up(args, supervision->node, false);

@@ -180,3 +180,14 @@ def test_a_process_that_only_looks_like_a_part_is_not_ours(made, user, program):
     finally:
         stranger.kill()
         stranger.wait()
+
+
+def test_a_start_in_the_foreground_leaves_nothing_when_it_is_ended(made, foreground):
+    (made.dir / "mosquitto.d" / "bad.conf").write_text("no_such_option 1\n")  # it never is up
+    process, said = foreground(made)
+    wait_until(lambda: " died part=mosquitto " in said.read_text(), "the parts were started")
+    waits = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()[0]  # the first one it has started
+    assert os.readlink(f"/proc/{waits}/exe") == str(CTL)
+    process.terminate()
+    assert process.wait(timeout=60) == 0
+    wait_until(lambda: not alive(waits), "who waited for the start is gone", deadline_s=10)
