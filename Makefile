@@ -55,7 +55,6 @@ FUZZ    := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(FUZZ_SRC))
 all: dependencies $(PLUGIN) $(ACCELERATOR) $(SERVICE) $(CTL)
 
 # ---- dependencies: a missing one is named with its Debian package ----
-PKG_LIBS := libsodium:libsodium-dev libcjson:libcjson-dev libpq:libpq-dev libcurl:libcurl4-openssl-dev
 .PHONY: dependencies install-packages
 dependencies: $(BUILD)/dependencies.ok
 $(BUILD)/dependencies.ok: tools/dependencies.sh packages.txt

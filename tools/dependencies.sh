@@ -44,14 +44,19 @@ install() {
     echo "installing:$absent" >&2
     # A broker or database that Debian would start on its standard port is not wanted here.
     policy=/usr/sbin/policy-rc.d
-    made_policy=
     if [ ! -e $policy ]; then
-        printf '#!/bin/sh\nexit 101\n' | $sudo tee $policy >/dev/null && $sudo chmod 755 $policy && made_policy=1
+        trap '$sudo rm -f $policy' EXIT
+        trap 'exit 130' INT TERM HUP # which the trap above does not see by itself
+        printf '#!/bin/sh\nexit 101\n' | $sudo tee $policy >/dev/null
+        $sudo chmod 755 $policy
     fi
-    trap '[ -z "$made_policy" ] || $sudo rm -f $policy' EXIT
     $sudo apt-get update -qq
     # shellcheck disable=SC2086
     DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq --no-install-recommends $absent >/dev/null
+    command -v systemctl >/dev/null 2>&1 || return 0
+    for unit in mosquitto postgresql; do # nor after the next boot
+        case "$absent " in *" $unit "*) $sudo systemctl disable --quiet $unit >/dev/null 2>&1 || true ;; esac
+    done
 }
 
 install_run() {

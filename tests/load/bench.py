@@ -178,18 +178,23 @@ def main():
         result.update(runs=bench.runs, failures=bench.failures)
         # The quieter of the two: a busy neighbour must not make our latencies look small.
         result["fdatasync_ms"] = min(before_ms, fdatasync_ms(directory))
-        result["figures"] = figures.compute(result)
+        result["figures"] = [] if bench.failures else figures.compute(result)
     finally:
         if bench:
             bench.stop()
         shutil.rmtree(directory, ignore_errors=True)
+    if bench.failures:  # what failed is fast at times: there are no figures then, and the last good ones stay
+        options.out = os.path.join(os.path.dirname(options.out), "failed.json")
     os.makedirs(os.path.dirname(options.out), exist_ok=True)
     with open(options.out, "w", encoding="utf-8") as out:
         json.dump(result, out, indent=1)
-    print(figures.table(result))
     for failure in bench.failures:
         print(f"FAILED {failure['figure']} {failure['server']}: {'; '.join(failure['said'])}")
-    return 1 if bench.failures else 0
+    if bench.failures:
+        print(f"no figures, as {len(bench.failures)} runs failed; what there is: {options.out}")
+        return 1
+    print(figures.table(result))
+    return 0
 
 
 if __name__ == "__main__":

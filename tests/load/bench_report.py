@@ -154,6 +154,8 @@ def main():
             result = json.load(file)
     except OSError as error:
         sys.exit(f"{error.filename}: {error.strerror}; run `make bench` first")
+    if result["failures"]:
+        sys.exit(f"{options.result}: {len(result['failures'])} runs failed: there is nothing to publish")
     directory = os.path.join(options.docs, "performance")
     os.makedirs(directory, exist_ok=True)
     plot_targets(result, directory)

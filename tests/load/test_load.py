@@ -90,3 +90,12 @@ def test_a_broken_promise_is_noticed(devices, fault, violation):
     status, result = load(fault, devices, *PAIRS)
     assert status == 1
     assert result["violations"][violation] > 0, result
+
+
+def test_what_failed_is_not_published(tmp_path):
+    result = tmp_path / "failed.json"
+    result.write_text(json.dumps({"failures": [{"figure": "pairs", "server": "gnatter", "said": []}]}))
+    done = subprocess.run([sys.executable, os.path.join(HERE, "bench_report.py"), str(result), str(tmp_path)],
+                          capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1 and "1 runs failed" in done.stderr
+    assert list(tmp_path.iterdir()) == [result]
