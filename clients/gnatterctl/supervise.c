@@ -24,13 +24,13 @@
 #include <unistd.h>
 
 #define LOG_FILE       "log/supervisor.log"
-#define PID_FILE       "run/supervisor.pid" /* locked as long as there is a supervisor */
-#define DEATHS         5                    /* so many ... */
-#define DEATHS_MS      10000                /* ... within so long are not an accident: */
-#define PAUSE_LONG_MS  1000                 /* no faster than this from then on */
-#define PAUSE_SHORT_MS 100                  /* after a life of less than a second: let go what its last life held */
-#define STATE_MS       1000                 /* the state is tried again after so long: the disk was full */
-#define TURN_MS        50                   /* between two looks at something that has no descriptor */
+#define PID_FILE       "run/supervisor.pid"
+#define DEATHS         5      /* so many ... */
+#define DEATHS_MS      10000  /* ... within so long are not an accident: */
+#define PAUSE_LONG_MS  1000   /* no faster than this from then on */
+#define PAUSE_SHORT_MS 100    /* after a life of less than a second: let go what its last life held */
+#define STATE_MS       1000   /* the state is tried again after so long: the disk was full */
+#define TURN_MS        50     /* between two looks at something that has no descriptor */
 #define LOST           75     /* exit status of the child that migrates: the database went away, try again */
 #define AWAY_MS        1000   /* the database is tried again after so long, when it does not answer */
 #define SCHEMA_MS      30000  /* the schema is, when that fails and devices are served: each try may hold them up */
@@ -261,9 +261,8 @@ static void schema_later(struct supervisor *s, bool is_away, const char *why)
         say("warning", "schema-again why=\"%s\" what=\"it is tried until the database answers\"", why);
     else
         say("error",
-            "schema-failed why=\"%s\" what=\"the node goes on with the schema that is there; mend this, it is tried "
-            "again "
-            "every %d s, and at once with gnatterctl reload\"",
+            "schema-failed why=\"%s\" what=\"mend this: the node goes on with the schema that is there, and tries "
+            "again every %d s, or at once on gnatterctl reload\"",
             why, SCHEMA_MS / 1000);
 }
 

@@ -25,8 +25,8 @@
 #define UP_MS     60000  /* until a device can chat: a crashed cluster may have much to recover */
 #define DOWN_MS   110000 /* all the parts' own times together, and some more */
 #define WHO_MS    3000   /* a supervisor that begins has written its process id */
+#define SCHEMA_MS 7000   /* what was there serves: so long we wait to see whether the schema can be settled */
 #define LOOK_MS   50
-#define SCHEMA_MS 10000 /* what was there serves: so long we wait to see whether the schema can be settled */
 
 static bool limits_are_off(const struct node *node)
 {
@@ -308,10 +308,9 @@ static enum result stop_supervisor(const struct node *node)
         if (!process.pid && !supervise_find(node, &process))
             return DONE;
         if (!process.pid && clock_ms() >= until_ms)
-            return fail(
-                "a supervisor is at work, and which process that is cannot be told: stop the gnatterctl that has "
-                "%s open, and try again",
-                node_path(node, "run/supervisor.pid"));
+            return fail("a supervisor is at work, but which process that is cannot be told: stop the gnatterctl that "
+                        "has %s open, and try again",
+                        node_path(node, "run/supervisor.pid"));
         if (!process.pid)
             nap_ms(LOOK_MS); /* it begins just now */
         else if (kill(process.pid, SIGTERM) != 0 && errno != ESRCH)
@@ -319,6 +318,8 @@ static enum result stop_supervisor(const struct node *node)
         else if (!process_wait(process, DOWN_MS))
             return fail("the supervisor (pid %ld) has not stopped in %d s; see %s", (long)process.pid, DOWN_MS / 1000,
                         node_path(node, "log/supervisor.log"));
+        else
+            until_ms = clock_ms() + WHO_MS;
     }
 }
 
