@@ -17,7 +17,6 @@ begin
     elsif (select count(*) from gnatter.block b where b.user_id = blocker_id and b.to_seq is null) >= 10000 then
         raise exception 'at most 10000 users can be blocked' using errcode = 'GN007';
     end if;
-    delete from gnatter.request r where r.conversation_id = conversation.conversation_id and r.user_id = blocker_id;
     insert into gnatter.block (conversation_id, user_id, from_seq)
     values (conversation.conversation_id, blocker_id, conversation.last_seq + 1);
     perform gnatter.block_changed(conversation.conversation_id, conversation.name, blocker_name, blocked_name);
@@ -25,4 +24,4 @@ end
 $$;
 comment on function gnatter.block_begin(bigint, text) is
     'from the next seq of their direct conversation on, what that one does there is withheld from this one; done before: '
-    'nothing. GN002, GN006, GN007. Internal';
+    'nothing. A request that waits for her waits on behind it. GN002, GN006, GN007. Internal';

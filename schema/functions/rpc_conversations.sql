@@ -18,7 +18,9 @@ begin
     ), newest as (
         select c.conversation_id, c.name, c.title, c.kind, m.role, m.left_seq is not null as has_left,
                coalesce(m.left_seq, c.last_seq) as last_seq,
-               b.from_seq is not null as is_blocked, r.user_id is not null as is_request,
+               b.from_seq is not null as is_blocked,
+               -- a request that was declined waits again when the block has ended
+               b.from_seq is null and r.user_id is not null as is_request,
                -- who is blocked does not bring it to the top
                case when b.from_seq is not null
                     then (select i.time_ms from gnatter.message i
