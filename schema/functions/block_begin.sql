@@ -9,10 +9,11 @@ begin
     if blocked_name = blocker_name then
         raise exception 'nobody blocks herself' using errcode = 'GN006';
     end if;
-    perform gnatter.user_lock(blocked_name);
     -- a block is told by seqs, so there is something to number; nobody sees a direct conversation without an item
     conversation := gnatter.direct_hold(blocker_name, blocked_name, true);
-    if gnatter.block_of(conversation.conversation_id, blocker_id) then
+    if conversation.conversation_id is null then -- who was removed can be blocked where she has written
+        raise exception 'no such user: %', coalesce(left(blocked_name, 80), 'null') using errcode = 'GN002';
+    elsif gnatter.block_of(conversation.conversation_id, blocker_id) then
         return;
     elsif (select count(*) from gnatter.block b where b.user_id = blocker_id and b.to_seq is null) >= 10000 then
         raise exception 'at most 10000 users can be blocked' using errcode = 'GN007';

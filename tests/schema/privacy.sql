@@ -171,6 +171,16 @@ select is(pg_temp.flag('grace:phone', 'u/heidi'), null, 'nor is she asked');
 select gnatter.unblock_user('grace', 'heidi');
 select is(pg_temp.begins('heidi:phone', 'd/grace/heidi', 'h2'), '3', 'later she writes again');
 select is(array[pg_temp.flag('grace:phone', 'u/heidi'), pg_temp.sees('heidi', 'grace')], '{true,""}', 'and is a stranger still');
+select gnatter.create_user('ivan');
+select gnatter.add_device('ivan', 'phone');
+select is(pg_temp.begins('ivan:phone', 'd/grace/ivan', 'i1'), '2', 'a stranger asks');
+select gnatter.remove_user('ivan');
+select is(pg_temp.code('grace:phone', 'request.decline', '{"user":"ivan"}'), '{}', 'also who was removed can be declined');
+select is(pg_temp.flag('grace:phone', 'u/ivan'), null, 'nothing waits any more');
+select is(pg_temp.code('grace:phone', 'unblock', '{"user":"ivan"}') || pg_temp.code('grace:phone', 'block', '{"user":"ivan"}'), '{}{}',
+          'and blocked');
+select is(pg_temp.code('erin:phone', 'block', '{"user":"ivan"}'), 'no-such-user', 'but not by who has nothing of his');
+
 -- ---- what is on a screen ----
 select is(pg_temp.code('alice:phone', method, params), expected, why)
   from (values
