@@ -232,6 +232,27 @@ select is_empty('select * from gnatter.verify()', 'all is well');
 select is(pg_temp.code('carol:phone', 'message.delete', '{"conversation":"u/dave","seq":1}'), '{"seq": 7}', 'deletes it');
 select is((pg_temp.said('d/carol/dave', 4))[1], '4 message-edited {"seq":1}', 'with all its edits');
 select gnatter.unblock_user('dave', 'carol') \g /dev/null
+select gnatter.create_user('frank') \g /dev/null
+-- one payload of a message: what he has got, and beside it the last edit that was withheld from him
+select pg_temp.say('carol:phone', 'd/carol/frank', 'f1', 'one'), gnatter.block_user('frank', 'carol') \g /dev/null
+create function pg_temp.edit(seq bigint, body text) returns text language sql
+as $$ select pg_temp.code('carol:phone', 'message.edit', jsonb_build_object('conversation', 'u/frank', 'seq', seq, 'payload', body)::text) $$;
+select is(array[pg_temp.edit(1, 'two'), pg_temp.edit(1, 'three')], array['{"seq": 2}', '{"seq": 3}'], 'edited, and again');
+select is(pg_temp.said('d/carol/frank', 1), array['1 chat one', '2 message-edited {"seq":1}',
+    '3 message-edited {"seq":1,"payload":"three"}'], 'the last of what is withheld');
+select gnatter.unblock_user('frank', 'carol') \g /dev/null
+select is(pg_temp.edit(1, 'four'), '{"seq": 4}', 'and unblocked');
+select is(pg_temp.said('d/carol/frank', 1), array['1 chat four', '2 message-edited {"seq":1}', '3 message-edited {"seq":1}',
+    '4 message-edited {"seq":1,"payload":"four"}'], 'it takes the place of all');
+select gnatter.block_user('frank', 'carol') \g /dev/null
+select is(pg_temp.edit(1, 'five'), '{"seq": 5}', 'blocked once more');
+select is(pg_temp.said('d/carol/frank', 4), array['4 message-edited {"seq":1,"payload":"four"}',
+    '5 message-edited {"seq":1,"payload":"five"}'], 'what he has got stays');
+select gnatter.unblock_user('frank', 'carol') \g /dev/null
+select is_empty('select * from gnatter.verify()', 'all is well');
+select is(pg_temp.code('carol:phone', 'message.delete', '{"conversation":"u/frank","seq":1}'), '{"seq": 6}', 'deleted');
+select is(pg_temp.said('d/carol/frank', 4), array['4 message-edited {"seq":1}', '5 message-edited {"seq":1}', '6 message-deleted {"seq":1}'],
+    'nothing is left');
 select is(pg_temp.timer('carol:phone', 'u/dave', 60), '{"seq": 8}', 'later it counts');
 select is_empty('select * from gnatter.verify()', 'all is well');
 delete from gnatter.conversation_timer;
