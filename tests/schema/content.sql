@@ -257,6 +257,39 @@ select is(pg_temp.timer('carol:phone', 'u/dave', 60), '{"seq": 8}', 'later it co
 select is_empty('select * from gnatter.verify()', 'all is well');
 delete from gnatter.conversation_timer;
 
+-- ---- who came later, and who has left ----
+create function pg_temp.listed(client_id text, conversation text) returns jsonb language sql as $$
+    select c from jsonb_array_elements(pg_temp.ask(client_id, 'conversations', '{}') #> '{result,conversations}') c
+     where c ->> 'conversation' = conversation $$;
+select gnatter.create_group('gone', 'alice', '{bob}', 'Before') \g /dev/null
+select pg_temp.say('bob:phone', 'g/gone', 'g2') \g /dev/null
+select pg_temp.react('alice:phone', 'g/gone', 2, 'early') \g /dev/null
+select gnatter.add_member('gone', 'carol') \g /dev/null
+select is(pg_temp.listed('carol:phone', 'g/gone') ? 'reactions', false, 'not what was before she came');
+select is(pg_temp.timer('alice:phone', 'g/gone', 3600), '{"seq": 5}', 'a timer');
+select pg_temp.say('bob:phone', 'g/gone', 'g6') \g /dev/null
+select pg_temp.react('carol:phone', 'g/gone', 6, 'seen') \g /dev/null
+select is((pg_temp.listed('bob:phone', 'g/gone')) - '{last_time,unread}'::text[], '{"conversation":"g/gone","title":"Before","kind":"group",
+    "last_seq":7,"delivered_seq":0,"read_seq":0,"role":"member","left":false,"timer":3600,"reactions":{"seen":1}}', 'as long as he is in');
+select gnatter.remove_member('gone', 'bob') \g /dev/null
+select pg_temp.ask('alice:phone', 'group.rename', '{"group":"gone","title":"After"}') \g /dev/null
+select pg_temp.timer('alice:phone', 'g/gone', 60) \g /dev/null
+select pg_temp.react('alice:phone', 'g/gone', 6, 'unseen'), pg_temp.react('alice:phone', 'g/gone', 2, 'unseen') \g /dev/null
+select is((pg_temp.listed('bob:phone', 'g/gone')) - '{last_time,unread}'::text[], '{"conversation":"g/gone","title":null,"kind":"group",
+    "last_seq":8,"delivered_seq":0,"read_seq":0,"role":"member","left":true,"reactions":{"seen":1}}', 'and no more');
+select is(pg_temp.ask('bob:phone', 'history', '{"conversation":"g/gone"}') #> '{result,reactions}', '[{"seq":6,"counts":{"seen":1}}]',
+    'reactions up to when he left');
+select is(pg_temp.code('bob:phone', 'message.reactions', '{"conversation":"g/gone","seq":6}')::jsonb,
+    '{"seq":6,"counts":{"seen":1},"users":[{"user":"carol","reaction":"seen"}]}', 'here, too');
+select is(pg_temp.code('carol:phone', 'message.reactions', '{"conversation":"g/gone","seq":6}')::jsonb -> 'counts',
+    '{"seen":1,"unseen":1}', 'who has stayed sees all');
+select is(pg_temp.code('bob:phone', 'receipts', '{"conversation":"g/gone","seq":6}'), 'not-member', 'nor who reads');
+select is(pg_temp.ask('carol:phone', 'receipts', '{"conversation":"g/gone","seq":6}') #> '{result,delivered}', '0', 'who has stayed is told');
+select gnatter.add_member('gone', 'bob') \g /dev/null
+select is(pg_temp.listed('bob:phone', 'g/gone') ->> 'title', 'After', 'taken in again');
+select is_empty('select * from gnatter.verify()', 'all is well');
+delete from gnatter.conversation_timer;
+
 -- ---- purge ----
 select pg_temp.acked(d, 'd/alice/bob', 3) from unnest('{alice:phone,alice:laptop,bob:phone}'::text[]) d \g /dev/null
 select is(gnatter.purge(delivered_to_all => true, conversation => 'd/alice/bob'), 3::bigint, 'purged');
