@@ -292,9 +292,25 @@ delete from gnatter.conversation_timer;
 
 -- ---- purge ----
 select pg_temp.acked(d, 'd/alice/bob', 3) from unnest('{alice:phone,alice:laptop,bob:phone}'::text[]) d \g /dev/null
-select is(gnatter.purge(delivered_to_all => true, conversation => 'd/alice/bob'), 3::bigint, 'purged');
+select is(gnatter.purge(delivered_to_all => true, conversation => 'd/alice/bob'), 2::bigint, 'an edited message waits for its edit');
+select pg_temp.acked(d, 'd/alice/bob', 12) from unnest('{alice:phone,alice:laptop,bob:phone}'::text[]) d \g /dev/null
+select is(gnatter.purge(delivered_to_all => true, conversation => 'd/alice/bob'), 10::bigint, 'and goes with it');
 select is((select count(*) from gnatter.message_reaction r where r.conversation_id = pg_temp.c('d/alice/bob') and r.seq <= 3)
         + (select count(*) from gnatter.message_edit), 0::bigint, 'with all that');
+select is_empty('select * from gnatter.verify()', 'all is well');
+-- what is to disappear does so, also where some of it has been purged
+select gnatter.create_group('fades', 'alice', '{bob}'), gnatter.set_timer('g/fades', 60) \g /dev/null
+select pg_temp.say('bob:phone', 'g/fades', 'f' || i, 'one') from generate_series(3, 6) i \g /dev/null
+create function pg_temp.reword(seq bigint) returns jsonb language sql
+as $$ select pg_temp.ask('bob:phone', 'message.edit', jsonb_build_object('conversation', 'g/fades', 'seq', seq, 'payload', 'two')::text) $$;
+select pg_temp.reword(5), pg_temp.reword(4), pg_temp.say('bob:phone', 'g/fades', 'f9'), pg_temp.reword(6) \g /dev/null
+select pg_temp.acked(d, 'g/fades', 8) from unnest('{alice:phone,alice:laptop,bob:phone}'::text[]) d \g /dev/null
+select is(gnatter.purge(delivered_to_all => true, conversation => 'g/fades'), 3::bigint,
+    'the edit of 6 has not been got, so 6 is kept, so the edits of 4 and 5 are, so these are');
+select pg_temp.later('g/fades', 70) \g /dev/null
+select is(pg_temp.swept(10, 100), 4, 'they disappear');
+select is((select count(*) from gnatter.message m where m.conversation_id = pg_temp.c('g/fades') and position('two'::bytea in m.payload) > 0),
+    0::bigint, 'all of them');
 select is_empty('select * from gnatter.verify()', 'all is well');
 -- ---- quotas ----
 create function pg_temp.watch(names text[], items bigint, bytes bigint default 1000000) returns int language sql
