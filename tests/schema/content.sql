@@ -285,7 +285,28 @@ select is(pg_temp.code('carol:phone', 'message.reactions', '{"conversation":"g/g
     '{"seen":1,"unseen":1}', 'who has stayed sees all');
 select is(pg_temp.code('bob:phone', 'receipts', '{"conversation":"g/gone","seq":6}'), 'not-member', 'nor who reads');
 select is(pg_temp.ask('carol:phone', 'receipts', '{"conversation":"g/gone","seq":6}') #> '{result,delivered}', '0', 'who has stayed is told');
+-- an edit puts into an earlier place what he is not there for any more
+create function pg_temp.shown(user_name text, to_seq bigint) returns text[] language sql as $$
+    select array_agg(format('%s %s %s', i.seq, coalesce(i.event_type, 'chat'), convert_from(i.payload, 'UTF8')) order by i.seq)
+      from gnatter.history_items(pg_temp.u(user_name), 'g/gone', to_seq + 1, 1, 200) i where i.event_type is null or i.event_type = 'withheld' $$;
+select pg_temp.say('carol:phone', 'g/gone', 'g13') \g /dev/null
+select is(pg_temp.code('alice:phone', 'message.delete', '{"conversation":"g/gone","seq":2}'), '{"seq": 14}', 'alice deletes');
+select gnatter.add_member('gone', 'dave') \g /dev/null
+select pg_temp.say('dave:phone', 'g/gone', 'g16', 'one'), pg_temp.say('dave:phone', 'g/gone', 'g17', 'early') \g /dev/null
 select gnatter.add_member('gone', 'bob') \g /dev/null
+select pg_temp.say('dave:phone', 'g/gone', 'g19', 'one') \g /dev/null
+select pg_temp.ask('dave:phone', 'message.edit', '{"conversation":"g/gone","seq":19,"payload":"two"}'), gnatter.remove_member('gone', 'bob') \g /dev/null
+select is(pg_temp.shown('bob', 20), '{"6 chat hello","19 chat two"}', 'edited while he was in');
+select pg_temp.ask('dave:phone', 'message.edit', '{"conversation":"g/gone","seq":19,"payload":"three"}') \g /dev/null
+select is(pg_temp.shown('bob', 20), '{"6 chat hello","19 withheld {}"}', 'and later');
+select is(pg_temp.shown('carol', 20), '{"6 chat hello","13 chat hello","16 chat one","17 chat early","19 chat three"}', 'others see it');
+select is(pg_temp.ask('bob:phone', 'history', '{"conversation":"g/gone"}') #> '{result,edited}', null, 'nor is it told to have been');
+select is((select array_agg(p.seq || ' ' || p.edit_seq order by p.seq) from gnatter.log_page(array[pg_temp.c('g/gone')], '{5}', '{100}', '{10000}') p
+            where p.edit_seq is not null), '{"19 22"}', 'a page of the log says when it was');
+select gnatter.add_member('gone', 'bob') \g /dev/null
+select is(pg_temp.shown('bob', 24), '{"6 chat hello","19 withheld {}"}', 'back again, what was written meanwhile is not his');
+select pg_temp.ask('dave:phone', 'message.edit', '{"conversation":"g/gone","seq":19,"payload":"four"}') \g /dev/null
+select is(pg_temp.shown('bob', 24), '{"6 chat hello","19 chat four"}', 'what is written now is');
 select is(pg_temp.listed('bob:phone', 'g/gone') ->> 'title', 'After', 'taken in again');
 select is_empty('select * from gnatter.verify()', 'all is well');
 delete from gnatter.conversation_timer;
@@ -296,7 +317,7 @@ select is(gnatter.purge(delivered_to_all => true, conversation => 'd/alice/bob')
 select pg_temp.acked(d, 'd/alice/bob', 12) from unnest('{alice:phone,alice:laptop,bob:phone}'::text[]) d \g /dev/null
 select is(gnatter.purge(delivered_to_all => true, conversation => 'd/alice/bob'), 10::bigint, 'and goes with it');
 select is((select count(*) from gnatter.message_reaction r where r.conversation_id = pg_temp.c('d/alice/bob') and r.seq <= 3)
-        + (select count(*) from gnatter.message_edit), 0::bigint, 'with all that');
+        + (select count(*) from gnatter.message_edit e where e.conversation_id = pg_temp.c('d/alice/bob')), 0::bigint, 'with all that');
 select is_empty('select * from gnatter.verify()', 'all is well');
 -- what is to disappear does so, also where some of it has been purged
 select gnatter.create_group('fades', 'alice', '{bob}'), gnatter.set_timer('g/fades', 60) \g /dev/null
