@@ -75,7 +75,8 @@ void push_gather(struct core *core, struct sub *sub, const struct core_item *ite
 static void push_withheld(struct core *core, struct conversation *conversation, const struct core_item *item)
 {
     const struct member *member =
-        conversation->members[conversation->members[0]->user->user_id == item->sender_user_id];
+        conversation
+            ->members[!conversation->is_group && conversation->members[0]->user->user_id == item->sender_user_id];
     char view[LIMIT_CONVERSATION_LEN + 1];
     struct inbox inbox = {.kind = INBOX_EVENT,
                           .conversation = conversation_view_of(conversation, user_name(member->user), view),
