@@ -269,6 +269,18 @@ def test_a_purge_locks_the_conversation_before_its_items(a, b, c):
     observer.close()
 
 
+def test_who_is_being_removed_leaves_no_profile(a, b, c):
+    ask(a, "select gnatter.create_users('{pra}', 'p')")
+    user_id, device_id = device(a, "pra:p")
+    b.autocommit = False
+    ask(b, "select gnatter.remove_user('pra')")
+    change = Behind(a, lambda: one(a, "select gnatter.rpc(%s, 'r1', 'profile.set', '{\"about\": \"x\"}')", device_id))
+    assert change.waits(c)
+    b.commit()
+    assert "error" in change.join()
+    assert ask(a, "select 1 from gnatter.profile where user_id = %s", user_id) == []
+
+
 def test_what_is_notified(a, b, c):
     ask(a, "select gnatter.create_users('{na,nb}', 'p')")
     listener = connect()
