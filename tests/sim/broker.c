@@ -167,8 +167,7 @@ static void session_ready(struct world *world, int device)
     d->is_ready = true;
     d->ready_number = ++world->last_ready;
     memset(d->told, 0, sizeof d->told);
-    memset(d->is_out, 0, sizeof d->is_out);
-    d->out_len = 0;
+    forget_outstanding_of(d);
     for (int i = 0; i < world->conversations_len; i++) {
         const struct db_conversation *c = &world->conversations[i];
         d->last_at_ready[i] = c->last_seq;

@@ -35,12 +35,16 @@ bool is_violated(const struct world *world)
 
 /* ---- what the core tells devices ---- */
 
+void forget_outstanding_of(struct device *device)
+{
+    memset(device->is_out, 0, sizeof device->is_out);
+    device->out_len = 0;
+}
+
 void forget_outstanding(struct world *world)
 {
-    for (int i = 0; i < world->devices_len; i++) {
-        memset(world->devices[i].is_out, 0, sizeof world->devices[i].is_out);
-        world->devices[i].out_len = 0;
-    }
+    for (int i = 0; i < world->devices_len; i++)
+        forget_outstanding_of(&world->devices[i]);
 }
 
 static void count_out(struct world *world, int device, int conversation, int64_t seq)

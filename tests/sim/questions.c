@@ -104,7 +104,10 @@ static void port_senders(void *ctx, const struct core_senders_request *request)
 
 static void port_scan(void *ctx, uint64_t scan, const int64_t device_ids[], size_t len)
 {
+    struct world *world = ctx;
     struct question *q = ask(ctx, ASK_SCAN);
+    for (size_t i = 0; i < len; i++) /* replayed from what it has acknowledged, also when it was live */
+        forget_outstanding_of(&world->devices[device_ids[i] - 500]);
     q->number = scan;
     q->len = len;
     q->ids = copy(device_ids, len, sizeof q->ids[0]);

@@ -276,7 +276,8 @@ void check_flush(struct world *world, const struct core_mark_batch *batch);
 void check_delivered(struct world *world, int device, int qos, struct slice tail, struct slice payload);
 /* Handed over is acknowledged for a device with ack mode auto, though its session may be gone by now. */
 void check_handed_over(struct world *world, int device, struct slice tail);
-void forget_outstanding(struct world *world); /* the windows start over */
+void forget_outstanding_of(struct device *device); /* its window starts over */
+void forget_outstanding(struct world *world);
 void check_caught_up(struct world *world, int device);
 void check_done(struct world *world, int record); /* what the journal may forget is kept elsewhere */
 void set_barrier(struct world *world);
