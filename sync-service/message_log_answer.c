@@ -330,6 +330,7 @@ static enum status item_read(struct message_log *log, const PGresult *result, in
         .message_id = text_of(result, row, 6),
         .event_type = event_type,
         .payload = text_of(result, row, 8),
+        .edit_seq = bigint_of(result, row, 9),
     };
     if (item->kind == CORE_ITEM_EVENT)
         return STATUS_OK;

@@ -49,7 +49,7 @@ void parts_read(const struct node *node, struct parts *ret_parts)
         line = end ? end + 1 : NULL;
     }
     for (int id = 0; id < PARTS && !ret_parts->supervisor.pid; id++)
-        if (!ret_parts->part[id].pid)
+        if (!ret_parts->part[id].pid && part_is_ours(node, (enum part_id)id))
             ret_parts->part[id] = orphan_find(node, (enum part_id)id);
 }
 
@@ -83,6 +83,21 @@ bool part_is_ours(const struct node *node, enum part_id id)
 static const char *syncd_program(void)
 {
     return sibling_path("GNATTER_SYNCD", "gnatter-syncd", "../sbin/gnatter-syncd");
+}
+
+const char *part_program(enum part_id id)
+{
+    switch (id) {
+    case PART_POSTGRES:
+        return postgres_program("postgres");
+    case PART_BROKER:
+        return broker_program();
+    case PART_SYNCD:
+        return syncd_program();
+    case PARTS:
+        break;
+    }
+    return NULL;
 }
 
 /* As root it reads what only root may, and then becomes the account of its configuration by itself. */

@@ -9,15 +9,15 @@ begin
     if blocked_name = blocker_name then
         raise exception 'nobody blocks herself' using errcode = 'GN006';
     end if;
-    perform gnatter.user_lock(blocked_name);
     -- a block is told by seqs, so there is something to number; nobody sees a direct conversation without an item
     conversation := gnatter.direct_hold(blocker_name, blocked_name, true);
-    if gnatter.block_of(conversation.conversation_id, blocker_id) then
+    if conversation.conversation_id is null then -- who was removed can be blocked where she has written
+        raise exception 'no such user: %', coalesce(left(blocked_name, 80), 'null') using errcode = 'GN002';
+    elsif gnatter.block_of(conversation.conversation_id, blocker_id) then
         return;
     elsif (select count(*) from gnatter.block b where b.user_id = blocker_id and b.to_seq is null) >= 10000 then
         raise exception 'at most 10000 users can be blocked' using errcode = 'GN007';
     end if;
-    delete from gnatter.request r where r.conversation_id = conversation.conversation_id and r.user_id = blocker_id;
     insert into gnatter.block (conversation_id, user_id, from_seq)
     values (conversation.conversation_id, blocker_id, conversation.last_seq + 1);
     perform gnatter.block_changed(conversation.conversation_id, conversation.name, blocker_name, blocked_name);
@@ -25,4 +25,4 @@ end
 $$;
 comment on function gnatter.block_begin(bigint, text) is
     'from the next seq of their direct conversation on, what that one does there is withheld from this one; done before: '
-    'nothing. GN002, GN006, GN007. Internal';
+    'nothing. A request that waits for her waits on behind it. GN002, GN006, GN007. Internal';

@@ -4,13 +4,6 @@ set search_path = pg_catalog, gnatter, pg_temp
 as $$
 begin
     perform gnatter.edit_scrub(conversation_id, seqs);
-    if exists (select from gnatter.block b where b.conversation_id = content_forget.conversation_id) then
-        -- edits that were withheld from somebody are in the log only
-        update gnatter.message m
-           set payload = convert_to(format('{"seq":%s}', convert_from(m.payload, 'UTF8')::jsonb ->> 'seq'), 'UTF8')
-         where m.conversation_id = content_forget.conversation_id and m.event_type is not null
-           and m.event_type = 'message-edited' and (convert_from(m.payload, 'UTF8')::jsonb ->> 'seq')::bigint = any (seqs);
-    end if;
     delete from gnatter.message_edit e
      where e.conversation_id = content_forget.conversation_id and e.seq = any (seqs);
     delete from gnatter.message_reaction r

@@ -15,6 +15,8 @@ declare
     items int := least(coalesce(lim, 50), 200);
     has_blocked boolean := exists (select from gnatter.block b where b.conversation_id = seen.conversation_id
                                       and b.user_id = history_items.user_id);
+    has_left boolean := exists (select from gnatter.member m where m.conversation_id = seen.conversation_id
+                                   and m.user_id = history_items.user_id and m.left_seq is not null);
     direction int := case when after is null then -1 else 1 end; -- to the past, or from a seq on
 begin
     if items < 1 then
@@ -45,7 +47,15 @@ begin
           from candidate c
          cross join lateral (
              select has_blocked and coalesce(c.sender_user_id <> history_items.user_id, false)
-                    and gnatter.block_covers(c.conversation_id, history_items.user_id, c.seq) as is_withheld) w
+                    and gnatter.block_covers(c.conversation_id, history_items.user_id, c.seq)
+                    -- what it says was written while she was not there
+                    or has_left and exists (
+                        select from gnatter.message_edit e
+                         where e.conversation_id = c.conversation_id and e.seq = c.seq and not exists (
+                             select from gnatter.member m
+                              where m.conversation_id = e.conversation_id and m.user_id = history_items.user_id
+                                and e.edit_seq between m.joined_seq and coalesce(m.left_seq, e.edit_seq)))
+                    as is_withheld) w
     ), counted as (
         select c.*, row_number() over nearest as n, sum(octet_length(c.payload)) over nearest as bytes_so_far,
                count(*) over () as candidates

@@ -1,7 +1,7 @@
 create or replace function gnatter.log_page(ids bigint[], after_seqs bigint[], items_max int[], bytes_max int[],
     known_device_ids bigint[] default '{}')
 returns table (ord int, seq bigint, time_ms bigint, sender_user_id bigint, sender_device_id bigint, sender text,
-               message_id text, event_type text, payload bytea)
+               message_id text, event_type text, payload bytea, edit_seq bigint)
 language plpgsql stable security definer
 set search_path = pg_catalog, gnatter, pg_temp
 set plan_cache_mode = force_generic_plan
@@ -42,8 +42,14 @@ begin
                                where d.device_id = m.sender_device_id offset 0) d
                         cross join lateral (
                             select u.name from gnatter.user_account u where u.user_id = d.user_id offset 0) u) end,
-           case when m.event_type is null then m.message_id::text end, m.event_type::text, m.payload
+           case when m.event_type is null then m.message_id::text end, m.event_type::text, m.payload,
+           case when e.has_any and m.event_type is null then
+                    (select e.edit_seq from gnatter.message_edit e where e.conversation_id = r.id and e.seq = m.seq) end
       from unnest(ids, after_seqs, items_max) with ordinality as r (id, after_seq, items, ord)
+      -- asked once for a page: nearly none has any
+      cross join lateral (
+          select exists (select from gnatter.message_edit e
+                          where e.conversation_id = r.id and e.seq > r.after_seq) as has_any offset 0) e
       cross join lateral (
           select * from gnatter.message m
            where m.conversation_id = r.id and m.seq > r.after_seq
@@ -55,5 +61,6 @@ $$;
 comment on function gnatter.log_page(bigint[], bigint[], int[], int[], bigint[]) is
     'what comes after these seqs, ascending, each request cut at its items and payload bytes but never below one '
     'item; no rows: nothing follows. sender: user:device of a message, null where the device is among the known ones; of '
-    'an event the user who did it, null for an administrator. When retention has purged what was asked for, '
+    'an event the user who did it, null for an administrator. edit_seq: the event that gave a message its payload, null where '
+    'it was not edited. When retention has purged what was asked for, '
     'the first row is the first kept item: its seq is more than one above the seq asked.';

@@ -7,6 +7,7 @@ declare
     oldest_ms bigint := floor(extract(epoch from now() - older_than) * 1000);
     item record;
     keep_from bigint;
+    edited bigint;
     purged bigint := 0;
     removed bigint;
 begin
@@ -35,6 +36,14 @@ begin
         continue when keep_from <= item.first_seq;
         -- before its items, as everybody else does who changes these: nobody then waits in a circle
         perform from gnatter.conversation c where c.conversation_id = item.conversation_id for no key update;
+        -- A message and its last edit go together: without the one, nothing would take away what the other says.
+        loop
+            select coalesce(min(e.seq), keep_from) into edited from gnatter.message_edit e
+             where e.conversation_id = item.conversation_id and e.seq < keep_from and e.edit_seq >= keep_from;
+            exit when edited = keep_from;
+            keep_from := edited;
+        end loop;
+        continue when keep_from <= item.first_seq;
         delete from gnatter.message m where m.conversation_id = item.conversation_id and m.seq < keep_from;
         get diagnostics removed = row_count;
         delete from gnatter.message_edit e where e.conversation_id = item.conversation_id and e.seq < keep_from;
@@ -50,7 +59,8 @@ end
 $$;
 comment on function gnatter.purge(interval, boolean, text) is
     'retention, only when called: removes from the start of each conversation (or of one, by its server name) what is '
-    'older than that and, or, what every device of everybody who may see it has acknowledged; returns how many items. '
+    'older than that and, or, what every device of everybody who may see it has acknowledged; a message that was edited stays '
+    'as long as its last edit. Returns how many items. '
     'seq goes on, first_seq says where the log starts now, and devices that missed something are told truncated. '
     'Who writes to a conversation that has lost something waits until the transaction ends: call it for one at a time. '
     'GN003, GN006';

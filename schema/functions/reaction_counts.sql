@@ -7,6 +7,7 @@ as $$
       from (select r.reaction, count(*) as users
               from gnatter.message_reaction r
              where r.conversation_id = reaction_counts.conversation_id and r.seq = reaction_counts.seq
+               and r.event_seq <= (select gnatter.member_until(reaction_counts.conversation_id, reaction_counts.user_id))
                and (r.user_id = reaction_counts.user_id
                     or not exists (select from gnatter.block b
                                     where b.conversation_id = r.conversation_id and b.user_id = reaction_counts.user_id

@@ -16,8 +16,7 @@ begin
     select u.* into asked
       from gnatter.member m join gnatter.user_account u on u.user_id = m.user_id
      where m.conversation_id = conversation.conversation_id and m.user_id <> sender_id;
-    if asked.user_id is null or asked.messages_from = 'everyone' or gnatter.is_contact(asked.user_id, sender_id)
-       or gnatter.block_of(conversation.conversation_id, asked.user_id) then
+    if asked.user_id is null or asked.messages_from = 'everyone' or gnatter.is_contact(asked.user_id, sender_id) then
         return;
     end if;
     perform from gnatter.conversation c
@@ -33,4 +32,4 @@ end
 $$;
 comment on function gnatter.request_begin(text, bigint) is
     'before the first message of a direct conversation: from somebody the other one does not take messages from, it waits as '
-    'a request, which is its first event. Internal';
+    'a request, which is its first event, withheld from her if she blocks him. Internal';

@@ -12,13 +12,16 @@ declare
 begin
     with membership as (
         -- of several memberships the last one says what she is now
-        select distinct on (m.conversation_id) m.conversation_id, m.role, m.left_seq
+        select distinct on (m.conversation_id) m.conversation_id, m.role, m.joined_seq, m.left_seq
           from gnatter.member m where m.user_id = rpc_conversations.user_id
          order by m.conversation_id, m.joined_seq desc
     ), newest as (
-        select c.conversation_id, c.name, c.title, c.kind, m.role, m.left_seq is not null as has_left,
+        select c.conversation_id, c.name, case when m.left_seq is null then c.title end as title, c.kind, m.role,
+               m.joined_seq, m.left_seq,
                coalesce(m.left_seq, c.last_seq) as last_seq,
-               b.from_seq is not null as is_blocked, r.user_id is not null as is_request,
+               b.from_seq is not null as is_blocked,
+               -- a request that was declined waits again when the block has ended
+               b.from_seq is null and r.user_id is not null as is_request,
                -- who is blocked does not bring it to the top
                case when b.from_seq is not null
                     then (select i.time_ms from gnatter.message i
@@ -40,10 +43,10 @@ begin
                'last_seq', n.last_seq, 'last_time', n.last_time,
                'delivered_seq', coalesce(k.delivered_seq, 0), 'read_seq', coalesce(k.read_seq, 0),
                'unread', gnatter.unread_count(n.conversation_id, rpc_conversations.user_id, coalesce(k.read_seq, 0)),
-               'role', n.role, 'left', n.has_left)
+               'role', n.role, 'left', n.left_seq is not null)
                || case when n.is_blocked then '{"blocked": true}'::jsonb else '{}' end
                || case when n.is_request then '{"request": true}'::jsonb else '{}' end
-               || gnatter.conversation_notes(n.conversation_id, rpc_conversations.user_id, n.last_seq) as line
+               || gnatter.conversation_notes(n.conversation_id, rpc_conversations.user_id, n.joined_seq, n.left_seq) as line
           from newest n
           left join gnatter.mark k on k.conversation_id = n.conversation_id and k.user_id = rpc_conversations.user_id
     ), counted as (
@@ -59,7 +62,7 @@ begin
 end
 $$;
 comment on function gnatter.rpc_conversations(bigint, bigint, jsonb) is
-    'conversations: the 1,000 with the newest items, newest first; of one that she has left, the last item she may see. '
+    'conversations: the 1,000 with the newest items, newest first; of one that she has left, the last item she may see, without title. '
     'At most 240 KiB of them; blocked and request only where they are true';
 insert into gnatter.rpc_method (name, function_name, is_mutating) values ('conversations', 'rpc_conversations', false)
 on conflict (name) do update set function_name = excluded.function_name, is_mutating = excluded.is_mutating;

@@ -8,6 +8,7 @@ declare
     seen gnatter.conversation := gnatter.conversation_seen(user_id, gnatter.param_text(params, 'conversation'));
     within_s bigint := gnatter.edit_within_s();
     item gnatter.message;
+    is_withheld boolean;
     event_seq bigint;
 begin
     perform from gnatter.conversation c where c.conversation_id = seen.conversation_id for no key update;
@@ -18,14 +19,19 @@ begin
     elsif item.time_ms <= gnatter.now_ms() - within_s * 1000 then
         raise exception 'a message can be edited for % seconds', within_s using errcode = 'GN005';
     end if;
+    is_withheld := gnatter.block_hides(seen.conversation_id, user_id);
+    if is_withheld then
+        perform gnatter.edit_scrub_withheld(seen.conversation_id, array[asked]);
+    else
+        perform gnatter.edit_scrub(seen.conversation_id, array[asked]);
+    end if;
     event_seq := gnatter.event_append(seen.conversation_id, user_id, 'message-edited',
         format('{"seq":%s,%s}', asked, fresh.member), false);
     perform gnatter.block_follow(seen.conversation_id, user_id, asked, event_seq);
-    if gnatter.block_hides(seen.conversation_id, user_id) then
+    if is_withheld then
         -- who blocks her does not get it, so the place that he sees stays as it was
         return jsonb_build_object('seq', event_seq);
     end if;
-    perform gnatter.edit_scrub(seen.conversation_id, array[asked]);
     update gnatter.message m set payload = fresh.bytes
      where m.conversation_id = seen.conversation_id and m.seq = asked;
     insert into gnatter.message_edit as e (conversation_id, seq, edit_seq)

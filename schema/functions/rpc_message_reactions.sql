@@ -16,6 +16,7 @@ begin
       from (select u.name::text as name, r.reaction, r.event_seq
               from gnatter.message_reaction r join gnatter.user_account u on u.user_id = r.user_id
              where r.conversation_id = seen.conversation_id and r.seq = asked
+               and r.event_seq <= (select gnatter.member_until(seen.conversation_id, rpc_message_reactions.user_id))
                and (r.user_id = rpc_message_reactions.user_id
                     or not exists (select from gnatter.block b
                                     where b.conversation_id = r.conversation_id and b.user_id = rpc_message_reactions.user_id

@@ -21,6 +21,7 @@ begin
                          and asked between v.joined_seq and coalesce(v.left_seq, asked)) then
         raise exception 'not a member at %', asked using errcode = 'GN001';
     end if;
+    perform gnatter.group_caller(seen.conversation_id, user_id, '{owner,admin,member}');
     select jsonb_build_object('seq', asked, 'delivered', count(*) filter (where r.delivered),
                'read', count(*) filter (where r.read),
                'members', coalesce(jsonb_agg(

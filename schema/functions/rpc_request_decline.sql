@@ -11,6 +11,6 @@ begin
 end
 $$;
 comment on function gnatter.rpc_request_decline(bigint, bigint, jsonb) is
-    'request.decline: the stranger is blocked, and not told';
+    'request.decline: the stranger is blocked, and not told; unblocked, he waits again';
 insert into gnatter.rpc_method (name, function_name, is_mutating) values ('request.decline', 'rpc_request_decline', true)
 on conflict (name) do update set function_name = excluded.function_name, is_mutating = excluded.is_mutating;

@@ -63,6 +63,7 @@ struct core_item {
     struct slice message_id;                  /* CHAT */
     struct slice event_type;                  /* EVENT */
     struct slice payload;
+    int64_t edit_seq; /* CHAT: the event that gave it this payload; 0: it was not edited */
 };
 
 /* ---- what a load answers ---- */

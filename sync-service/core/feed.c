@@ -273,6 +273,10 @@ void core_on_page(struct core *core, int64_t now_ms, const struct core_page_requ
             skip_hole(conversation, seq, items[i].seq);
             seq = items[i].seq;
         }
+        if (items[i].edit_seq > conversation->last_seq) { /* who was a member then is not known yet */
+            conversation_reload(core, conversation);
+            break;
+        }
         feed_item(core, conversation, &items[i], now_ms);
     }
     if (items_len == 0 && seq <= conversation->last_seq && hole_is_damage(core, conversation, seq))

@@ -58,14 +58,20 @@ void gathered_add(struct gathered *gathered, session_ref ref)
     gathered->refs[gathered->len++] = ref;
 }
 
+/* What it says was written when she was not a member. */
+static bool is_edited_unseen(const struct member *member, const struct core_item *item)
+{
+    return item->edit_seq != 0 && member_next_visible(member, item->edit_seq - 1) != item->edit_seq;
+}
+
 void push_gather(struct core *core, struct sub *sub, const struct core_item *item, int64_t now_ms)
 {
-    bool is_withheld = restraint_withholds(sub, item);
+    bool is_withheld = restraint_withholds(sub, item) || is_edited_unseen(sub->member, item);
     gathered_add(is_withheld ? &core->withheld : &core->gathered[view_index(sub)], sub->session->ref);
     sub_pushed(core, sub, item->seq, item_bytes(item), now_ms);
 }
 
-/* All of them are devices of the one of the two who did not do it. */
+/* In a direct conversation all of them are devices of the one of the two who did not do it. */
 static void push_withheld(struct core *core, struct conversation *conversation, const struct core_item *item)
 {
     const struct member *member =

@@ -232,15 +232,106 @@ select is_empty('select * from gnatter.verify()', 'all is well');
 select is(pg_temp.code('carol:phone', 'message.delete', '{"conversation":"u/dave","seq":1}'), '{"seq": 7}', 'deletes it');
 select is((pg_temp.said('d/carol/dave', 4))[1], '4 message-edited {"seq":1}', 'with all its edits');
 select gnatter.unblock_user('dave', 'carol') \g /dev/null
+select gnatter.create_user('frank') \g /dev/null
+-- one payload of a message: what he has got, and beside it the last edit that was withheld from him
+select pg_temp.say('carol:phone', 'd/carol/frank', 'f1', 'one'), gnatter.block_user('frank', 'carol') \g /dev/null
+create function pg_temp.edit(seq bigint, body text) returns text language sql
+as $$ select pg_temp.code('carol:phone', 'message.edit', jsonb_build_object('conversation', 'u/frank', 'seq', seq, 'payload', body)::text) $$;
+select is(array[pg_temp.edit(1, 'two'), pg_temp.edit(1, 'three')], array['{"seq": 2}', '{"seq": 3}'], 'edited, and again');
+select is(pg_temp.said('d/carol/frank', 1), array['1 chat one', '2 message-edited {"seq":1}',
+    '3 message-edited {"seq":1,"payload":"three"}'], 'the last of what is withheld');
+select gnatter.unblock_user('frank', 'carol') \g /dev/null
+select is(pg_temp.edit(1, 'four'), '{"seq": 4}', 'and unblocked');
+select is(pg_temp.said('d/carol/frank', 1), array['1 chat four', '2 message-edited {"seq":1}', '3 message-edited {"seq":1}',
+    '4 message-edited {"seq":1,"payload":"four"}'], 'it takes the place of all');
+select gnatter.block_user('frank', 'carol') \g /dev/null
+select is(pg_temp.edit(1, 'five'), '{"seq": 5}', 'blocked once more');
+select is(pg_temp.said('d/carol/frank', 4), array['4 message-edited {"seq":1,"payload":"four"}',
+    '5 message-edited {"seq":1,"payload":"five"}'], 'what he has got stays');
+select gnatter.unblock_user('frank', 'carol') \g /dev/null
+select is_empty('select * from gnatter.verify()', 'all is well');
+select is(pg_temp.code('carol:phone', 'message.delete', '{"conversation":"u/frank","seq":1}'), '{"seq": 6}', 'deleted');
+select is(pg_temp.said('d/carol/frank', 4), array['4 message-edited {"seq":1}', '5 message-edited {"seq":1}', '6 message-deleted {"seq":1}'],
+    'nothing is left');
 select is(pg_temp.timer('carol:phone', 'u/dave', 60), '{"seq": 8}', 'later it counts');
+select is_empty('select * from gnatter.verify()', 'all is well');
+delete from gnatter.conversation_timer;
+
+-- ---- who came later, and who has left ----
+create function pg_temp.listed(client_id text, conversation text) returns jsonb language sql as $$
+    select c from jsonb_array_elements(pg_temp.ask(client_id, 'conversations', '{}') #> '{result,conversations}') c
+     where c ->> 'conversation' = conversation $$;
+select gnatter.create_group('gone', 'alice', '{bob}', 'Before') \g /dev/null
+select pg_temp.say('bob:phone', 'g/gone', 'g2') \g /dev/null
+select pg_temp.react('alice:phone', 'g/gone', 2, 'early') \g /dev/null
+select gnatter.add_member('gone', 'carol') \g /dev/null
+select is(pg_temp.listed('carol:phone', 'g/gone') ? 'reactions', false, 'not what was before she came');
+select is(pg_temp.timer('alice:phone', 'g/gone', 3600), '{"seq": 5}', 'a timer');
+select pg_temp.say('bob:phone', 'g/gone', 'g6') \g /dev/null
+select pg_temp.react('carol:phone', 'g/gone', 6, 'seen') \g /dev/null
+select is((pg_temp.listed('bob:phone', 'g/gone')) - '{last_time,unread}'::text[], '{"conversation":"g/gone","title":"Before","kind":"group",
+    "last_seq":7,"delivered_seq":0,"read_seq":0,"role":"member","left":false,"timer":3600,"reactions":{"seen":1}}', 'as long as he is in');
+select gnatter.remove_member('gone', 'bob') \g /dev/null
+select pg_temp.ask('alice:phone', 'group.rename', '{"group":"gone","title":"After"}') \g /dev/null
+select pg_temp.timer('alice:phone', 'g/gone', 60) \g /dev/null
+select pg_temp.react('alice:phone', 'g/gone', 6, 'unseen'), pg_temp.react('alice:phone', 'g/gone', 2, 'unseen') \g /dev/null
+select is((pg_temp.listed('bob:phone', 'g/gone')) - '{last_time,unread}'::text[], '{"conversation":"g/gone","title":null,"kind":"group",
+    "last_seq":8,"delivered_seq":0,"read_seq":0,"role":"member","left":true,"reactions":{"seen":1}}', 'and no more');
+select is(pg_temp.ask('bob:phone', 'history', '{"conversation":"g/gone"}') #> '{result,reactions}', '[{"seq":6,"counts":{"seen":1}}]',
+    'reactions up to when he left');
+select is(pg_temp.code('bob:phone', 'message.reactions', '{"conversation":"g/gone","seq":6}')::jsonb,
+    '{"seq":6,"counts":{"seen":1},"users":[{"user":"carol","reaction":"seen"}]}', 'here, too');
+select is(pg_temp.code('carol:phone', 'message.reactions', '{"conversation":"g/gone","seq":6}')::jsonb -> 'counts',
+    '{"seen":1,"unseen":1}', 'who has stayed sees all');
+select is(pg_temp.code('bob:phone', 'receipts', '{"conversation":"g/gone","seq":6}'), 'not-member', 'nor who reads');
+select is(pg_temp.ask('carol:phone', 'receipts', '{"conversation":"g/gone","seq":6}') #> '{result,delivered}', '0', 'who has stayed is told');
+-- an edit puts into an earlier place what he is not there for any more
+create function pg_temp.shown(user_name text, to_seq bigint) returns text[] language sql as $$
+    select array_agg(format('%s %s %s', i.seq, coalesce(i.event_type, 'chat'), convert_from(i.payload, 'UTF8')) order by i.seq)
+      from gnatter.history_items(pg_temp.u(user_name), 'g/gone', to_seq + 1, 1, 200) i where i.event_type is null or i.event_type = 'withheld' $$;
+select pg_temp.say('carol:phone', 'g/gone', 'g13') \g /dev/null
+select is(pg_temp.code('alice:phone', 'message.delete', '{"conversation":"g/gone","seq":2}'), '{"seq": 14}', 'alice deletes');
+select gnatter.add_member('gone', 'dave') \g /dev/null
+select pg_temp.say('dave:phone', 'g/gone', 'g16', 'one'), pg_temp.say('dave:phone', 'g/gone', 'g17', 'early') \g /dev/null
+select gnatter.add_member('gone', 'bob') \g /dev/null
+select pg_temp.say('dave:phone', 'g/gone', 'g19', 'one') \g /dev/null
+select pg_temp.ask('dave:phone', 'message.edit', '{"conversation":"g/gone","seq":19,"payload":"two"}'), gnatter.remove_member('gone', 'bob') \g /dev/null
+select is(pg_temp.shown('bob', 20), '{"6 chat hello","19 chat two"}', 'edited while he was in');
+select pg_temp.ask('dave:phone', 'message.edit', '{"conversation":"g/gone","seq":19,"payload":"three"}') \g /dev/null
+select is(pg_temp.shown('bob', 20), '{"6 chat hello","19 withheld {}"}', 'and later');
+select is(pg_temp.shown('carol', 20), '{"6 chat hello","13 chat hello","16 chat one","17 chat early","19 chat three"}', 'others see it');
+select is(pg_temp.ask('bob:phone', 'history', '{"conversation":"g/gone"}') #> '{result,edited}', null, 'nor is it told to have been');
+select is((select array_agg(p.seq || ' ' || p.edit_seq order by p.seq) from gnatter.log_page(array[pg_temp.c('g/gone')], '{5}', '{100}', '{10000}') p
+            where p.edit_seq is not null), '{"19 22"}', 'a page of the log says when it was');
+select gnatter.add_member('gone', 'bob') \g /dev/null
+select is(pg_temp.shown('bob', 24), '{"6 chat hello","19 withheld {}"}', 'back again, what was written meanwhile is not his');
+select pg_temp.ask('dave:phone', 'message.edit', '{"conversation":"g/gone","seq":19,"payload":"four"}') \g /dev/null
+select is(pg_temp.shown('bob', 24), '{"6 chat hello","19 chat four"}', 'what is written now is');
+select is(pg_temp.listed('bob:phone', 'g/gone') ->> 'title', 'After', 'taken in again');
 select is_empty('select * from gnatter.verify()', 'all is well');
 delete from gnatter.conversation_timer;
 
 -- ---- purge ----
 select pg_temp.acked(d, 'd/alice/bob', 3) from unnest('{alice:phone,alice:laptop,bob:phone}'::text[]) d \g /dev/null
-select is(gnatter.purge(delivered_to_all => true, conversation => 'd/alice/bob'), 3::bigint, 'purged');
+select is(gnatter.purge(delivered_to_all => true, conversation => 'd/alice/bob'), 2::bigint, 'an edited message waits for its edit');
+select pg_temp.acked(d, 'd/alice/bob', 12) from unnest('{alice:phone,alice:laptop,bob:phone}'::text[]) d \g /dev/null
+select is(gnatter.purge(delivered_to_all => true, conversation => 'd/alice/bob'), 10::bigint, 'and goes with it');
 select is((select count(*) from gnatter.message_reaction r where r.conversation_id = pg_temp.c('d/alice/bob') and r.seq <= 3)
-        + (select count(*) from gnatter.message_edit), 0::bigint, 'with all that');
+        + (select count(*) from gnatter.message_edit e where e.conversation_id = pg_temp.c('d/alice/bob')), 0::bigint, 'with all that');
+select is_empty('select * from gnatter.verify()', 'all is well');
+-- what is to disappear does so, also where some of it has been purged
+select gnatter.create_group('fades', 'alice', '{bob}'), gnatter.set_timer('g/fades', 60) \g /dev/null
+select pg_temp.say('bob:phone', 'g/fades', 'f' || i, 'one') from generate_series(3, 6) i \g /dev/null
+create function pg_temp.reword(seq bigint) returns jsonb language sql
+as $$ select pg_temp.ask('bob:phone', 'message.edit', jsonb_build_object('conversation', 'g/fades', 'seq', seq, 'payload', 'two')::text) $$;
+select pg_temp.reword(5), pg_temp.reword(4), pg_temp.say('bob:phone', 'g/fades', 'f9'), pg_temp.reword(6) \g /dev/null
+select pg_temp.acked(d, 'g/fades', 8) from unnest('{alice:phone,alice:laptop,bob:phone}'::text[]) d \g /dev/null
+select is(gnatter.purge(delivered_to_all => true, conversation => 'g/fades'), 3::bigint,
+    'the edit of 6 has not been got, so 6 is kept, so the edits of 4 and 5 are, so these are');
+select pg_temp.later('g/fades', 70) \g /dev/null
+select is(pg_temp.swept(10, 100), 4, 'they disappear');
+select is((select count(*) from gnatter.message m where m.conversation_id = pg_temp.c('g/fades') and position('two'::bytea in m.payload) > 0),
+    0::bigint, 'all of them');
 select is_empty('select * from gnatter.verify()', 'all is well');
 -- ---- quotas ----
 create function pg_temp.watch(names text[], items bigint, bytes bigint default 1000000) returns int language sql

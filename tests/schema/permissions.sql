@@ -1,7 +1,7 @@
 -- Who may do what: each role exactly what schema/api.sql lists.
 begin;
 \ir fixture.sql
-select plan(28);
+select plan(29);
 
 -- the whole list of functions per role, so that a new grant is noticed
 prepare granted as
@@ -44,6 +44,10 @@ select ok(not has_column_privilege('gnatter_admin', 'gnatter.member', column_nam
           and not has_column_privilege('gnatter_admin', 'gnatter.member', column_name, 'update'),
           column_name || ' is nobody''s to write')
   from unnest('{joined_seq,left_seq,role_seq,member_id}'::text[]) as column_name;
+
+select is(array(select r from unnest('{public,gnatter_owner,gnatter_service,gnatter_admin,gnatter_readonly}'::text[]) r
+                 where has_database_privilege(r, current_database(), 'connect')),
+          '{gnatter_owner,gnatter_service,gnatter_admin,gnatter_readonly}', 'who connects can notify: the roles, and nobody else');
 
 -- what users write reaches the log by other ways than a message, too
 select pg_temp.say('alice:phone', 'd/alice/bob', 'm1', 'hush'), pg_temp.say('alice:phone', 'd/alice/bob', 'm2', 'hush'),

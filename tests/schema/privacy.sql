@@ -153,7 +153,34 @@ select is(pg_temp.flag('dave:phone', 'u/frank'), null, 'nothing waits any more')
 select is(pg_temp.begins('frank:phone', 'd/dave/frank', 'f2'), '3', 'frank goes on');
 select is((select array_agg(coalesce(event_type, kind) order by seq) from gnatter.history_items(pg_temp.u('dave'), 'u/frank', null, 0, 9)),
           '{request,chat,withheld}', 'in vain');
-select is(pg_temp.begins('erin:phone', 'd/carol/erin', 'e1'), '1', 'who is blocked asks for nothing');
+select is(pg_temp.code('dave:phone', 'request.accept', '{"user":"frank"}'), 'bad-request', 'what was declined cannot be accepted');
+select gnatter.unblock_user('dave', 'frank');
+select is(pg_temp.flag('dave:phone', 'u/frank'), 'true', 'unblocked, he is a stranger as before');
+select is(array[pg_temp.sees('frank', 'dave'), pg_temp.sees('dave', 'frank')], '{"",""}', 'no contact');
+select is(gnatter.push_newest(pg_temp.c('d/dave/frank'), pg_temp.u('dave'), 0, 9223372036854775807), null, 'who wakes nobody');
+select is(pg_temp.code('dave:phone', 'request.accept', '{"user":"frank"}'), '{"seq": 4}', 'now he can be accepted');
+select isnt(pg_temp.sees('frank', 'dave'), '', 'and is one');
+select is(pg_temp.begins('erin:phone', 'd/carol/erin', 'e1'), '1', 'she takes messages from everybody: whom she blocks asks for nothing');
+select gnatter.create_users('{grace,heidi}', 'phone');
+select gnatter.set_privacy('grace', '{"messages":"contacts"}');
+select gnatter.block_user('grace', 'heidi');
+select is(pg_temp.begins('heidi:phone', 'd/grace/heidi', 'h1'), '2', 'blocked before a word was said, a stranger asks as others do');
+select is((select array_agg(event_type) from gnatter.history_items(pg_temp.u('grace'), 'u/heidi', null, 0, 9)), '{withheld,withheld}',
+          'which she does not get');
+select is(pg_temp.flag('grace:phone', 'u/heidi'), null, 'nor is she asked');
+select gnatter.unblock_user('grace', 'heidi');
+select is(pg_temp.begins('heidi:phone', 'd/grace/heidi', 'h2'), '3', 'later she writes again');
+select is(array[pg_temp.flag('grace:phone', 'u/heidi'), pg_temp.sees('heidi', 'grace')], '{true,""}', 'and is a stranger still');
+select gnatter.create_user('ivan');
+select gnatter.add_device('ivan', 'phone');
+select is(pg_temp.begins('ivan:phone', 'd/grace/ivan', 'i1'), '2', 'a stranger asks');
+select gnatter.remove_user('ivan');
+select is(pg_temp.code('grace:phone', 'request.decline', '{"user":"ivan"}'), '{}', 'also who was removed can be declined');
+select is(pg_temp.flag('grace:phone', 'u/ivan'), null, 'nothing waits any more');
+select is(pg_temp.code('grace:phone', 'unblock', '{"user":"ivan"}') || pg_temp.code('grace:phone', 'block', '{"user":"ivan"}'), '{}{}',
+          'and blocked');
+select is(pg_temp.code('erin:phone', 'block', '{"user":"ivan"}'), 'no-such-user', 'but not by who has nothing of his');
+
 -- ---- what is on a screen ----
 select is(pg_temp.code('alice:phone', method, params), expected, why)
   from (values

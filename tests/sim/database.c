@@ -284,7 +284,6 @@ void admin_block(struct world *world)
         member->blocks[member->blocks_len - 1].to_seq = c->last_seq;
     } else if (member->blocks_len < BLOCKS_MAX) {
         member->blocks[member->blocks_len++] = (struct core_block){c->last_seq + 1, 0};
-        member->is_asked = false;
         for (int i = 0; i < world->messages_len && world->options.refuses_blocked; i++)
             if (world->messages[i].conversation == conversation)
                 world->messages[i].may_be_refused = true;

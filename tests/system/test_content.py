@@ -49,6 +49,30 @@ def test_a_device_that_was_away_gets_what_it_says_now(cast):
     assert [body(i) for i in edits] == [{"seq": 1}, {"seq": 1, "payload_base64": "dHdv"}], "one payload is kept"
 
 
+def test_who_was_removed_does_not_read_later_edits(cast):
+    alice, bob, carol = cast(3)
+    group = cast.group(alice, bob, carol)
+    for device in (bob, carol):
+        device.wait_for("event", seq=1)
+    bob.ack(group, 1)
+    bob.stop()
+    alice.say(group, b"one")
+    alice.say(group, b"two")
+    alice.rpc("message.edit", conversation=group, seq=2, payload="one!")
+    alice.rpc("group.remove", group=group[2:], user=bob.user)
+    alice.rpc("message.edit", conversation=group, seq=3, payload="without bob")
+    since = bob.here()
+    bob.connect()
+    replayed = [i for i in bob.items(group, since) if i.seq > 1]
+    assert [(i.seq, i.word or i.payload) for i in replayed] == [
+        (2, b"one!"), (3, "withheld"), (4, "message-edited"), (5, "member-removed")]
+    assert bob.rpc("history", conversation=group, after=1)["edited"] == [2]
+    assert bob.all_of("history-event", seq=3)[-1].word == "withheld"
+    assert not [i for i in bob.all_of() if b"without bob" in i.payload]
+    carol.sync_lines({group: 1})
+    carol.wait_for("chat", seq=3, payload=b"without bob")
+
+
 def test_a_deleted_message_has_no_edits(cast):
     alice, bob = cast(2)
     alice.say(bob.address, b"secret")

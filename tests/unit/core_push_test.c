@@ -150,6 +150,41 @@ static void a_member_sees_her_time(void **state)
     stage_close(&stage);
 }
 
+/* Carol was a member to 3 and from 7: what was written between is not for her, though it stands in an earlier place. */
+static void an_edit_is_for_those_who_were_there(void **state)
+{
+    (void)state;
+    struct stage stage;
+    stage_open_quiet(&stage);
+    PLAY(&stage, {"ready bob:phone", "scan bob:phone"}, {"scanned bob:phone g/x 0", "load g/x"},
+         {"ready carol:pad", "scan carol:pad"}, {"scanned carol:pad g/x 0", ""},
+         {"loaded g/x last=8 alice=1- bob=1- carol=1-4,7-", "page g/x after 0"},
+         {"page g/x 1:alice:phone/m1~5 2:alice:phone/m2~3 3:message-edited 4:alice:phone/m4~8",
+          "1 carol:pad event/g/x/1/1000/-/withheld\n"
+          "1 bob:phone chat/g/x/1/1000/alice:phone/m1\n"
+          "1 bob:phone,carol:pad chat/g/x/2/1000/alice:phone/m2\n"
+          "1 bob:phone,carol:pad event/g/x/3/1000/-/message-edited\n"
+          "1 bob:phone,carol:pad chat/g/x/4/1000/alice:phone/m4\n"
+          "page g/x after 4"});
+    stage_close(&stage);
+}
+
+static void who_was_there_for_an_edit_is_loaded_first(void **state)
+{
+    (void)state;
+    struct stage stage;
+    stage_open_quiet(&stage);
+    PLAY(&stage, {"ready carol:pad", "scan carol:pad"}, {"scanned carol:pad g/x 0", "load g/x"},
+         {"loaded g/x last=2 alice=1- carol=1-", "page g/x after 0"},
+         {"page g/x 1:created 2:alice:phone/m2~4 3:member-removed",
+          "1 carol:pad event/g/x/1/1000/-/created\nload g/x"}, /* she was removed a moment ago */
+         {"loaded g/x last=4 alice=1- carol=1-3", "page g/x after 1"},
+         {"page g/x 2:alice:phone/m2~4",
+          "1 carol:pad event/g/x/2/1000/-/withheld\ncaught-up carol:pad 2\npage g/x after 2"},
+         {"page g/x 3:member-removed", "1 carol:pad event/g/x/3/1000/-/member-removed"});
+    stage_close(&stage);
+}
+
 static void purged_is_told_once(void **state)
 {
     (void)state;
@@ -243,6 +278,8 @@ int main(void)
         cmocka_unit_test(who_acknowledges_fast_may_have_more_outstanding),
         cmocka_unit_test(what_is_not_acknowledged_goes_again),
         cmocka_unit_test(a_member_sees_her_time),
+        cmocka_unit_test(an_edit_is_for_those_who_were_there),
+        cmocka_unit_test(who_was_there_for_an_edit_is_loaded_first),
         cmocka_unit_test(purged_is_told_once),
         cmocka_unit_test(a_hole_is_loaded_again_then_passed),
         cmocka_unit_test(auto_devices_take_at_a_pace),

@@ -13,7 +13,7 @@
  *   nosuch g/x                                  append g/x@1 alice:phone/m1   (append-carefully ...)
  *   appended 3 | 3@2 (another version) | stale | dup 1 | refused | blocked | full | !internal
  *                                               0 alice:phone sent/g/x/3/1000/m1   (QoS, sessions, tail, payload)
- *   page g/x 1:created 2:bob:tab/m1             page g/x after 0
+ *   page g/x 1:created 2:bob:tab/m1~5           page g/x after 0       (~5: edited by that event)
  *   ack, read, rewind alice:phone g/x 3         flush alice:phone@g/x=3 alice@g/x=3/0
  *   flushed | flushed!                          done 1            (the tokens count the chats and marks from 1)
  *   senders g/x bob                             senders g/x 1..4
@@ -341,6 +341,11 @@ static void happen_page(struct stage *stage, char **at)
             items[len].sender_device_id = device.device_id;
             items[len].sender_user = device.user;
             items[len].sender_device = device.device;
+            char *edited = strchr(id, '~');
+            if (edited) {
+                *edited++ = '\0';
+                items[len].edit_seq = atoi(edited);
+            }
             items[len].message_id = slice_of(id);
         } else {
             items[len].kind = CORE_ITEM_EVENT;
