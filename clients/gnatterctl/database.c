@@ -45,7 +45,9 @@ PGconn *database_open(const struct node *node)
     }
     if (!why)
         why = conn ? text_trim(text_copy(PQerrorMessage(conn), strlen(PQerrorMessage(conn)))) : "out of memory";
-    (void)fail("the database does not answer: %s; is the node up? (gnatterctl --dir %s up)", why, node->dir);
+    (void)fail("the database does not answer: %s%s", why,
+               part_is_ours(node, PART_POSTGRES) ? text_format("; is the node up? (gnatterctl --dir %s up)", node->dir)
+                                                 : "");
     PQfinish(conn);
     return NULL;
 }

@@ -157,6 +157,20 @@ static enum result make_secrets(const struct node *node, const struct account *s
     return result;
 }
 
+/* A database without gnatter.conf may be a living one: only what we have begun ourselves may be thrown away. */
+static enum result begin(const struct node *node)
+{
+    if (file_exists(node->dir_fd, "postgres/PG_VERSION"))
+        return file_exists(node->dir_fd, NODE_UNFINISHED)
+                   ? fail("%s is left from an init that was interrupted: remove it and try again",
+                          node_path(node, "postgres"))
+                   : fail("%s holds a database, but %s is missing: restore that file", node_path(node, "postgres"),
+                          node_path(node, NODE_CONF));
+    if (file_write(node->dir_fd, NODE_UNFINISHED, "", 0, 0644, (uid_t)-1, (gid_t)-1) != STATUS_OK)
+        return fail("cannot write %s: %s", node_path(node, NODE_UNFINISHED), strerror(errno));
+    return DONE;
+}
+
 /* gnatter.conf comes last: a DIR without it is no node, and making it can be tried again. */
 static enum result fill(struct node *node, const struct args *args)
 {
@@ -171,16 +185,17 @@ static enum result fill(struct node *node, const struct args *args)
         return fail("the service does not stay root, and this system has no user nobody");
     if ((result = make_folders(node)) != DONE)
         return result;
-    if (file_exists(node->dir_fd, "postgres/PG_VERSION"))
-        return fail("%s is left from an init that was interrupted: remove it and try again",
-                    node_path(node, "postgres"));
+    if ((result = begin(node)) != DONE)
+        return result;
     result = args->database ? use_database(node, args->database) : postgres_make(node);
     if (result == DONE)
         result = make_secrets(node, &service);
     if (result == DONE && args->database)
-        result = migrate(node, &migrations, &changed);
+        result = migrate(node, MIGRATE_LOCK_WAIT, &migrations, &changed);
     if (result == DONE)
         result = write_conf(node, &service);
+    if (result == DONE)
+        (void)unlinkat(node->dir_fd, NODE_UNFINISHED, 0); /* if it stays, `up` removes it */
     if (result == DONE)
         result = broker_limits_write(node, &node->conf, &changed);
     if (result == DONE)

@@ -10,8 +10,19 @@
 
 #define LOCK_KEY "4746413251" /* any number, as long as it is ours */
 
-/* Longer than any statement of ours takes: who holds a lock then has left a transaction open. */
-#define LOCK_WAIT "20s"
+/* What to do about it, where that is not in the database's own words. */
+static const char *advice(const char *code)
+{
+    static const struct {
+        const char *code, *what;
+    } rows[] = {{"55P03", "; end the transaction that holds the lock: pg_stat_activity shows it"},
+                {"25006", "; the database must take writes: see its default_transaction_read_only"},
+                {"53100", "; make room on the database's disk"}};
+    for (size_t i = 0; code && i < sizeof(rows) / sizeof(rows[0]); i++)
+        if (!strcmp(code, rows[i].code))
+            return rows[i].what;
+    return "";
+}
 
 /* A file of several statements. */
 static enum result run_text(PGconn *conn, const char *what, const char *sql)
@@ -23,9 +34,9 @@ static enum result run_text(PGconn *conn, const char *what, const char *sql)
         const char *primary = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
         const char *context = PQresultErrorField(result, PG_DIAG_CONTEXT);
         const char *at = PQresultErrorField(result, PG_DIAG_STATEMENT_POSITION);
-        ret = fail("schema file %s was refused by the database: %s%s%s%s%s", what,
+        ret = fail("schema file %s was refused by the database: %s%s%s%s%s%s", what,
                    primary ? primary : PQerrorMessage(conn), at ? " at character " : "", at ? at : "",
-                   context ? "; " : "", context ? context : "");
+                   context ? "; " : "", context ? context : "", advice(PQresultErrorField(result, PG_DIAG_SQLSTATE)));
     }
     PQclear(result);
     return ret;
@@ -107,14 +118,15 @@ static enum result run_files(PGconn *conn, int *ret_migrations_done)
     return DONE;
 }
 
-static enum result run_schema(PGconn *conn, int *ret_migrations_done)
+static enum result run_schema(PGconn *conn, const char *lock_wait, int *ret_migrations_done)
 {
     /* Should we be killed while we wait, the server is to notice; it would wait on, and hold a connection. */
     enum result result = run_text(conn, "(begin)",
-                                  "begin; set local client_min_messages = warning;"
-                                  "set local client_connection_check_interval = '1s';"
-                                  "select pg_advisory_xact_lock(" LOCK_KEY ");"
-                                  "set local lock_timeout = '" LOCK_WAIT "'");
+                                  text_format("begin; set local client_min_messages = warning;"
+                                              "set local client_connection_check_interval = '1s';"
+                                              "select pg_advisory_xact_lock(" LOCK_KEY ");"
+                                              "set local lock_timeout = '%s'",
+                                              lock_wait));
     if (result != DONE)
         return result;
     result = run_files(conn, ret_migrations_done);
@@ -130,6 +142,7 @@ static enum result make_database(const struct node *node, bool *ret_was_lost)
     struct node initial = *node;
     initial.conf.database = text_format("%s dbname=postgres", node->conf.database);
     PGconn *conn = database_open(&initial);
+    *ret_was_lost = !conn;
     if (!conn)
         return REFUSED;
     enum result result = REFUSED;
@@ -208,7 +221,7 @@ out:
     return result;
 }
 
-enum result migrate(const struct node *node, int *ret_migrations_done, bool *ret_was_lost)
+enum result migrate(const struct node *node, const char *lock_wait, int *ret_migrations_done, bool *ret_was_lost)
 {
     *ret_was_lost = false;
     if (node->conf.postgres_port) {
@@ -217,9 +230,10 @@ enum result migrate(const struct node *node, int *ret_migrations_done, bool *ret
             return result;
     }
     PGconn *conn = database_open(node);
+    *ret_was_lost = !conn;
     if (!conn)
         return REFUSED;
-    enum result result = run_schema(conn, ret_migrations_done);
+    enum result result = run_schema(conn, lock_wait, ret_migrations_done);
     if (result == DONE)
         result = let_service_in(node, conn);
     *ret_was_lost = PQstatus(conn) != CONNECTION_OK;
@@ -235,7 +249,7 @@ enum result command_migrate(struct args *args)
     enum result result = node_open(args, &node);
     if (result != DONE)
         return result;
-    result = migrate(&node, &done, &was_lost);
+    result = migrate(&node, MIGRATE_LOCK_WAIT, &done, &was_lost);
     if (result == DONE) {
         cJSON *object = cJSON_CreateObject();
         (void)cJSON_AddNumberToObject(object, "migrations", done);

@@ -20,6 +20,7 @@
 #define NODE_SERVICE_PGPASS     "keys/service.pgpass" /* the service's */
 #define NODE_SYNCD_SOCKET       "run/syncd.sock"
 #define NODE_BROKER_LIMITS      "broker/limits.conf"
+#define NODE_UNFINISHED         "run/init"     /* there while the node is being made */
 #define NODE_PRIMARY            "run/primary"  /* the service's: the newest primary it has seen */
 #define NODE_BENCH              "keys/bench"   /* what bench mode is, while it is on */
 #define NODE_BROKER_BENCH       "broker/bench" /* the broker's copy */

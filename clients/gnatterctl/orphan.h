@@ -2,7 +2,7 @@
 #define GNATTER_CTL_ORPHAN_H
 /*
  * A part whose supervisor was killed after it had started it and before it could write that down. It is known by what it
- * runs and by the folder of the node that it runs in.
+ * runs, as whom, and by the folder of the node that it runs in.
  */
 #include "parts.h"
 

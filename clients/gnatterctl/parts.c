@@ -49,7 +49,7 @@ void parts_read(const struct node *node, struct parts *ret_parts)
         line = end ? end + 1 : NULL;
     }
     for (int id = 0; id < PARTS && !ret_parts->supervisor.pid; id++)
-        if (!ret_parts->part[id].pid)
+        if (!ret_parts->part[id].pid && part_is_ours(node, (enum part_id)id))
             ret_parts->part[id] = orphan_find(node, (enum part_id)id);
 }
 

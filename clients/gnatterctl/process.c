@@ -1,6 +1,7 @@
 #define _GNU_SOURCE /* pipe2 */
 #include "process.h"
 #include "text.h"
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -140,6 +141,22 @@ bool process_alive(struct process process)
 {
     struct process now;
     return process_identify(process.pid, &now) && now.start_ticks == process.start_ticks;
+}
+
+bool process_has_open(pid_t pid, const struct stat *file)
+{
+    struct stat about;
+    bool is_found = false;
+    char path[32];
+    (void)snprintf(path, sizeof(path), "/proc/%ld/fd", (long)pid);
+    DIR *open_files = opendir(path);
+    if (!open_files)
+        return false;
+    for (const struct dirent *entry; !is_found && (entry = readdir(open_files));)
+        is_found = fstatat(dirfd(open_files), entry->d_name, &about, 0) == 0 && about.st_dev == file->st_dev &&
+                   about.st_ino == file->st_ino;
+    (void)closedir(open_files);
+    return is_found;
 }
 
 int64_t process_since_unix_s(struct process process)

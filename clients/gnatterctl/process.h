@@ -3,6 +3,7 @@
 /* Processes: starting one with a working directory, account and log of its own; knowing one again later. */
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 #include "account.h"
 
@@ -31,6 +32,7 @@ bool process_start(const struct launch *launch, struct process *ret_process);
 int process_run(const struct launch *launch);
 bool process_alive(struct process process);
 bool process_identify(pid_t pid, struct process *ret_process); /* its start time, if it is alive */
+bool process_has_open(pid_t pid, const struct stat *file);     /* false also when this may not be seen */
 int64_t process_since_unix_s(struct process process);
 /* Becomes readable when the process ends, also when it is not our child. -1 with errno. */
 int process_watch(struct process process);

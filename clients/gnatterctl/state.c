@@ -71,11 +71,11 @@ static const char *find_why(const struct node *node, const struct node_state *st
 {
     if (!state->parts.supervisor.pid && !state->parts.part[PART_BROKER].pid)
         return "the node is down (gnatterctl up)";
+    if (!state->database_answers)
+        return "the database does not answer"; /* it may also be why parts are down: a start waits for it */
     for (int id = 0; id < PARTS; id++)
         if (part_is_ours(node, (enum part_id)id) && !state->parts.part[id].pid)
             return text_format("%s is down", part_rows[id].name);
-    if (!state->database_answers)
-        return "the database does not answer";
     if (!state->broker_answers)
         return text_format("the broker does not answer at port %lld", (long long)node->conf.mqtt_port);
     if (!state->service)

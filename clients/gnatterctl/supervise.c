@@ -12,6 +12,7 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/prctl.h>
@@ -23,6 +24,7 @@
 #include <unistd.h>
 
 #define LOG_FILE       "log/supervisor.log"
+#define PID_FILE       "run/supervisor.pid"
 #define DEATHS         5      /* so many ... */
 #define DEATHS_MS      10000  /* ... within so long are not an accident: */
 #define PAUSE_LONG_MS  1000   /* no faster than this from then on */
@@ -30,10 +32,12 @@
 #define STATE_MS       1000   /* the state is tried again after so long: the disk was full */
 #define TURN_MS        50     /* between two looks at something that has no descriptor */
 #define LOST           75     /* exit status of the child that migrates: the database went away, try again */
+#define AWAY_MS        1000   /* the database is tried again after so long, when it does not answer */
+#define SCHEMA_MS      30000  /* the schema is, when that fails and devices are served: each try may hold them up */
 #define DESCRIPTORS    262144 /* more costs memory: libwebsockets has a table of them */
 
 enum phase {
-    PHASE_DATABASE, /* PostgreSQL is starting */
+    PHASE_DATABASE, /* PostgreSQL is starting, or the schema is to be tried again */
     PHASE_SCHEMA,   /* a child brings the schema up to date */
     PHASE_SERVE,    /* everything runs, or is started again */
     PHASE_STOP,
@@ -51,8 +55,9 @@ struct supervisor {
     const struct node *node;
     enum phase phase;
     struct life life[PARTS];
-    struct life schema; /* the child that migrates */
-    int schema_fd;      /* what it says */
+    struct life schema;    /* the child that migrates */
+    int schema_fd;         /* what it says */
+    char schema_why[1024]; /* said last: why the schema is not this version's; "": it is, or was not tried */
     int signal_fd;
     int64_t state_at_ms; /* when to write the state again, which failed; 0: it is written */
     bool failed;
@@ -75,26 +80,36 @@ static void say(const char *level, const char *format, ...)
 }
 
 /* To whoever waits for the start. */
-static void report(struct supervisor *s, const char *text)
+static void tell(const struct supervisor *s, enum report_kind kind, const char *text)
 {
-    int fd = s->supervision->report_fd;
-    char *line = text_format("%s\n", text);
-    for (char *at = line; at[0] && at[1]; at++)
+    const char *record = text_format("%c%s", kind, text);
+    if (s->supervision->report_fd >= 0)
+        (void)!write(s->supervision->report_fd, record, strlen(record)); /* nobody waits any more */
+}
+
+static const char *one_line(const char *text)
+{
+    char *line = text_format("%s", text);
+    for (char *at = line; *at; at++)
         if (*at == '\n')
             *at = ' ';
+    return line;
+}
+
+static void report(struct supervisor *s, const char *text)
+{
+    const char *line = one_line(text);
     say("error", "start %s", line);
-    if (fd < 0)
-        return;
-    (void)!write(fd, line, strlen(line)); /* nobody waits any more */
+    tell(s, REPORT_FAILED, line);
 }
 
 int supervise_lock(const struct node *node)
 {
     for (;;) {
-        int fd = openat(node->dir_fd, "run/supervisor.pid", O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+        int fd = openat(node->dir_fd, PID_FILE, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
         struct stat about;
         if (fd < 0) {
-            (void)fail("cannot write %s: %s", node_path(node, "run/supervisor.pid"), strerror(errno));
+            (void)fail("cannot write %s: %s", node_path(node, PID_FILE), strerror(errno));
             return -2;
         }
         if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
@@ -105,6 +120,25 @@ int supervise_lock(const struct node *node)
             return fd;
         (void)close(fd); /* its holder has just stopped and removed it: there will be another file */
     }
+}
+
+bool supervise_find(const struct node *node, struct process *ret_process)
+{
+    char *text;
+    struct stat about;
+    *ret_process = (struct process){0};
+    int fd = openat(node->dir_fd, PID_FILE, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return false; /* no supervisor is without it */
+    bool is_held = flock(fd, LOCK_SH | LOCK_NB) != 0;
+    if (is_held && fstat(fd, &about) == 0 && file_read(node->dir_fd, PID_FILE, &text, NULL) == STATUS_OK) {
+        pid_t pid = (pid_t)strtol(text, NULL, 10);
+        /* the id may be a stranger's by now: who has the lock has the file open */
+        if (!process_has_open(pid, &about) || !process_identify(pid, ret_process))
+            ret_process->pid = 0;
+    }
+    (void)close(fd); /* was only looked at */
+    return is_held;
 }
 
 static void write_state(struct supervisor *s)
@@ -194,7 +228,8 @@ static void schema_start(struct supervisor *s)
         (void)sigemptyset(&none);
         (void)sigprocmask(SIG_SETMASK, &none, NULL); /* cannot fail with these arguments */
         (void)dup2(out[1], STDERR_FILENO);
-        enum result result = migrate(s->node, &done, &was_lost);
+        const char *lock_wait = s->supervision->was_serving ? MIGRATE_LOCK_WAIT_SERVING : MIGRATE_LOCK_WAIT;
+        enum result result = migrate(s->node, lock_wait, &done, &was_lost);
         _exit(was_lost ? LOST : (int)result);
     }
     (void)close(out[1]);
@@ -204,6 +239,31 @@ static void schema_start(struct supervisor *s)
     s->schema_fd = out[0];
     watch(&s->schema, process);
     s->phase = PHASE_SCHEMA;
+}
+
+static void start_missing(struct supervisor *s)
+{
+    for (int id = PART_BROKER; id < PARTS; id++)
+        if (!s->life[id].process.pid && s->life[id].start_at_ms < 0)
+            start(s, (enum part_id)id);
+}
+
+/* Said when it is new, not at each try. */
+static void schema_later(struct supervisor *s, bool is_away, const char *why)
+{
+    s->phase = PHASE_DATABASE;
+    s->schema.start_at_ms = clock_ms() + (is_away ? AWAY_MS : SCHEMA_MS);
+    if (!strcmp(s->schema_why, why))
+        return;
+    (void)snprintf(s->schema_why, sizeof(s->schema_why), "%s", why);
+    tell(s, is_away ? REPORT_AWAY : REPORT_LATER, why);
+    if (is_away)
+        say("warning", "schema-again why=\"%s\" what=\"it is tried until the database answers\"", why);
+    else
+        say("error",
+            "schema-failed why=\"%s\" what=\"mend this: the node goes on with the schema that is there, and tries "
+            "again every %d s, or at once on gnatterctl reload\"",
+            why, SCHEMA_MS / 1000);
 }
 
 static void on_schema_done(struct supervisor *s, int state)
@@ -217,22 +277,25 @@ static void on_schema_done(struct supervisor *s, int state)
     s->schema = (struct life){.watch_fd = -1, .start_at_ms = -1};
     if (s->phase == PHASE_STOP)
         return;
-    if (WIFEXITED(state) && WEXITSTATUS(state) == DONE) {
+    bool is_done = WIFEXITED(state) && WEXITSTATUS(state) == DONE, was_serving = s->supervision->was_serving;
+    bool is_away = WIFEXITED(state) && WEXITSTATUS(state) == LOST;
+    const char *text = one_line(text_trim(words));
+    const char *why = !strncmp(text, "gnatterctl: ", 12) ? text + 12 : "the schema could not be brought up to date";
+    if (is_done) {
         s->phase = PHASE_SERVE;
-        for (int id = PART_BROKER; id < PARTS; id++)
-            if (!s->life[id].process.pid)
-                start(s, (enum part_id)id);
-        return;
+        if (s->schema_why[0])
+            say("info", "schema-settled");
+        s->schema_why[0] = '\0';
+        tell(s, REPORT_SETTLED, "");
+    } else if (is_away || was_serving) {
+        schema_later(s, is_away, why);
+    } else {
+        report(s, why);
+        s->failed = true;
+        s->phase = PHASE_STOP;
     }
-    const char *text = text_trim(words);
-    if (WIFEXITED(state) && WEXITSTATUS(state) == LOST) {
-        say("warning", "schema-again why=\"%s\"", text);
-        s->phase = PHASE_DATABASE;
-        return;
-    }
-    report(s, !strncmp(text, "gnatterctl: ", 12) ? text + 12 : "the schema could not be brought up to date");
-    s->failed = true;
-    s->phase = PHASE_STOP;
+    if (is_done || was_serving)
+        start_missing(s);
 }
 
 /* ---- one turn ---- */
@@ -271,6 +334,8 @@ static void on_signals(struct supervisor *s)
             bool changed;
             struct node_conf conf;
             say("info", "reload");
+            if (s->phase == PHASE_DATABASE)
+                s->schema.start_at_ms = -1; /* what kept the schema back may be mended */
             if (node_conf_again(s->node, &conf) != DONE || broker_limits_write(s->node, &conf, &changed) != DONE)
                 say("error", "limits-not-written what=\"the broker keeps its limits\"");
             if (file_exists(s->node->dir_fd, NODE_BROKER_BENCH))
@@ -288,7 +353,7 @@ static int wait_ms(const struct supervisor *s)
 {
     int64_t now_ms = clock_ms(), until_ms = now_ms + 60000;
     if (s->phase == PHASE_DATABASE)
-        until_ms = now_ms + TURN_MS;
+        until_ms = s->schema.start_at_ms > now_ms + TURN_MS ? s->schema.start_at_ms : now_ms + TURN_MS;
     if (s->state_at_ms && s->state_at_ms < until_ms)
         until_ms = s->state_at_ms;
     for (int id = 0; id < PARTS; id++) {
@@ -320,7 +385,8 @@ static void turn(struct supervisor *s)
             start(s, (enum part_id)id);
     if (s->state_at_ms && s->state_at_ms <= now_ms && s->phase != PHASE_STOP)
         write_state(s);
-    if (s->phase == PHASE_DATABASE && (!s->node->conf.postgres_port || postgres_answers(s->node)))
+    if (s->phase == PHASE_DATABASE && s->schema.start_at_ms <= now_ms &&
+        (!s->node->conf.postgres_port || postgres_answers(s->node)))
         schema_start(s);
     text_release(mark);
 }
@@ -407,7 +473,7 @@ enum result supervise(struct supervision *supervision)
         return fail("cannot supervise: %s", strerror(errno));
     const char *pid = text_format("%ld\n", (long)getpid());
     if (ftruncate(supervision->lock_fd, 0) != 0 || pwrite(supervision->lock_fd, pid, strlen(pid), 0) < 0)
-        return fail("cannot write %s: %s", node_path(s.node, "run/supervisor.pid"), strerror(errno));
+        return fail("cannot write %s: %s", node_path(s.node, PID_FILE), strerror(errno));
     say("info", "begin dir=%s", s.node->dir);
     if (!supervision->limits)
         say("warning", "rate-limits-off until=\"the next up without --limits off\"");
@@ -420,7 +486,7 @@ enum result supervise(struct supervision *supervision)
     while (s.phase != PHASE_STOP)
         turn(&s);
     stop_all(&s);
-    (void)unlinkat(s.node->dir_fd, "run/supervisor.pid", 0); /* still locked: see supervise_lock */
+    (void)unlinkat(s.node->dir_fd, PID_FILE, 0); /* still locked: see supervise_lock */
     (void)unlinkat(s.node->dir_fd, "run/parts", 0);
     say("info", "end");
     (void)close(s.signal_fd);

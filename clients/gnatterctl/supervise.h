@@ -8,11 +8,19 @@
  */
 #include "parts.h"
 
+/* How a start goes, for who waits for it: a record each, one of these characters and words. */
+enum report_kind {
+    REPORT_FAILED = '!',  /* it will not succeed, and why */
+    REPORT_AWAY = '?',    /* the database does not answer: it is tried again */
+    REPORT_LATER = '~',   /* the schema is not this version's, and why: what was there serves on, it is tried again */
+    REPORT_SETTLED = '=', /* the schema is this version's */
+};
 struct supervision {
     const struct node *node;
     int lock_fd;   /* run/supervisor.pid, locked: see supervise_lock */
-    int report_fd; /* -1, or where to tell in a line why the start fails; closed when the reader is content */
+    int report_fd; /* -1, or where to tell how the start goes; closed at the other end when the reader is content */
     bool limits;
+    bool was_serving;    /* an earlier supervisor's broker or service runs: no failure here is to end that */
     bool replace[PARTS]; /* what an earlier supervisor left runs with other settings: start it anew */
 };
 /* Until stopped. Not DONE: a part could not be started the first time (reported). */
@@ -21,4 +29,6 @@ enum result supervise(struct supervision *supervision);
 /* The lock that says a supervisor is there: >= 0 the descriptor, now ours; -1: somebody has it; -2: said what is wrong.
  */
 int supervise_lock(const struct node *node);
+/* Has somebody that lock, whatever run/parts says? *ret_process: who; pid 0: nobody, or that cannot be told. */
+bool supervise_find(const struct node *node, struct process *ret_process);
 #endif

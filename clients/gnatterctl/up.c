@@ -16,13 +16,17 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define UP_MS   60000  /* until a device can chat: a crashed cluster may have much to recover */
-#define DOWN_MS 110000 /* all the parts' own times together, and some more */
-#define LOOK_MS 50
+#define UP_MS     60000  /* until a device can chat: a crashed cluster may have much to recover */
+#define DOWN_MS   110000 /* all the parts' own times together, and some more */
+#define WHO_MS    3000   /* a supervisor that begins has written its process id */
+#define SCHEMA_MS 7000   /* what was there serves: so long we wait to see whether the schema can be settled */
+#define LOOK_MS   50
 
 static bool limits_are_off(const struct node *node)
 {
@@ -75,10 +79,22 @@ static void print_up(const struct args *args, const struct node *node, bool was_
         note("BENCH MODE IS ON: one password opens the node to load generators (gnatterctl bench-mode off)");
 }
 
+/* The schema is this version's when a fresh node serves; where an earlier supervisor's parts do, it may not be. */
+static void note_schema(const struct node *node, int kind, const char *words)
+{
+    if (kind == REPORT_LATER)
+        note("the schema is not this version's: %s; the node goes on with the one it has, and tries again: see %s",
+             words, node_path(node, "log/supervisor.log"));
+    else if (kind != REPORT_SETTLED)
+        note("the schema is still being brought up to date: %s says when it is", node_path(node, "log/supervisor.log"));
+}
+
 /* Until a device could chat, or the supervisor says or shows that this will not be. */
 static enum result wait_up(const struct node *node, int report_fd, int64_t until_ms)
 {
-    char words[1024];
+    char record[1024] = "", *words = record + 1;
+    int kind = report_fd < 0 ? REPORT_SETTLED : 0; /* what was reported last */
+    int64_t settle_ms = 0;
     for (;;) {
         struct node_state state;
         const void *mark = text_mark();
@@ -86,22 +102,29 @@ static enum result wait_up(const struct node *node, int report_fd, int64_t until
         node_state_done(&state);
         if (!state.why && !state.parts.supervisor.pid)
             state.why = "its supervisor has not begun"; /* what runs may be what the last one left */
-        if (state.is_standing_by)
-            note("%s", state.why);
-        if (!state.why || state.is_standing_by)
+        bool is_up = !state.why || state.is_standing_by;
+        if (is_up && !settle_ms)
+            settle_ms = clock_ms() + SCHEMA_MS < until_ms ? clock_ms() + SCHEMA_MS : until_ms;
+        if (is_up && (kind == REPORT_SETTLED || kind == REPORT_LATER || clock_ms() >= settle_ms)) {
+            if (state.is_standing_by)
+                note("%s", state.why);
+            note_schema(node, kind, words);
             return DONE;
+        }
         struct pollfd waiting = {.fd = report_fd, .events = POLLIN};
         if (poll(&waiting, 1, LOOK_MS) == 1) {
-            ssize_t len = read(report_fd, words, sizeof(words) - 1);
-            words[len > 0 ? len : 0] = '\0';
-            if (words[0])
-                return fail("the node does not come up: %s", text_trim(words));
-            return fail("the node does not come up: its supervisor ended; see %s",
-                        node_path(node, "log/supervisor.log"));
+            ssize_t len = read(report_fd, record, sizeof(record) - 1);
+            record[len > 0 ? len : 0] = '\0';
+            kind = record[0];
+            if (kind == REPORT_FAILED)
+                return fail("the node does not come up: %s", words);
+            if (!kind)
+                return fail("the node does not come up: its supervisor ended; see %s",
+                            node_path(node, "log/supervisor.log"));
         }
         if (clock_ms() >= until_ms)
-            return fail("the node did not come up in %d s: %s; see the logs in %s", UP_MS / 1000, state.why,
-                        node_path(node, "log"));
+            return fail("the node did not come up in %d s: %s; see the logs in %s", UP_MS / 1000,
+                        kind == REPORT_AWAY || !state.why ? words : state.why, node_path(node, "log"));
         text_release(mark);
     }
 }
@@ -121,10 +144,8 @@ static void close_inherited(void)
 static bool start_background(struct supervision *supervision, int *ret_report_fd)
 {
     int report[2];
-    if (pipe(report) != 0)
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, report) != 0)
         return false;
-    (void)fcntl(report[0], F_SETFD, FD_CLOEXEC); /* cannot fail */
-    (void)fcntl(report[1], F_SETFD, FD_CLOEXEC);
     pid_t pid = fork();
     if (pid == 0) {
         (void)close(report[0]);
@@ -159,7 +180,7 @@ static enum result up_background(const struct args *args, struct supervision *su
     (void)close(report_fd);
     if (result == DONE)
         print_up(args, node, false);
-    else
+    else if (!supervision->was_serving)
         (void)stop_node(node); /* nothing half-started stays; why was said */
     return result;
 }
@@ -169,9 +190,12 @@ static enum result up_foreground(const struct args *args, struct supervision *su
 {
     pid_t pid = fork();
     if (pid == 0) {
+        (void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* cannot fail; what it has to tell is of no use then */
         (void)close(supervision->lock_fd);
         if (wait_up(supervision->node, -1, clock_ms() + UP_MS) == DONE)
             print_up(args, supervision->node, false);
+        else
+            note("it is tried on; SIGTERM ends that");
         _exit(0);
     }
     return supervise(supervision);
@@ -211,7 +235,9 @@ static enum result prepare(const struct args *args, struct node *node, bool is_n
 {
     bool changed = false;
     struct parts left;
+    (void)unlinkat(node->dir_fd, NODE_UNFINISHED, 0); /* it is made: see init */
     parts_read(node, &left);
+    supervision->was_serving = left.part[PART_BROKER].pid || left.part[PART_SYNCD].pid;
     enum result result = is_new ? DONE : node_apply_args(node, args, &changed);
     if (result == DONE && node->conf.postgres_port && !left.part[PART_POSTGRES].pid)
         result = postgres_port_check(node);
@@ -272,17 +298,38 @@ out:
     return result;
 }
 
+/* Until nobody has its lock: run/parts may be missing, or older than it. */
+static enum result stop_supervisor(const struct node *node)
+{
+    for (int64_t until_ms = clock_ms() + WHO_MS;;) {
+        struct parts parts;
+        parts_read(node, &parts);
+        struct process process = parts.supervisor;
+        if (!process.pid && !supervise_find(node, &process))
+            return DONE;
+        if (!process.pid && clock_ms() >= until_ms)
+            return fail("a supervisor is at work, but which process that is cannot be told: stop the gnatterctl that "
+                        "has %s open, and try again",
+                        node_path(node, "run/supervisor.pid"));
+        if (!process.pid)
+            nap_ms(LOOK_MS); /* it begins just now */
+        else if (kill(process.pid, SIGTERM) != 0 && errno != ESRCH)
+            return fail("cannot stop the supervisor (pid %ld): %s", (long)process.pid, strerror(errno));
+        else if (!process_wait(process, DOWN_MS))
+            return fail("the supervisor (pid %ld) has not stopped in %d s; see %s", (long)process.pid, DOWN_MS / 1000,
+                        node_path(node, "log/supervisor.log"));
+        else
+            until_ms = clock_ms() + WHO_MS;
+    }
+}
+
 /* First who starts again what dies, then, had that been killed before, what it left. */
 static enum result stop_node(const struct node *node)
 {
     struct parts parts;
-    parts_read(node, &parts);
-    if (parts.supervisor.pid && kill(parts.supervisor.pid, SIGTERM) != 0 && errno != ESRCH)
-        return fail("cannot stop the supervisor (pid %ld): %s", (long)parts.supervisor.pid, strerror(errno));
-    if (parts.supervisor.pid && !process_wait(parts.supervisor, DOWN_MS))
-        return fail("the supervisor (pid %ld) has not stopped in %d s; see %s", (long)parts.supervisor.pid,
-                    DOWN_MS / 1000, node_path(node, "log/supervisor.log"));
-    enum result result = DONE;
+    enum result result = stop_supervisor(node);
+    if (result != DONE)
+        return result;
     parts_read(node, &parts);
     for (int id = PARTS - 1; id >= 0; id--) {
         if (parts.part[id].pid && !part_stop((enum part_id)id, parts.part[id]))

@@ -314,11 +314,24 @@ def test_tls(node):
 
 
 def test_an_interrupted_init_can_be_told(node):
-    node.ctl("init", "--mqtt-port", 0, "--ws-port", 0)
-    (node.dir / "gnatter.conf").unlink()
+    init = subprocess.Popen([str(CTL), "--dir", str(node.dir), "init"], start_new_session=True)
+    wait_until((node.dir / "postgres/PG_VERSION").exists, "it is making the database")
+    os.killpg(init.pid, signal.SIGKILL)
+    assert init.wait() == -signal.SIGKILL and not (node.dir / "gnatter.conf").exists()
     assert "remove it" in node.refused("init")
     shutil.rmtree(node.dir / "postgres")
     node.ctl("init", "--mqtt-port", 0, "--ws-port", 0)
+
+
+def test_a_database_without_configuration_is_not_thrown_away(made):
+    conf = made.dir / "gnatter.conf"
+    kept = conf.read_bytes()
+    conf.unlink()
+    for command in ("init", "up"):
+        line = made.refused(command)
+        assert "restore" in line and "gnatter.conf" in line and "remove" not in line
+    conf.write_bytes(kept)
+    made.up()
 
 
 def test_a_part_that_cannot_start_is_named(made):
