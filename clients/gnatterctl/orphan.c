@@ -11,20 +11,19 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define DELETED " (deleted)" /* what the kernel adds to a program that was replaced meanwhile */
-
 static const struct part_looks {
+    const char *program, *folder;
     enum account_role role;
-    const char *folder;
 } part_looks[PARTS] = {
-    [PART_POSTGRES] = {ACCOUNT_DATABASE, "postgres"},
-    [PART_BROKER] = {ACCOUNT_BROKER, "."},
-    [PART_SYNCD] = {ACCOUNT_SERVICE, "."},
+    [PART_POSTGRES] = {"postgres", "postgres", ACCOUNT_DATABASE},
+    [PART_BROKER] = {"mosquitto", ".", ACCOUNT_BROKER},
+    [PART_SYNCD] = {"gnatter-syncd", ".", ACCOUNT_SERVICE},
 };
 
-/* Anybody can run something of that name in that folder: it is ours when only we could have started it. */
+/* Anybody can run something of that name in that folder: it is ours when it runs as whom we would start it. Wherever
+ * the program lies: an older version's part is taken over too. */
 struct looks {
-    char program[PATH_MAX]; /* as the kernel knows it, without links */
+    const char *program;
     uid_t uid;
     struct stat folder;
 };
@@ -49,9 +48,9 @@ static bool service_uid(const struct node *node, uid_t *ret_uid)
 static bool find_looks(const struct node *node, enum part_id id, struct looks *ret_looks)
 {
     struct account account;
-    const char *program = part_program(id);
-    if (!program || !realpath(program, ret_looks->program) || !account_find(part_looks[id].role, &account))
+    if (!account_find(part_looks[id].role, &account))
         return false;
+    ret_looks->program = part_looks[id].program;
     ret_looks->uid = account.name ? account.uid : geteuid();
     if (id == PART_SYNCD && account.name)
         (void)service_uid(node, &ret_looks->uid); /* as it was: it says nothing of it */
@@ -60,7 +59,7 @@ static bool find_looks(const struct node *node, enum part_id id, struct looks *r
 
 static bool runs(pid_t pid, const struct looks *looks)
 {
-    char path[64], exe[PATH_MAX + sizeof(DELETED)];
+    char path[64], exe[PATH_MAX];
     struct stat about;
     (void)snprintf(path, sizeof(path), "/proc/%ld", (long)pid);
     if (stat(path, &about) != 0 || (about.st_uid != looks->uid && about.st_uid != geteuid()))
@@ -70,8 +69,11 @@ static bool runs(pid_t pid, const struct looks *looks)
     if (len <= 0)
         return false; /* gone */
     exe[len] = '\0';
+    const char *name = strrchr(exe, '/');
     size_t program_len = strlen(looks->program);
-    if (strncmp(exe, looks->program, program_len) != 0 || (exe[program_len] && strcmp(exe + program_len, DELETED) != 0))
+    /* a program that was replaced meanwhile is called "name (deleted)" */
+    if (!name || strncmp(name + 1, looks->program, program_len) != 0 ||
+        (name[1 + program_len] && name[1 + program_len] != ' '))
         return false;
     (void)snprintf(path, sizeof(path), "/proc/%ld/cwd", (long)pid);
     return stat(path, &about) == 0 && about.st_dev == looks->folder.st_dev && about.st_ino == looks->folder.st_ino;

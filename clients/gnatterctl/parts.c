@@ -85,21 +85,6 @@ static const char *syncd_program(void)
     return sibling_path("GNATTER_SYNCD", "gnatter-syncd", "../sbin/gnatter-syncd");
 }
 
-const char *part_program(enum part_id id)
-{
-    switch (id) {
-    case PART_POSTGRES:
-        return postgres_program("postgres");
-    case PART_BROKER:
-        return broker_program();
-    case PART_SYNCD:
-        return syncd_program();
-    case PARTS:
-        break;
-    }
-    return NULL;
-}
-
 /* As root it reads what only root may, and then becomes the account of its configuration by itself. */
 static bool syncd_start(const struct node *node, int log_fd, struct process *ret_process)
 {

@@ -27,8 +27,6 @@ MUST_CHECK enum result parts_write(const struct node *node, const struct parts *
 
 /* Has this node such a part? (PostgreSQL may be somebody else's.) */
 bool part_is_ours(const struct node *node, enum part_id id);
-/* What a start of it runs: an absolute path. NULL: it is not there; said what to do, but for the service. */
-const char *part_program(enum part_id id);
 bool part_start(const struct node *node, enum part_id id, struct process *ret_process); /* false with errno */
 /* Orderly, and if that takes too long not. False: it was killed. */
 bool part_stop(enum part_id id, struct process process);
