@@ -22,8 +22,8 @@ const char *const query_statements[QUERY_KINDS] = {
     [QUERY_APPEND] = "select base_seqs, times_ms from gnatter.append($1, $2, $3, $4, $5, $6, $7)",
     [QUERY_APPEND_CAREFUL] = "select ord, state, seq, time_ms, membership_version"
                              " from gnatter.append_careful($1, $2, $3, $4, $5, $6)",
-    [QUERY_PAGE] = "select ord, seq, time_ms, sender_user_id, sender_device_id, sender, message_id, event_type, payload,"
-                   " edit_seq from gnatter.log_page($1, $2, $3, $4, $5)",
+    [QUERY_PAGE] = "select ord, seq, time_ms, sender_user_id, sender_device_id, sender, message_id, event_type,"
+                   " payload, edit_seq from gnatter.log_page($1, $2, $3, $4, $5)",
     [QUERY_SENDERS] = "select ord, user_id from gnatter.log_senders($1, $2, $3) order by ord",
     [QUERY_SCAN] = "select device_id, conversation_name, acked_seq, user_name, delivered_seq, read_seq,"
                    " counts_seq, delivered_count, read_count from gnatter.device_scan($1, $2, $3)",
