@@ -1,9 +1,12 @@
 /* group ..., timer, purge: each a call of the SQL API. */
 #include "database.h"
 #include "output.h"
+#include "process.h"
 #include "text.h"
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static cJSON *group_object(const char *group, const char *user)
 {
@@ -171,6 +174,59 @@ enum result command_timer(struct args *args)
     return result;
 }
 
+#define PURGE_TRIES       5   /* of a conversation in which others keep somebody waiting in a circle */
+#define PURGE_PROGRESS_MS 200 /* between two lines of progress, on a terminal */
+
+/* Would the same statement do, once more? */
+static bool is_passing(const PGresult *result)
+{
+    const char *code = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+    return code && (!strcmp(code, "40P01") || !strcmp(code, "40001")); /* deadlock, serialization */
+}
+
+static void progress_end(void)
+{
+    if (isatty(STDERR_FILENO))
+        fputs("\r\033[K", stderr);
+}
+
+/* One conversation, params[2], in a transaction of its own: who writes to it waits no longer than it takes. */
+static enum result purge_one(PGconn *conn, const char *const params[3], long long *purged)
+{
+    static const char *const sql = "select gnatter.purge($1::interval, $2, $3)";
+    PGresult *rows = PQexecParams(conn, sql, 3, NULL, params, NULL, NULL, 0);
+    for (int tries = 1; PQresultStatus(rows) != PGRES_TUPLES_OK && is_passing(rows) && tries < PURGE_TRIES; tries++) {
+        PQclear(rows);
+        rows = PQexecParams(conn, sql, 3, NULL, params, NULL, NULL, 0);
+    }
+    bool is_done = PQresultStatus(rows) == PGRES_TUPLES_OK;
+    if (is_done)
+        *purged += strtoll(PQgetvalue(rows, 0, 0), NULL, 10);
+    else
+        progress_end();
+    enum result result = is_done ? DONE : database_fail(conn, rows);
+    PQclear(rows);
+    return result;
+}
+
+static enum result purge_each(PGconn *conn, const PGresult *names, const char *params[3], long long *purged)
+{
+    bool is_terminal = isatty(STDERR_FILENO);
+    int64_t told_ms = clock_ms();
+    enum result result = DONE;
+    for (int row = 0; result == DONE && row < PQntuples(names); row++) {
+        params[2] = PQgetvalue(names, row, 0);
+        result = purge_one(conn, params, purged);
+        if (is_terminal && clock_ms() - told_ms >= PURGE_PROGRESS_MS) {
+            fprintf(stderr, "\r%d of %d conversations, %lld erased", row + 1, PQntuples(names), *purged);
+            told_ms = clock_ms();
+        }
+    }
+    if (result == DONE)
+        progress_end();
+    return result;
+}
+
 enum result command_purge(struct args *args)
 {
     struct node node;
@@ -180,14 +236,24 @@ enum result command_purge(struct args *args)
     enum result result = database_begin(args, &node, &conn);
     if (result != DONE)
         return result;
+    long long purged = 0;
     const char *age = args->older_than_s < 0 ? NULL : text_format("%lld seconds", (long long)args->older_than_s);
     const char *params[] = {age, args->delivered ? "true" : "false", args->conversation};
-    PGresult *rows = database_query(conn, "select gnatter.purge($1::interval, $2, $3) as purged", 3, params);
-    if (rows)
-        output_done(args, output_row_json(rows, 0), "%s messages and events erased", PQgetvalue(rows, 0, 0));
+    PGresult *names = args->conversation ? NULL
+                                         : database_query(conn,
+                                                          "select name from gnatter.conversation"
+                                                          " where last_seq >= first_seq order by conversation_id",
+                                                          0, NULL);
+    if (args->conversation)
+        result = purge_one(conn, params, &purged);
     else
-        result = REFUSED;
-    PQclear(rows);
+        result = names ? purge_each(conn, names, params, &purged) : REFUSED;
+    if (result == DONE) {
+        cJSON *object = cJSON_CreateObject();
+        (void)cJSON_AddNumberToObject(object, "purged", (double)purged);
+        output_done(args, object, "%lld messages and events erased", purged);
+    }
+    PQclear(names);
     database_end(&node, conn);
     return result;
 }

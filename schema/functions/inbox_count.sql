@@ -22,7 +22,10 @@ begin
         delete from gnatter.inbox_waiting w using pair p
          where w.conversation_id = p.conversation_id and w.user_id = p.user_id and p.last_seq <= p.after_seq
     ), known as (
-        select p.conversation_id, p.user_id, p.after_seq, w.items, w.bytes, coalesce(w.to_seq, p.after_seq) as to_seq
+        select p.conversation_id, p.user_id, p.after_seq, w.items, w.bytes, coalesce(w.to_seq, p.after_seq) as to_seq,
+               -- asked first, so that who blocks nobody pays nothing for it
+               exists (select from gnatter.block b
+                        where b.conversation_id = p.conversation_id and b.user_id = p.user_id offset 0) as has_blocked
           from pair p
           left join lateral (
               -- where she got some of it all is counted again
@@ -39,7 +42,8 @@ begin
           select max(m.seq) as to_seq, count(*) filter (where m.is_hers) as items,
                  coalesce(sum(m.bytes) filter (where m.is_hers), 0) as bytes
             from (select m.seq, octet_length(m.payload) as bytes,
-                         m.event_type is null and m.sender_user_id <> k.user_id as is_hers
+                         m.event_type is null and m.sender_user_id <> k.user_id
+                         and not (k.has_blocked and gnatter.block_covers(k.conversation_id, k.user_id, m.seq)) as is_hers
                     from gnatter.message m
                    where m.conversation_id = k.conversation_id and m.seq > k.to_seq
                    order by m.seq limit least(items_max + 1, 10000)) m) n
@@ -50,4 +54,5 @@ end
 $$;
 comment on function gnatter.inbox_count(bigint[], bigint[], bigint) is
     'counts on what waits for these users in these direct conversations (pairs, each once), from where it ended the last '
-    'time or where she has got to, and not much more than so many items in each. Internal';
+    'time or where she has got to, and not much more than so many items in each; what is withheld from them does not wait. '
+    'Internal';

@@ -10,16 +10,17 @@ declare
     edited bigint;
     purged bigint := 0;
     removed bigint;
-    changed_name text;
-    ids bigint[] := '{}';
-    firsts bigint[] := '{}';
 begin
     if older_than is null and not coalesce(delivered_to_all, false) then
         raise exception 'purge what: older_than, delivered_to_all or both' using errcode = 'GN006';
     elsif conversation is not null and not exists (select from gnatter.conversation c where c.name = purge.conversation) then
         raise exception 'no such conversation: %', left(conversation, 80) using errcode = 'GN003';
     end if;
-    for item in select c.conversation_id, c.first_seq, c.last_seq from gnatter.conversation c
+    -- whoever forgets to end the transaction is disconnected: see event_append
+    if current_setting('idle_in_transaction_session_timeout') = '0' then
+        perform set_config('idle_in_transaction_session_timeout', '30s', true);
+    end if;
+    for item in select c.conversation_id, c.name, c.first_seq, c.last_seq from gnatter.conversation c
                  where c.last_seq >= c.first_seq and (purge.conversation is null or c.name = purge.conversation)
                  order by c.conversation_id
     loop
@@ -32,6 +33,9 @@ begin
         if delivered_to_all then
             keep_from := least(keep_from, gnatter.undelivered_seq(item.conversation_id));
         end if;
+        continue when keep_from <= item.first_seq;
+        -- before its items, as everybody else does who changes these: nobody then waits in a circle
+        perform from gnatter.conversation c where c.conversation_id = item.conversation_id for no key update;
         -- A message and its last edit go together: without the one, nothing would take away what the other says.
         loop
             select coalesce(min(e.seq), keep_from) into edited from gnatter.message_edit e
@@ -46,16 +50,9 @@ begin
         delete from gnatter.message_reaction r where r.conversation_id = item.conversation_id and r.seq < keep_from;
         delete from gnatter.conversation_timer t where t.conversation_id = item.conversation_id and t.to_seq < keep_from;
         purged := purged + removed;
-        ids := ids || item.conversation_id;
-        firsts := firsts || keep_from;
-    end loop;
-    -- The rows that appends wait for are locked last, and in order, however long the deleting took.
-    for item in select i.id, i.first from unnest(ids, firsts) as i (id, first) order by i.id
-    loop
-        update gnatter.conversation c set first_seq = greatest(c.first_seq, item.first)
-         where c.conversation_id = item.id
-        returning c.name into changed_name;
-        perform pg_notify('gnatter', 'c ' || changed_name);
+        update gnatter.conversation c set first_seq = greatest(c.first_seq, keep_from)
+         where c.conversation_id = item.conversation_id;
+        perform pg_notify('gnatter', 'c ' || item.name);
     end loop;
     return purged;
 end
@@ -65,4 +62,5 @@ comment on function gnatter.purge(interval, boolean, text) is
     'older than that and, or, what every device of everybody who may see it has acknowledged; a message that was edited stays '
     'as long as its last edit. Returns how many items. '
     'seq goes on, first_seq says where the log starts now, and devices that missed something are told truncated. '
+    'Who writes to a conversation that has lost something waits until the transaction ends: call it for one at a time. '
     'GN003, GN006';

@@ -47,7 +47,9 @@ begin
           from gnatter.push_waiting((select array_agg(p.device_id order by p.job_id, p.conversation_id) from pair p),
                                     (select array_agg(p.conversation_id order by p.job_id, p.conversation_id) from pair p),
                                     gnatter.now_ms()) w
-          join gnatter.message i on i.conversation_id = w.conversation_id and i.seq = w.seq
+          cross join lateral (
+              select i.time_ms, i.sender_user_id, i.payload from gnatter.message i
+               where i.conversation_id = w.conversation_id and i.seq = w.seq offset 0) i
     ), covered as (
         -- it speaks of all of them: what is still in its grace needs no other one
         insert into gnatter.push_wake as k (conversation_id, device_id, absent_since, woken_at)

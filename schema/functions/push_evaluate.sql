@@ -44,8 +44,9 @@ begin
     ), made as (
         insert into gnatter.push_job as j (device_id, provider)
         select r.device_id, r.provider
-          from gnatter.push_registration r
-         where r.device_id in (select w.device_id from woken w)
+          from (select distinct w.device_id from woken w) w
+          cross join lateral (
+              select r.device_id, r.provider from gnatter.push_registration r where r.device_id = w.device_id offset 0) r
          order by r.device_id
         on conflict (device_id) where finished_at is null do update
            set is_again = true

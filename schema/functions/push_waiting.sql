@@ -11,7 +11,10 @@ begin
     return query
     select i.device_id, i.conversation_id, n.seq, d.last_seen_at
       from unnest(device_ids, conversation_ids) as i (device_id, conversation_id)
-      join gnatter.device d on d.device_id = i.device_id and d.removed_at is null and not d.is_live
+      -- "offset 0": looked up one by one, whatever the planner believes about tables that were never analyzed
+      cross join lateral (
+          select d.user_id, d.is_live, d.removed_at, d.last_seen_at from gnatter.device d
+           where d.device_id = i.device_id offset 0) d
       join gnatter.conversation c on c.conversation_id = i.conversation_id and c.deleted_at is null
       left join gnatter.cursor k on k.conversation_id = i.conversation_id and k.device_id = i.device_id
       left join gnatter.mark a on a.conversation_id = i.conversation_id and a.user_id = d.user_id
@@ -19,8 +22,10 @@ begin
       cross join lateral (
           select gnatter.push_newest(i.conversation_id, d.user_id,
               -- delivered: some device of hers holds it; read implies that
-              greatest(coalesce(k.acked_seq, 0), coalesce(a.delivered_seq, 0)), push_waiting.before_ms) as seq) n
-     where c.last_seq > greatest(coalesce(k.acked_seq, 0), coalesce(a.delivered_seq, 0))
+              greatest(coalesce(k.acked_seq, 0), coalesce(a.delivered_seq, 0)), push_waiting.before_ms) as seq
+          offset 0) n -- asked once, though it is named twice
+     where d.removed_at is null and not d.is_live
+       and c.last_seq > greatest(coalesce(k.acked_seq, 0), coalesce(a.delivered_seq, 0))
        and (q.muted_until is null or q.muted_until <= now())
        and n.seq is not null;
 end

@@ -13,6 +13,8 @@ begin
     if not found then
         raise exception 'no such user: %', coalesce(left(name, 80), 'null') using errcode = 'GN002';
     end if;
+    -- nobody could take it away any more
+    delete from gnatter.profile p where p.user_id = removed_id;
     for item in select d.device_id from gnatter.device d
                  where d.user_id = removed_id and d.removed_at is null order by d.device_id
     loop
@@ -34,5 +36,5 @@ begin
 end
 $$;
 comment on function gnatter.remove_user(text) is
-    'removes a user: her devices are revoked, she leaves her groups (member-removed), her messages stay and her name '
-    'is never given again. GN002';
+    'removes a user: her devices are revoked, she leaves her groups (member-removed), her profile goes, her messages stay '
+    'and her name is never given again. GN002';

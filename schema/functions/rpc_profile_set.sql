@@ -3,7 +3,9 @@ language plpgsql volatile
 set search_path = pg_catalog, gnatter, pg_temp
 as $$
 begin
-    perform gnatter.profile_change(user_id, params);
+    -- who is being removed leaves no profile behind
+    perform gnatter.profile_change(gnatter.user_lock((select u.name from gnatter.user_account u
+                                                       where u.user_id = rpc_profile_set.user_id)), params);
     return '{}';
 end
 $$;

@@ -39,5 +39,18 @@ as $$
       join gnatter.conversation c on c.conversation_id = m.conversation_id
       left join gnatter.device d on d.device_id = m.sender_device_id
      where m.event_type is null and m.sender_user_id is distinct from d.user_id
+    union all
+    select c.name, format('message %s has no sender, device or id', m.seq)
+      from gnatter.message m
+      join gnatter.conversation c on c.conversation_id = m.conversation_id
+     where m.event_type is null
+       and (m.sender_user_id is null or m.sender_device_id is null or m.message_id is null)
+    union all
+    -- a shard finds what is its own by the name
+    select c.name, format('a %s conversation of route %s, and should be of %s', c.kind, c.route,
+                          gnatter.conversation_route(c.name))
+      from gnatter.conversation c
+     where c.route <> gnatter.conversation_route(c.name)
+        or c.kind <> case when starts_with(c.name, 'g/') then 'group' else 'direct' end
 $$;
-comment on function gnatter.verify_log() is 'verify: the log is complete, in order, and free of repetitions';
+comment on function gnatter.verify_log() is 'verify: the log is complete, in order, and free of repetitions; who sent what is known, and which shard it belongs to';

@@ -182,6 +182,27 @@ def test_purge(up):
     assert "no such conversation: g/odl" in up.refused("purge", "--older-than", "1d", "--conversation", "g/odl")
 
 
+def test_purge_takes_one_conversation_at_a_time(up):
+    """A deadlock in one is tried again a few times, and what the others have lost by then they have lost."""
+    up.ctl("user", "add", "pat")
+    for group in ("old-1", "old-2"):
+        up.ctl("group", "create", group, "--owner", "pat")
+    up.sql("update gnatter.message m set time_ms = 1 from gnatter.conversation c"
+           " where c.conversation_id = m.conversation_id and c.name in ('g/old-1', 'g/old-2');"
+           " create sequence deadlocks; create function deadlock() returns trigger language plpgsql security definer as $$ begin"
+           "   if nextval('public.deadlocks') < 9 then"
+           "     raise exception using errcode = 'deadlock_detected', message = 'in a circle'; end if; return old; end $$;"
+           " do $$ begin execute format('create trigger circle before delete on gnatter.message for each row"
+           "   when (old.conversation_id = %s) execute function deadlock()',"
+           "   (select conversation_id from gnatter.conversation where name = 'g/old-2')); end $$")
+    try:
+        assert "in a circle" in up.refused("purge", "--older-than", "1d")
+        assert up.sql("select name from gnatter.conversation where first_seq > last_seq and name like 'g/old-_'") == ["g/old-1"]
+        assert up.json("purge", "--older-than", "1d") == {"purged": 1}
+    finally:
+        up.sql("drop trigger circle on gnatter.message; drop function deadlock(); drop sequence deadlocks")
+
+
 def test_what_is_not_there_is_refused(up):
     up.ctl("user", "add", "una")
     for args in (["block", "list"], ["push", "list"], ["privacy", "show"]):

@@ -371,10 +371,16 @@ select is(pg_temp.watch('{d/quinn/rose,d/quinn/sam}', 100), 0, 'counted');
 select pg_temp.marked('quinn', 'd/quinn/rose', 4, 0), pg_temp.say('sam:phone', 'd/quinn/sam', 's4') \g /dev/null
 select is(pg_temp.watch('{d/quinn/sam}', 4), 0, 'what has been got is noticed');
 select is(pg_temp.waiting('quinn'), '3/14', 'only what waits');
-select gnatter.block_user('quinn', 'sam'), pg_temp.say('sam:phone', 'd/quinn/sam', 's5') \g /dev/null
-select is(pg_temp.watch('{d/quinn/sam}', 4), 0, 'whom she blocks fills nothing');
+select is(pg_temp.watch('{d/quinn/sam}', 3), 1, 'full');
+select gnatter.block_user('quinn', 'sam') \g /dev/null
+select is(gnatter.inbox_release(10, 3, 1000000), 0, 'whom she blocks fills nothing, neither with what he wrote before');
+select is(pg_temp.say('sam:phone', 'd/quinn/sam', 's5'), '5', 'withheld');
+select is(pg_temp.watch('{d/quinn/sam}', 3), 0, 'nor with that');
 select gnatter.unblock_user('quinn', 'sam') \g /dev/null
-select is(pg_temp.watch('{d/quinn/sam}', 4), 1, 'again');
+select is(pg_temp.watch('{d/quinn/sam}', 4), 0, 'what was withheld stays so');
+select is(pg_temp.waiting('quinn'), '3/14', 'what he wrote before waits again');
+select pg_temp.say('sam:phone', 'd/quinn/sam', 's6') \g /dev/null
+select is(pg_temp.watch('{d/quinn/sam}', 4), 1, 'and so does what he writes now');
 select gnatter.remove_user('quinn') \g /dev/null
 select is(gnatter.inbox_release(10, 4, 1000000), 0, 'who was removed has no inbox');
 select is(pg_temp.watch('{d/quinn/sam}', 1), 1, 'that could be full');

@@ -19,6 +19,9 @@ insert into gnatter.mark select conversation_id, user_id, 5, 5 from gnatter.memb
 insert into gnatter.cursor select m.conversation_id, d.device_id, 5 from gnatter.member m join gnatter.device d
     using (user_id) on conflict do nothing;
 
+insert into gnatter.push_registration (device_id, user_id, provider)
+    select d.device_id, d.user_id, 'webhook' from gnatter.device d where d.name = 'p';
+
 create temp table asked as
 select array(select conversation_id from gnatter.conversation order by 1 limit 20) as ids, array(select name::text
     from gnatter.conversation order by 1 limit 20) as names,
@@ -67,6 +70,8 @@ insert into hot values
     ('inbox_watch', 'select gnatter.inbox_watch(ids, 10, 1000)'),
     ('inbox_release', 'select gnatter.inbox_release(10, 10, 1000)'),
     ('timer_sweep', 'select gnatter.timer_sweep(10, 10)'),
+    ('push_evaluate', 'select gnatter.push_evaluate(ids, devices, 0, 3600)'),
+    ('push_claim', 'select gnatter.push_claim(''{webhook}'', ''w'', 20, 60000, 3600, ''full'')'),
     ('device_gone', 'select gnatter.device_gone(devices, ones)'),
     ('presence_state', 'select gnatter.presence_state(users[1:3], ''{u1,u2,u3}'', true)'),
     ('history_items', 'select gnatter.history_items(users[1], ''g/big'', null, null, 10)'),

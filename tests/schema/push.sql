@@ -4,6 +4,8 @@ select * from no_plan();
 
 create function pg_temp.id(client_id text) returns bigint language sql as
 $$ select device_id from gnatter.device_open(array[client_id]) $$;
+create function pg_temp.u(user_name text) returns bigint language sql as
+$$ select user_id from gnatter.user_account where name = user_name $$;
 create function pg_temp.rpc(client_id text, method text, params jsonb) returns jsonb language sql as
 $$ select gnatter.rpc(pg_temp.id(client_id), gen_random_uuid()::text, method, params) $$;
 create function pg_temp.conversation(name text) returns bigint language sql as
@@ -184,6 +186,31 @@ select is((select count(*) from gnatter.push_registration), 0::bigint, 'gone sin
 select pg_temp.rpc('carol:phone', 'push.register', '{"provider":"webhook","token":"c"}');
 select gnatter.revoke_device('carol', 'phone');
 select is((select count(*) from gnatter.push_registration), 0::bigint, 'a revoked device is unregistered');
+
+-- ---- a long absence ----
+-- What it costs to wake somebody does not grow with what she lacks: counted is what is read of the log and its indexes.
+create function pg_temp.reads(statement text) returns bigint language plpgsql as $$
+declare
+    log_read constant text := 'select sum(pg_stat_get_xact_tuples_returned(i) + pg_stat_get_xact_tuples_fetched(i)) from ('
+        'select ''gnatter.message''::regclass union select indexrelid from pg_index where indrelid = ''gnatter.message''::regclass) t (i)';
+    before bigint;
+    after bigint;
+begin
+    execute log_read into before;
+    execute statement;
+    execute log_read into after;
+    return after - before;
+end $$;
+select gnatter.create_group('full' || i, 'alice', '{bob}') from generate_series(1, 3) i;
+insert into gnatter.message select c.conversation_id, s, c.last_time_ms - 60000, pg_temp.u('alice'), pg_temp.id('alice:phone'), 'm' || s, null, 'x'
+  from gnatter.conversation c cross join generate_series(2, 5002) s where c.name like 'g/full%';
+update gnatter.conversation set last_seq = 5002 where name like 'g/full%';
+select gnatter.push_register('bob', 'phone', '{"provider":"webhook"}');
+select pg_temp.gone('bob:phone');
+select cmp_ok(pg_temp.reads($$select pg_temp.evaluate('{g/full1,g/full2,g/full3}')$$), '<=', 100::bigint, 'it is found from the end');
+select is((select state from gnatter.push_job where finished_at is null), 'queued', 'and he is woken');
+select cmp_ok(pg_temp.reads($$select gnatter.push_badge(pg_temp.u('bob'))$$), '<=', 25000::bigint, 'counting ends');
+select is(gnatter.push_badge(pg_temp.u('bob')), 10000::bigint, 'at 10,000, of all conversations together');
 
 select * from finish();
 rollback;

@@ -246,6 +246,41 @@ def test_the_last_devices_at_once(a, b, c):
         assert error.pgcode == "GN007", error
 
 
+def test_a_purge_locks_the_conversation_before_its_items(a, b, c):
+    ask(a, "select gnatter.create_users('{pga,pgb}', 'p'); select gnatter.create_group(g, 'pga', '{pgb}')"
+        " from unnest('{pg-1,pg-2}'::text[]) g")
+    for group in ("g/pg-1", "g/pg-2"):
+        append(a, [(*conversation(a, group), *device(a, "pga:p"))], "m1")
+        ask(a, "update gnatter.message set time_ms = 1 where conversation_id = %s", conversation(a, group)[0])
+    c.autocommit = False
+    ask(c, "select from gnatter.message where conversation_id = %s for update", conversation(c, "g/pg-2")[0])
+    purge = Behind(b, lambda: one(b, "select gnatter.purge('1 day')"))
+    observer = connect()
+    assert purge.waits(observer), "the second conversation's items are held by somebody"
+    deletion = Behind(a, lambda: one(a, "select gnatter.delete_message('g/pg-1', 2)"))
+    assert deletion.waits(observer), "what the first one loses is held by the purge"
+    c.rollback()
+    assert purge.join() == 4, "no deadlock"
+    try:
+        deletion.join()
+        raise AssertionError("what was purged is there no more")
+    except psycopg2.Error as error:
+        assert error.pgcode == "GN006", error
+    observer.close()
+
+
+def test_who_is_being_removed_leaves_no_profile(a, b, c):
+    ask(a, "select gnatter.create_users('{pra}', 'p')")
+    user_id, device_id = device(a, "pra:p")
+    b.autocommit = False
+    ask(b, "select gnatter.remove_user('pra')")
+    change = Behind(a, lambda: one(a, "select gnatter.rpc(%s, 'r1', 'profile.set', '{\"about\": \"x\"}')", device_id))
+    assert change.waits(c)
+    b.commit()
+    assert "error" in change.join()
+    assert ask(a, "select 1 from gnatter.profile where user_id = %s", user_id) == []
+
+
 def test_what_is_notified(a, b, c):
     ask(a, "select gnatter.create_users('{na,nb}', 'p')")
     listener = connect()

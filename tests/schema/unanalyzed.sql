@@ -17,6 +17,8 @@ insert into gnatter.message select c.conversation_id, s, 1, m.user_id, d.device_
 update gnatter.conversation set last_seq = 3, last_time_ms = 1 where name like 'd/u%';
 insert into gnatter.mark select conversation_id, user_id, 2, 2 from gnatter.member on conflict do nothing;
 insert into gnatter.cursor select m.conversation_id, d.device_id, 2 from gnatter.member m join gnatter.device d using (user_id) on conflict do nothing;
+insert into gnatter.push_registration (device_id, user_id, provider)
+    select d.device_id, d.user_id, 'webhook' from gnatter.device d where d.name = 'p';
 create temp table asked as
 select array_agg(i.conversation_id order by i.conversation_id) as ids, array_agg(i.name::text) as names, array_agg(i.user_id) as users,
        array_agg(i.device_id) as devices, array_agg(i.client_id) as client_ids, array_agg(2::bigint) as twos,
@@ -63,6 +65,8 @@ insert into hot values
     ('inbox_watch', 'select gnatter.inbox_watch(ids[1:50], 10, 1000)'),
     ('inbox_release', 'select gnatter.inbox_release(10, 10, 1000)'),
     ('timer_sweep', 'select gnatter.timer_sweep(10, 10)'),
+    ('push_evaluate', 'select gnatter.push_evaluate(ids[1:50], ''{}'', 0, 3600)'),
+    ('push_claim', 'select gnatter.push_claim(''{webhook}'', ''w'', 20, 60000, 3600, ''full'')'),
     ('device_gone', 'select gnatter.device_gone(devices, ones)'),
     ('conversation_load', 'select gnatter.conversation_load(names, array_fill(true, ''{100}''))'),
     ('conversation_members', 'select gnatter.conversation_members(ids)'),

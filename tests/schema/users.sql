@@ -91,8 +91,10 @@ select is((select online_is_shown from gnatter.presence_state(array[pg_temp.u('a
 -- ---- removing ----
 select gnatter.create_group('band', 'dave', '{alice,bob}') \g /dev/null
 select pg_temp.say('dave:phone', 'g/band', 'm1') \g /dev/null
+select gnatter.set_profile('dave', '{"display_name": "Dave"}') \g /dev/null
 select lives_ok($$ select gnatter.remove_user('dave') $$, 'removing a user');
 select is_empty($$ select * from gnatter.devices where user_name = 'dave' $$, 'her devices go');
+select is_empty($$ select * from gnatter.profile p where p.user_id = pg_temp.u('dave') $$, 'so does her profile');
 select is_empty($$ select * from gnatter.members where user_name = 'dave' and group_name is not null $$,
     'she leaves her groups');
 select is(pg_temp.log('g/band', 2), array['2 dave:phone m1', '3 - member-removed {"user":"dave"}',

@@ -39,6 +39,15 @@ select matches(pg_temp.after(damage), said, said)
     ('update gnatter.message set sender_user_id = pg_temp.u(''bob'') where seq = 2 and conversation_id =
         pg_temp.c(''g/kitchen'')',
      'log g/kitchen message 2 was sent by a device of somebody else'),
+    ('update gnatter.message set sender_user_id = null, sender_device_id = null where seq = 2 and conversation_id =
+        pg_temp.c(''g/kitchen'')',
+     'log g/kitchen message 2 has no sender, device or id'),
+    ('update gnatter.message set message_id = null where seq = 2 and conversation_id = pg_temp.c(''g/kitchen'')',
+     '^log g/kitchen message 2 has no sender, device or id$'),
+    ('update gnatter.conversation set route = (route + 1) % 65536 where name = ''g/kitchen''',
+        '^log g/kitchen a group conversation of route \d+, and should be of \d+$'),
+    ('update gnatter.conversation set kind = ''direct'' where name = ''g/kitchen''',
+        'log g/kitchen a direct conversation of route'),
     ('alter table gnatter.message drop constraint message_id_once; update gnatter.message set message_id =
         ''m1'' where message_id = ''m2''',
      'log g/kitchen message id m1 of device \d+ is there 2 times'),
@@ -78,6 +87,12 @@ select matches(pg_temp.after(damage), said, said)
     ('update gnatter.message set event_type = ''created'' where seq = 6', 'events g/kitchen item 6 is created'),
     ('update gnatter.message set event_type = ''renamed'' where seq = 1 and conversation_id = pg_temp.c(''g/kitchen'')',
         'events g/kitchen a group whose log does not start with created'),
+    ('update gnatter.message set message_id = ''x'' where seq = 6', '^events g/kitchen event 6 \(member-added\) has a device or an id$'),
+    ('update gnatter.message set sender_device_id = pg_temp.d(''bob:phone'') where seq = 7',
+        '^events g/kitchen event 7 \(member-removed\) has a device or an id$'),
+    ('update gnatter.message set event_type = ''message-deleted'', message_id = null where seq = 3 and conversation_id =
+        pg_temp.c(''g/kitchen'')',
+     '^events g/kitchen event 3 \(message-deleted\) has a device or an id$'),
     ('update gnatter.message set event_type = ''deleted'' where seq = 7', 'events g/kitchen item 7 is deleted'))
         as t (damage, said);
 set local session_replication_role = origin;
