@@ -87,7 +87,7 @@ insert into hot values
 select cmp_ok(pg_temp.reads(h.statement), '<=', 2000::bigint, h.name || ': reads what was asked for') from hot h;
 -- ids of messages and requests are fresh ones
 select cmp_ok(pg_temp.fetches(replace(replace(h.statement, '|| i', '|| i || ''z'''), '''r', '''z')), '<=',
-    case h.name when 'device_scan' then 5000 else 3000 end::bigint,
+    case h.name when 'device_scan' then 7000 else 3000 end::bigint,
     h.name || ': fetches the blocks of what was asked for') from hot h;
 select * from finish();
 rollback;
