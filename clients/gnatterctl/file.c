@@ -67,8 +67,8 @@ static bool write_all(int fd, const char *text, size_t len)
 enum status file_write(int at_fd, const char *path, const char *text, size_t len, mode_t mode, uid_t uid, gid_t gid)
 {
     const char *beside = text_format("%s.new.%ld", path, (long)getpid());
-    (void)unlinkat(at_fd, beside,
-                   0); /* of a process with our id that was killed: in a container it is always the same */
+    /* Left by a process with our id that was killed: in a container it is always the same. */
+    (void)unlinkat(at_fd, beside, 0);
     int fd = openat(at_fd, beside, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0)
         return STATUS_UNAVAILABLE;
