@@ -53,6 +53,7 @@ struct pusher {
     struct database database;
     uint64_t listening; /* the connection that listens, of the database's; 0: none */
     int64_t sweep_at_ms, sweep_after_id, count_at_ms, prune_at_ms, not_before_ms;
+    bool is_sweep_wanted; /* another one, behind the one under way */
     pthread_t thread;
     bool is_started;
 };
@@ -149,6 +150,15 @@ void pusher_reload(struct pusher *pusher)
 }
 
 /* ---- the watcher: who is in the grace ---- */
+/* Everybody is to be looked at then. Whom a sweep under way has passed already is looked at in the next one. */
+static void sweep_by(struct pusher *pusher, int64_t due_ms)
+{
+    if (pusher->sweep_after_id > 0)
+        pusher->is_sweep_wanted = true;
+    else if (due_ms < pusher->sweep_at_ms)
+        pusher->sweep_at_ms = due_ms;
+}
+
 static void wait_add(struct pusher *pusher, int64_t id, bool is_device, int64_t due_ms)
 {
     struct waiting *waiting, probe = {.key = {id, is_device}};
@@ -159,7 +169,7 @@ static void wait_add(struct pusher *pusher, int64_t id, bool is_device, int64_t 
     }
     waiting = HASH_COUNT(pusher->waiting) < WAITING_MAX ? calloc(1, sizeof *waiting) : NULL;
     if (waiting == NULL) {
-        pusher->sweep_at_ms = due_ms < pusher->sweep_at_ms ? due_ms : pusher->sweep_at_ms;
+        sweep_by(pusher, due_ms);
         return;
     }
     waiting->key = probe.key;
@@ -181,8 +191,8 @@ static void take_notes(struct pusher *pusher, int64_t now_ms)
         wait_add(pusher, pusher->device_ids[i], true, due_ms);
     pusher->state.noted += pusher->conversations_len + pusher->devices_len;
     pusher->conversations_len = pusher->devices_len = 0;
-    if (pusher->is_everything && pusher->sweep_at_ms > due_ms)
-        pusher->sweep_at_ms = due_ms;
+    if (pusher->is_everything)
+        sweep_by(pusher, due_ms);
     pusher->is_everything = false;
     (void)pthread_mutex_unlock(&pusher->lock);
 }
@@ -260,7 +270,9 @@ static void sweep(struct pusher *pusher, int64_t now_ms)
         pusher->sweep_after_id = ids[len - 1];
     } else {
         pusher->sweep_after_id = 0;
-        pusher->sweep_at_ms = now_ms + SWEEP_EVERY_MS;
+        pusher->sweep_at_ms =
+            now_ms + (pusher->is_sweep_wanted ? pusher->setup.options->grace_ms + NOTES_SLOT_MS : SWEEP_EVERY_MS);
+        pusher->is_sweep_wanted = false;
     }
 }
 
