@@ -11,9 +11,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include <uthash.h>
 
 #include "broker-plugin/limiter.h"
 #include "clients/protocol/frame.h"
+#include "no_memory.h"
 
 static char path[] = "/tmp/gnatter-limits-test-XXXXXX";
 static uint32_t retry_ms;
@@ -69,6 +71,24 @@ static void a_ledger_is_bounded(void **state)
     assert_true(ledger_take(&ledger, SLICE("new"), rate, 5000, 1, &retry_ms)); /* all are full again: room for many */
     assert_int_equal(ledger_len(&ledger), 1);
     ledger_done(&ledger);
+}
+
+/* It has room for an entry, and none for the table: nothing is refused for that, and nothing ends. */
+static bool lets_through(void)
+{
+    const struct rate rate = {.per_second = 1, .burst = 2};
+    struct ledger ledger;
+    bool is_let = true;
+    ledger_init(&ledger, 50);
+    for (int i = 0; i < 3; i++)
+        is_let &= ledger_take(&ledger, SLICE("a-key-of-sixteen"), rate, 0, 2, &retry_ms);
+    return is_let && ledger_len(&ledger) == 0;
+}
+
+static void a_ledger_without_memory_lets_through(void **state)
+{
+    (void)state;
+    assert_without_memory(lets_through, sizeof(UT_hash_handle) + sizeof(struct bucket) + 16);
 }
 
 /* ---- addresses ---- */
@@ -428,6 +448,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_ledger_counts_by_name),
         cmocka_unit_test(a_ledger_is_bounded),
+        cmocka_unit_test(a_ledger_without_memory_lets_through),
         cmocka_unit_test(lists_of_addresses),
         cmocka_unit_test(who_is_trusted),
         cmocka_unit_test(an_address_has_its_share),
