@@ -410,6 +410,24 @@ static void only_what_can_be_met_is_looked_up(void **state)
     }
 }
 
+/* A message that takes no bytes gives none back: they would be those of a request. */
+static void a_refused_message_gives_a_request_nothing(void **state)
+{
+    (void)state;
+    struct limiter limiter = generous();
+    struct limit_hit hit;
+    struct guest guest;
+    guest_comes(&guest, &limiter, "alice", "phone");
+    limiter.rates.bytes = (struct rate){16, 1024}; /* 64 KiB at once: one request */
+    limiter.rates.chat_conversation = (struct rate){1, 1};
+    assert_true(limiter_take_request(&limiter, &guest.session, false, 65536, 0, &hit));
+    assert_true(limiter_take_message(&limiter, &guest.session, SLICE("g/hall"), 65536, 0, &hit));
+    assert_false(limiter_take_message(&limiter, &guest.session, SLICE("g/hall"), 65536, 0, &hit));
+    assert_false(limiter_take_request(&limiter, &guest.session, false, 65536, 0, &hit));
+    assert_int_equal(hit.counter, COUNTER_DEVICE_BYTES);
+    limiter_done(&limiter);
+}
+
 static void only_news_is_told(void **state)
 {
     (void)state;
@@ -457,6 +475,7 @@ int main(void)
         cmocka_unit_test(the_limits_file),
         cmocka_unit_test(only_what_can_be_met_is_looked_up),
         cmocka_unit_test(each_limit_says_which),
+        cmocka_unit_test(a_refused_message_gives_a_request_nothing),
         cmocka_unit_test(only_news_is_told),
     };
     return cmocka_run_group_tests_name("limiter", tests, begin, end);
