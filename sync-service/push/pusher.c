@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
+#define HASH_NONFATAL_OOM 1 /* else it ends the process, without a word */
 #include <uthash.h>
 #include "../clock.h"
 #include "../log.h"
@@ -175,6 +176,10 @@ static void wait_add(struct pusher *pusher, int64_t id, bool is_device, int64_t 
     waiting->key = probe.key;
     waiting->due_ms = due_ms;
     HASH_ADD(hh, pusher->waiting, key, sizeof waiting->key, waiting);
+    if (waiting->hh.tbl == NULL) { /* no memory for the table */
+        free(waiting);
+        sweep_by(pusher, due_ms);
+    }
 }
 
 static void take_notes(struct pusher *pusher, int64_t now_ms)

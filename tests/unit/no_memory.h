@@ -13,7 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define SPARES 5 /* as few as the C library keeps by their size */
+#define SPARES 12 /* some that the C library keeps for malloc, and some for calloc */
 
 /* The stack may not grow any more either. */
 static inline void stack_touch(void)
@@ -27,10 +27,13 @@ static inline void stack_touch(void)
 static inline bool memory_take(size_t spare_bytes)
 {
     const struct rlimit none = {0, 0};
-    void *spares[SPARES] = {NULL};
+    void *spares[SPARES] = {NULL}, *between[SPARES]; /* so that no two become a larger one */
     stack_touch();
-    for (int i = 0; i < SPARES && spare_bytes > 0; i++)
+    for (int i = 0; i < SPARES && spare_bytes > 0; i++) {
         spares[i] = malloc(spare_bytes);
+        between[i] = malloc(spare_bytes); /* NOLINT: as below */
+    }
+    (void)between;
     if (setrlimit(RLIMIT_AS, &none) != 0)
         return false;
     for (size_t bytes = 1024 * 1024; bytes >= 16; bytes /= 2)
