@@ -132,13 +132,26 @@ static void without_memory_nobody_is_a_stranger(void **state)
     assert_without_memory(link_is_no_stranger, 0);
 }
 
+static bool subscribing_closes(void)
+{
+    return gateway_subscribe(&the_gateway, handle(10), SLICE("inbox/alice/chat/#")) == VERDICT_CLOSE &&
+           gateway_subscribe(&the_gateway, handle(10), SLICE("presence/bob")) == VERDICT_CLOSE &&
+           gateway_subscribe(&the_gateway, handle(10), SLICE("inbox/bob/#")) == VERDICT_DENY;
+}
+
+static void without_memory_no_filter_is_refused(void **state)
+{
+    (void)state;
+    (void)arrive(10, "alice", "phone", true);
+    assert_without_memory(subscribing_closes, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(what_a_kicked_device_says_is_not_acknowledged),
-        TEST(a_kick_does_not_meet_who_came_later),
-        TEST(who_is_taken_over_in_vain_comes_back),
-        TEST(without_memory_nobody_is_a_stranger),
+        TEST(what_a_kicked_device_says_is_not_acknowledged), TEST(a_kick_does_not_meet_who_came_later),
+        TEST(who_is_taken_over_in_vain_comes_back),          TEST(without_memory_nobody_is_a_stranger),
+        TEST(without_memory_no_filter_is_refused),
     };
     return cmocka_run_group_tests_name("gateway_connect", tests, NULL, NULL);
 }
