@@ -26,19 +26,24 @@ static inline void stack_touch(void)
 /* All but a few pieces of that size (0: all). False: it cannot be taken away. */
 static inline bool memory_take(size_t spare_bytes)
 {
+    static void **taken; /* one holds the other */
     const struct rlimit none = {0, 0};
-    void *spares[SPARES] = {NULL}, *between[SPARES]; /* so that no two become a larger one */
+    void *spares[SPARES] = {NULL}, **piece;
     stack_touch();
-    for (int i = 0; i < SPARES && spare_bytes > 0; i++) {
+    for (int i = 0; i < SPARES && spare_bytes >= sizeof *piece; i++) {
         spares[i] = malloc(spare_bytes);
-        between[i] = malloc(spare_bytes); /* NOLINT: as below */
+        if ((piece = malloc(spare_bytes)) != NULL) { /* between them, so that no two become a larger one */
+            *piece = (void *)taken;
+            taken = piece;
+        }
     }
-    (void)between;
     if (setrlimit(RLIMIT_AS, &none) != 0)
         return false;
     for (size_t bytes = 1024 * 1024; bytes >= 16; bytes /= 2)
-        while (malloc(bytes) != NULL) /* NOLINT: never given back */
-            ;
+        while ((piece = malloc(bytes)) != NULL) {
+            *piece = (void *)taken;
+            taken = piece;
+        }
     for (int i = 0; i < SPARES; i++)
         free(spares[i]);
     return true;
