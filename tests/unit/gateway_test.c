@@ -312,9 +312,9 @@ static void a_denied_topic_is_shown_in_whole_characters(void **state)
     assert_int_equal(gateway_may_publish(&the_gateway, alice->client, slice_of(topic), false, at(0)), VERDICT_DENY);
     gateway_tick(&the_gateway, at(0));
     for (size_t i = 0; i < 60; i++)
-        memcpy(shown + 6 * i, "\\u0022", 6);
+        memcpy(shown + 6 * i, "\\u0022", 7);
     for (size_t i = 0; i < 34; i++) /* of 128 bytes */
-        memcpy(shown + 360 + 2 * i, "\xc3\xa9", 2);
+        memcpy(shown + 360 + 2 * i, "\xc3\xa9", 3);
     assert_non_null(strstr(last_payload, shown));
     assert_non_null(strstr(last_payload, "\xa9\",\"message\":"));
 }
