@@ -254,10 +254,10 @@ ENTRY int sem_timedwait(sem_t *restrict sem, const struct timespec *restrict unt
 }
 
 /* ---- libraries ---- */
-static bool is_of(uintptr_t code, const char *library)
+static bool is_of(const void *code, const char *library)
 {
     Dl_info of;
-    return library[0] != '\0' && dladdr((void *)code, &of) != 0 &&
+    return library[0] != '\0' && dladdr(code, &of) != 0 &&
            strncmp(basename(of.dli_fname), library, strlen(library)) == 0;
 }
 
@@ -265,9 +265,11 @@ ENTRY int pthread_create(pthread_t *restrict thread, const pthread_attr_t *restr
                          void *restrict arg)
 {
     static __typeof__(&pthread_create) next;
+    const void *code;
     if (next == NULL)
         next = NEXT(pthread_create);
-    if (machine != NULL && is_of((uintptr_t)run, machine->library))
+    memcpy(&code, &run, sizeof code); /* what runs is no object in C */
+    if (machine != NULL && is_of(code, machine->library))
         return EAGAIN;
     return next(thread, attr, run, arg);
 }
@@ -276,7 +278,7 @@ ENTRY int getaddrinfo(const char *restrict name, const char *restrict service, c
                       struct addrinfo **restrict ret_addresses)
 {
     static __typeof__(&getaddrinfo) next;
-    uintptr_t caller = (uintptr_t)__builtin_return_address(0);
+    const void *caller = __builtin_return_address(0);
     if (next == NULL)
         next = NEXT(getaddrinfo);
     while (machine != NULL && is_of(caller, machine->asking))
