@@ -23,11 +23,14 @@ comment on column gnatter.message_edit_withheld.conversation_id is 'a direct con
 comment on column gnatter.message_edit_withheld.seq is 'which message';
 comment on column gnatter.message_edit_withheld.edit_seq is 'the message-edited event about it that still has its payload';
 with withheld as (
-    select m.conversation_id, m.seq as edit_seq, (convert_from(m.payload, 'UTF8')::jsonb ->> 'seq')::bigint as seq
-      from gnatter.message m
-     where m.conversation_id in (select b.conversation_id from gnatter.block b)
-       and m.event_type is not null and m.event_type = 'message-edited'
-       and convert_from(m.payload, 'UTF8')::jsonb ?| '{payload,payload_base64}'
+    select m.conversation_id, m.seq as edit_seq, (m.said ->> 'seq')::bigint as seq
+      -- "offset 0": by the index of events, conversation by conversation
+      from (select distinct b.conversation_id from gnatter.block b) b
+      cross join lateral (
+          select m.conversation_id, m.seq, convert_from(m.payload, 'UTF8')::jsonb as said from gnatter.message m
+           where m.conversation_id = b.conversation_id and m.event_type is not null and m.event_type = 'message-edited'
+          offset 0) m
+     where m.said ?| '{payload,payload_base64}'
        and not exists (select from gnatter.message_edit e
                         where e.conversation_id = m.conversation_id and e.edit_seq = m.seq)
 ), kept as (
