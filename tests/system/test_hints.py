@@ -108,14 +108,20 @@ def test_what_is_true_comes_through_a_flood(stranger, cast):
 
 
 def test_a_stranger_who_holds_locks_keeps_no_service_out(stranger, cast):
-    """Those that earlier versions took. The service starts, and so does a migration."""
-    stranger.execute("select pg_advisory_lock(4746413252), pg_advisory_lock(4746413251)")
+    """Those that earlier versions took. The service claims the database again, and a migration begins."""
+    holder = ("select pid from pg_locks join pg_stat_activity using (pid) where locktype = 'advisory' and classid = 451445956"
+              " and granted and usename <> 'stranger'")
+    node = cast.node
+    alice, bob = cast(2)
+    group = cast.group(alice, bob)
+    stranger.execute("set lock_timeout = '5s'; select pg_advisory_lock(4746413252), pg_advisory_lock(4746413251)")
     try:
-        before = cast.node.signal("syncd")
-        cast.node.wait_restarted("syncd", before)
-        cast.node.wait_up()
-        cast.node.ctl("migrate")
+        before = node.sql_value(holder)
+        node.sql(f"select pg_terminate_backend({before}, 5000)")
+        wait_until(lambda: node.sql_value(holder) not in (None, before), 20, "it is claimed again")
+        node.ctl("migrate")
     finally:
         stranger.execute("select pg_advisory_unlock_all()")
-    alice, bob = cast(2)
     bob.wait_for("chat", id=alice.say(bob.address).id)
+    node.ctl("group", "role", group[2:], bob.user, "admin")
+    bob.until(lambda: [i for i in bob.all_of("event", conversation=group) if i.topic.endswith("/role-changed")], "role-changed")
