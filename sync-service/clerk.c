@@ -51,6 +51,9 @@ struct clerk {
 
 static void post(struct clerk *clerk, enum job_kind kind, const struct job *job, enum mailbox_patience patience)
 {
+    /* presence leaves room for who came and went */
+    if (kind == JOB_PRESENCE && mailbox_waiting_bytes(&clerk->mailbox) > RUNTIME_CLERK_MAILBOX_BYTES / 2)
+        return;
     struct job *letter = mailbox_write(&clerk->mailbox, kind, sizeof *letter, patience);
     if (letter == NULL) {
         bool matters = (kind == JOB_LIVE || kind == JOB_GONE) && !atomic_load(&clerk->is_stopping);

@@ -245,6 +245,18 @@ static void a_list_that_fails_holds_up_no_newer_one(void **state)
     assert_int_equal(the_hub.list_told, 2);
 }
 
+/* Who is connected to the database can have the same looked up as often as he likes. */
+static void the_same_is_told_once(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 3; i++)
+        revoked_one(&the_hub, SLICE("bob"), 9);
+    assert_string_equal(told, "0 bob 9 kick;");
+    revoked_one(&the_hub, SLICE("bob"), 10);
+    revoked_one(&the_hub, SLICE("bob:phone"), 10);
+    assert_string_equal(told, "0 bob 9 kick;0 bob 10 kick;0 bob:phone 10 kick;");
+}
+
 /* ---- messages that disappear ---- */
 static void while_there_is_more_to_erase_it_goes_on(void **state)
 {
@@ -273,6 +285,18 @@ static void who_is_live_is_told_again_when_too_much_waited(void **state)
     assert_string_equal(end, "devices_reset;everybody;device_live;"); /* behind all that was not lost */
 }
 
+static void presence_leaves_room(void **state)
+{
+    (void)state;
+    for (int i = 0; i < RUNTIME_CLERK_MAILBOX_BYTES / 64; i++)
+        clerk_ask_presence(the_hub.options.clerk, 1, i, SLICE("alice"));
+    for (int i = 0; i < 1000; i++)
+        clerk_device_gone(the_hub.options.clerk, i, 1);
+    clerk_works();
+    assert_non_null(strstr(asked, "device_gone;"));
+    assert_int_equal(atomic_load(&losses), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -280,8 +304,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(an_older_list_is_not_told, setup, teardown),
         cmocka_unit_test_setup_teardown(a_list_that_fails_is_asked_for_again, setup, teardown),
         cmocka_unit_test_setup_teardown(a_list_that_fails_holds_up_no_newer_one, setup, teardown),
+        cmocka_unit_test_setup_teardown(the_same_is_told_once, setup, teardown),
         cmocka_unit_test_setup_teardown(while_there_is_more_to_erase_it_goes_on, setup, teardown),
         cmocka_unit_test_setup_teardown(who_is_live_is_told_again_when_too_much_waited, setup, teardown),
+        cmocka_unit_test_setup_teardown(presence_leaves_room, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
