@@ -54,14 +54,9 @@ struct pusher {
     /* the watcher's own */
     struct waiting *waiting;
     struct database database;
-<<<<<<< HEAD
-    uint64_t listening; /* the connection that listens, of the database's; 0: none */
-    int64_t sweep_at_ms, sweep_after_id, count_at_ms, prune_at_ms, not_before_ms;
-    bool is_sweep_wanted; /* another one, behind the one under way */
-=======
     int64_t sweep_at_ms, sweep_after_id, count_at_ms, counted_at_ms, prune_at_ms, not_before_ms;
-    int64_t resumed_ms; /* as counted; -1: not yet */
->>>>>>> fix-rb
+    bool is_sweep_wanted; /* another one, behind the one under way */
+    int64_t resumed_ms;   /* as counted; -1: not yet */
     pthread_t thread;
     bool is_started;
 };
@@ -215,17 +210,11 @@ static void take_notes(struct pusher *pusher, int64_t now_ms)
         wait_add(pusher, pusher->device_ids[i], true, due_ms);
     pusher->state.noted += pusher->conversations_len + pusher->devices_len;
     pusher->conversations_len = pusher->devices_len = 0;
-<<<<<<< HEAD
     if (pusher->is_everything)
         sweep_by(pusher, due_ms);
-    pusher->is_everything = false;
-=======
-    if (pusher->is_everything && pusher->sweep_at_ms > due_ms)
-        pusher->sweep_at_ms = due_ms;
     if (pusher->is_news && pusher->counted_at_ms + COUNT_AGAIN_MS < pusher->count_at_ms)
         pusher->count_at_ms = pusher->counted_at_ms + COUNT_AGAIN_MS;
     pusher->is_everything = pusher->is_news = false;
->>>>>>> fix-rb
     (void)pthread_mutex_unlock(&pusher->lock);
 }
 

@@ -51,12 +51,6 @@ bool database_connect(struct database *database)
     return true;
 }
 
-enum status jobs_listen(struct database *database)
-{
-    (void)database;
-    return STATUS_OK;
-}
-
 enum status jobs_count(struct database *database, struct jobs_count *ret_count)
 {
     (void)database;
