@@ -120,7 +120,7 @@ def test_what_failed_is_not_published(tmp_path):
 def run_of(per_s, latency_us, cpu_s, **more):
     """As run_load() gives it: rates, latencies and CPU of one run."""
     latency = {"count": 9, "p50": latency_us, "p99": 10 * latency_us}
-    load = {"sent_per_s": per_s, "deliveries_per_s": per_s * 0.9, "refused_per_s": 0, "publish_to_sent": latency,
+    load = {"name": "pairs", "sent_per_s": per_s, "deliveries_per_s": per_s * 0.9, "refused_per_s": 0, "publish_to_sent": latency,
             "publish_to_delivery": latency, "publish_to_delivered": latency}
     return {"load": {"loads": [load], "deliveries_per_s": per_s, "took_s": 1e6 / per_s, "p99_ratio": 1.2, "us_per_device": 7},
             "cpu_per_s": cpu_s, "memory_growth": {"broker": 1 << 20, "service": 2 << 20}, "wal_per_s": 500 * per_s,
