@@ -40,6 +40,7 @@ class Growth:
     def end(self):
         self.ended.set()
         self.thread.join()
+        self.look()  # a run may be over before the first look
         return {part: self.most[part] - self.before[part] for part in self.most}
 
 
