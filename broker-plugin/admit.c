@@ -126,8 +126,8 @@ enum status admit_device(struct admit *admit, const struct revoked *revoked, con
         *ret_why = status == STATUS_EXPIRED     ? "token-expired"
                    : status == STATUS_MALFORMED ? "token-malformed"
                    : status == STATUS_DENIED    ? "token-signature"
-                                                : "token-unreadable";
-        return STATUS_DENIED;
+                                                : status_name(status);
+        return status == STATUS_NO_MEMORY ? status : STATUS_DENIED;
     }
     if (!slice_equal(slice_of(claims.user), user) || !slice_equal(slice_of(claims.device), device)) {
         *ret_why = "token-of-another-device";

@@ -30,7 +30,8 @@ struct admit_request {
 };
 bool admit_is_service_request(const struct admit_request *request);
 MUST_CHECK enum status admit_service(const struct admit *admit, const struct admit_request *request);
-/* STATUS_OK: *ret_claims are those of the device. Else *ret_why is a word for the log. */
+/* STATUS_OK: *ret_claims are those of the device. Else *ret_why is a word for the log: STATUS_DENIED, or
+ * STATUS_NO_MEMORY to look at its token. */
 MUST_CHECK enum status admit_device(struct admit *admit, const struct revoked *revoked,
                                     const struct admit_request *request, int64_t now_s, struct token_claims *ret_claims,
                                     const char **ret_why);

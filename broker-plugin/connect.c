@@ -78,7 +78,7 @@ static enum verdict check_device(struct gateway *gateway, const struct gateway_c
         return VERDICT_OK;
     broker_log(BROKER_NOTICE, "refused client=%s why=%s address=%s", name_for_log(connect->request.client_id), why,
                connect->address);
-    return VERDICT_DENY;
+    return status == STATUS_NO_MEMORY ? VERDICT_CLOSE : VERDICT_DENY;
 }
 
 /* Before anything is looked at that costs more. The connection is closed without an answer: of those that MQTT and the
@@ -100,17 +100,41 @@ static bool is_slow_enough(struct gateway *gateway, const struct gateway_connect
     return false;
 }
 
-/* Of one device there is one connection. The broker sees to it that of one client id there is; with bench mode two of
- * them may be the same device. */
-static void take_over(struct gateway *gateway, const char *client_id, const char *broker_id)
+/* Its connection is ended at the next tick, too. */
+static void session_kick(struct gateway *gateway, struct session *session, enum gone_reason reason)
+{
+    session_end(gateway, session, reason);
+    session->is_kicked = true;
+    session->next_of_kicked = gateway->kicked;
+    gateway->kicked = session;
+}
+
+static void kicked_take_out(struct gateway *gateway, struct session *session)
+{
+    struct session **at = &gateway->kicked;
+    while (*at != session)
+        at = &(*at)->next_of_kicked;
+    *at = session->next_of_kicked;
+    session->is_kicked = false;
+}
+
+/* Of one device there is one connection; with bench mode several of the broker's client ids may be the same device. */
+static void take_over(struct gateway *gateway, const char *client_id)
 {
     struct session *older = sessions_of_client_id(&gateway->sessions, slice_of(client_id));
-    if (older == NULL)
-        return;
-    if (strcmp(session_broker_id(older), broker_id) == 0)
-        session_end(gateway, older, GONE_TAKEN_OVER);
-    else
-        gateway_kick(gateway, older, GONE_TAKEN_OVER);
+    if (older != NULL)
+        session_kick(gateway, older, GONE_TAKEN_OVER);
+}
+
+/* The broker lets it in now, and ends by itself what else has its client id. From then on that is the id of this one,
+ * also when it has gone: to kick it then would end what has ended, and the broker would not survive that. */
+static void let_in(struct gateway *gateway, const struct session *newer)
+{
+    for (struct session *older = gateway->kicked, *next; older != NULL; older = next) {
+        next = older->next_of_kicked;
+        if (strcmp(session_broker_id(older), session_broker_id(newer)) == 0)
+            kicked_take_out(gateway, older);
+    }
 }
 
 static struct session *session_begin(struct gateway *gateway, const struct gateway_connect *connect,
@@ -120,7 +144,7 @@ static struct session *session_begin(struct gateway *gateway, const struct gatew
     const char *broker_id = connect->request.client_id;
     bool is_bench = bench_is_request(&gateway->bench, &connect->request);
     (void)snprintf(client_id, sizeof client_id, "%s:%s", claims->user, claims->device);
-    take_over(gateway, client_id, broker_id);
+    take_over(gateway, client_id);
     struct session_start start = {.client = connect->client,
                                   .client_id = client_id,
                                   .broker_id = is_bench ? broker_id : NULL,
@@ -150,7 +174,7 @@ enum verdict gateway_connect(struct gateway *gateway, const struct gateway_conne
         return VERDICT_CLOSE;
     bool is_service = admit_is_service_request(request);
     enum verdict verdict = is_service ? link_connect(gateway, connect) : check_device(gateway, connect, now, &claims);
-    if (verdict != VERDICT_OK) {
+    if (verdict == VERDICT_DENY) {
         limiter_count(&gateway->limiter, COUNTER_AUTH_FAILED);
         addresses_failed(&gateway->limiter.addresses, &gateway->limiter.rates, connect->address, now.clock_ms);
     }
@@ -163,21 +187,13 @@ enum verdict gateway_connect(struct gateway *gateway, const struct gateway_conne
         gateway_gone(gateway, connect->client);
         return VERDICT_CLOSE;
     }
+    let_in(gateway, session);
     struct subscriptions forgotten;
     if (session->is_clean && remembered_take(&gateway->remembered, session->client_id, &forgotten))
         subscriptions_done(&forgotten);
     uplink_connected(&gateway->uplink, &gateway->journal, session);
     limiter_count(&gateway->limiter, COUNTER_CONNECTIONS);
     return VERDICT_OK;
-}
-
-static void kicked_take_out(struct gateway *gateway, struct session *session)
-{
-    struct session **at = &gateway->kicked;
-    while (*at != session)
-        at = &(*at)->next_of_kicked;
-    *at = session->next_of_kicked;
-    session->is_kicked = false;
 }
 
 void gateway_gone(struct gateway *gateway, const void *client)
@@ -198,10 +214,7 @@ void gateway_kick(struct gateway *gateway, struct session *session, enum gone_re
     if (!session->is_current)
         return;
     broker_log(BROKER_INFO, "kick client=%s reason=%d", session->client_id, (int)reason);
-    session_end(gateway, session, reason);
-    session->is_kicked = true;
-    session->next_of_kicked = gateway->kicked;
-    gateway->kicked = session;
+    session_kick(gateway, session, reason);
 }
 
 static void kick_if_revoked(struct gateway *gateway, struct session *session)
@@ -237,9 +250,6 @@ void gateway_end_kicked(struct gateway *gateway)
     while (gateway->kicked != NULL) {
         struct session *session = gateway->kicked;
         kicked_take_out(gateway, session);
-        const struct session *newer = sessions_of_client_id(&gateway->sessions, slice_of(session->client_id));
-        /* The broker's id belongs to a newer connection, which ended this one. */
-        if (newer == NULL || strcmp(session_broker_id(newer), session_broker_id(session)) != 0)
-            broker_kick(session_broker_id(session)); /* its end may be reported meanwhile, and the session freed */
+        broker_kick(session_broker_id(session)); /* its end may be reported meanwhile, and the session freed */
     }
 }

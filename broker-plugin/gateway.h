@@ -96,6 +96,7 @@ void gateway_kick_revoked_user(struct gateway *gateway, struct slice name); /* a
 void gateway_end_kicked(struct gateway *gateway);
 
 /* subscribe.c */
+/* VERDICT_CLOSE: no memory. */
 enum verdict gateway_subscribe(struct gateway *gateway, const void *client, struct slice filter);
 enum verdict gateway_unsubscribe(struct gateway *gateway, const void *client, struct slice filter);
 /* Also asked, between accepting a connection and CONNACK, about each message that the broker kept for it: no. */

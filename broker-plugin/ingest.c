@@ -67,20 +67,21 @@ static enum status tell(struct gateway *gateway, const struct session *session, 
     return deliver_reply(&gateway->deliver, session->number, tail, json, correlation);
 }
 
-/* error/-/-/<code>, for what has no id to answer to; rate limited, since anything can be published. */
-static void tell_generally(struct gateway *gateway, struct session *session, struct slice topic,
-                           const struct refusal *refusal, struct moment now)
+/* error/-/-/<code>, for what has no id to answer to; rate limited, since anything can be published: STATUS_FULL. */
+static enum status tell_generally(struct gateway *gateway, struct session *session, struct slice topic,
+                                  const struct refusal *refusal, struct moment now)
 {
     char tail[64], json[JSON_BYTES + SHOWN_BYTES], shown[SHOWN_BYTES], retry[32];
     struct rates_session *rates = session_rates(session, &gateway->limiter.rates, now.clock_ms);
     if (rates == NULL || !bucket_take(&rates->denied, gateway->limiter.rates.denied, now.clock_ms, 1))
-        return;
+        return rates == NULL ? STATUS_NO_MEMORY : STATUS_FULL;
     json_escape(topic, shown, sizeof shown);
     (void)retry_format(retry, sizeof retry, refusal->retry_after_ms);
     (void)snprintf(tail, sizeof tail, "error/-/-/%s", refusal->code);
     int len = snprintf(json, sizeof json, "{\"topic\":\"%s\",\"message\":\"%s\"%s}", shown, refusal->message, retry);
-    if (len > 0 && (size_t)len < sizeof json)
-        (void)tell(gateway, session, slice_of(tail), (struct slice){json, (size_t)len}, (struct slice){NULL, 0});
+    if (len <= 0 || (size_t)len >= sizeof json)
+        return STATUS_INTERNAL; /* what is shown is cut: it fits */
+    return tell(gateway, session, slice_of(tail), (struct slice){json, (size_t)len}, (struct slice){NULL, 0});
 }
 
 static enum status tell_message(struct gateway *gateway, const struct publish *publish, const struct refusal *refusal)
@@ -122,17 +123,19 @@ static enum verdict close_session(struct gateway *gateway, const struct publish 
 static enum verdict refuse(struct gateway *gateway, const struct publish *publish, const struct refusal *refusal)
 {
     struct session *session = publish->session;
-    if (publish->topic.kind != TOPIC_CHAT && publish->topic.kind != TOPIC_RPC) {
-        tell_generally(gateway, session, publish->text, refusal, publish->now);
-        return VERDICT_OK;
-    }
+    bool has_id = publish->topic.kind == TOPIC_CHAT || publish->topic.kind == TOPIC_RPC;
+    enum status told;
     /* Not lifted with the rate limits: it bounds memory. */
-    if (!bucket_take(&session->rates->errors, gateway->limiter.rates.errors, publish->now.clock_ms, 1)) {
+    if (has_id && !bucket_take(&session->rates->errors, gateway->limiter.rates.errors, publish->now.clock_ms, 1)) {
         limiter_count(&gateway->limiter, COUNTER_DEVICE_ERRORS);
         return close_session(gateway, publish, "too-many-errors");
     }
-    enum status told = publish->topic.kind == TOPIC_CHAT ? tell_message(gateway, publish, refusal)
-                                                         : tell_rpc(gateway, publish, refusal);
+    if (publish->topic.kind == TOPIC_CHAT)
+        told = tell_message(gateway, publish, refusal);
+    else if (publish->topic.kind == TOPIC_RPC)
+        told = tell_rpc(gateway, publish, refusal);
+    else
+        told = tell_generally(gateway, session, publish->text, refusal, publish->now);
     if (told == STATUS_NO_MEMORY)
         return close_session(gateway, publish, status_name(told));
     /* One that would be taken later and cannot hear that it was not taken now must not see an acknowledgement. */
@@ -273,7 +276,7 @@ enum verdict gateway_may_publish(struct gateway *gateway, const void *client, st
                           : authorize_publish(topic, is_retained, &parsed) == STATUS_OK)
         return VERDICT_OK;
     limiter_count(&gateway->limiter, COUNTER_NOT_ALLOWED);
-    tell_generally(gateway, session, topic, is_retained ? &RETAINED : &DENIED, now);
+    (void)tell_generally(gateway, session, topic, is_retained ? &RETAINED : &DENIED, now);
     return VERDICT_DENY;
 }
 

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define HASH_NONFATAL_OOM 1 /* else it ends the broker */
 #include <uthash.h>
 
 #define SWEEP_PAUSE_MS 1000 /* when it is full of what is not */
@@ -75,6 +76,10 @@ bool ledger_take(struct ledger *ledger, struct slice key, struct rate rate, uint
         memcpy(entry->key, key.at, key.len);
         bucket_fill(&entry->bucket, rate, now_ms);
         HASH_ADD_KEYPTR(hh, ledger->entries, entry->key, key.len, entry); /* NOLINT(clang-analyzer-unix.Malloc) */
+        if (entry->hh.tbl == NULL) {
+            free(entry);
+            return true; /* as above */
+        }
         ledger->len++;
     }
     if (bucket_take(&entry->bucket, rate, now_ms, tokens))

@@ -130,7 +130,8 @@ bool limiter_take_message(struct limiter *limiter, struct session *session, stru
     if ((is_group || limiter->needs_direct) &&
         !ledger_take(&limiter->conversations, conversation, rates->chat_conversation, now_ms, 1, retry_after_ms)) {
         rates_return_chat(rates, session->rates, &session->user->chat);
-        ledger_return(&limiter->bytes, device_of(session), rates->bytes, tokens); /* nothing where it was not taken */
+        if (limiter->needs_bytes) /* else it was not taken; what a request took stays taken */
+            ledger_return(&limiter->bytes, device_of(session), rates->bytes, tokens);
         return hit(limiter, ret_hit, COUNTER_CONVERSATION_MESSAGES,
                    "too many messages in this conversation; try again later");
     }

@@ -34,10 +34,14 @@ enum verdict link_connect(struct gateway *gateway, const struct gateway_connect 
     size_t size = strlen(connect->request.client_id) + 1;
     struct service *service = calloc(1, sizeof *service + size);
     if (service == NULL)
-        return VERDICT_DENY;
+        return VERDICT_CLOSE;
     memcpy(service->client_id, connect->request.client_id, size);
     service->client = connect->client;
     HASH_ADD(hh, gateway->services, client, sizeof service->client, service);
+    if (service->hh.tbl == NULL) {
+        free(service);
+        return VERDICT_CLOSE;
+    }
     broker_log(BROKER_INFO, "link connected client=%s address=%s", service->client_id, connect->address);
     return VERDICT_OK;
 }

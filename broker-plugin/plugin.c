@@ -128,6 +128,8 @@ static int on_message(int event, void *event_data, void *userdata)
     if (message->properties != NULL) /* stays NULL when it is not there */
         (void)mosquitto_property_read_binary(message->properties, MQTT_PROP_CORRELATION_DATA, &correlation,
                                              &correlation_len, false);
+    if (correlation == NULL && correlation_len > 0)
+        return error_of(VERDICT_CLOSE); /* no memory for it, and the answer would go to nobody */
     enum verdict verdict = gateway_publish(userdata, message->client, slice_of(message->topic),
                                            (struct slice){message->payload, message->payloadlen},
                                            (struct slice){correlation, correlation_len}, moment_now());

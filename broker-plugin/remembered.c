@@ -23,21 +23,24 @@ void remembered_put(struct remembered *remembered, const char *client_id, struct
         subscriptions_done(&older);
     if (subscriptions_is_empty(subscriptions))
         return;
-    size_t size = strlen(client_id) + 1;
-    struct remembered_entry *entry = calloc(1, sizeof *entry + size);
-    if (entry == NULL) {
-        subscriptions_done(subscriptions);
-        remembered->has_forgotten = true;
-        return;
-    }
     if (HASH_COUNT(remembered->entries) >= remembered->max) {
         drop(remembered, remembered->entries);
         remembered->has_forgotten = true;
     }
-    memcpy(entry->client_id, client_id, size);
+    size_t size = strlen(client_id) + 1;
+    struct remembered_entry *entry = calloc(1, sizeof *entry + size);
+    if (entry != NULL) {
+        memcpy(entry->client_id, client_id, size);
+        HASH_ADD_KEYPTR(hh, remembered->entries, entry->client_id, size - 1, entry);
+    }
+    if (entry == NULL || entry->hh.tbl == NULL) { /* no memory for it, or for the table */
+        free(entry);
+        subscriptions_done(subscriptions);
+        remembered->has_forgotten = true;
+        return;
+    }
     entry->subscriptions = *subscriptions;
     *subscriptions = none;
-    HASH_ADD_KEYPTR(hh, remembered->entries, entry->client_id, size - 1, entry);
 }
 
 bool remembered_take(struct remembered *remembered, const char *client_id, struct subscriptions *ret_subscriptions)

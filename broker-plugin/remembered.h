@@ -5,6 +5,7 @@
  * is live again at once when it resumes it; the broker does not tell plugins what is in it. Bounded: the longest unused
  * is forgotten first. In memory only, like the broker's sessions. Broker's thread only.
  */
+#define HASH_NONFATAL_OOM 1 /* else it ends the broker; what has no table then was not added */
 #include <uthash.h>
 
 #include "subscriptions.h"

@@ -49,11 +49,17 @@ static struct session *current(struct gateway *gateway, const void *client)
     return session->is_current ? session : NULL;
 }
 
+/* That there is no memory for it does not say that it may not be: who is refused need not try again. */
+static enum verdict refusal(enum status status)
+{
+    return status == STATUS_NO_MEMORY ? VERDICT_CLOSE : VERDICT_DENY;
+}
+
 static enum verdict watch(struct gateway *gateway, struct session *session, struct slice user)
 {
     enum status status = subscriptions_watch(&session->subscriptions, user);
     if (status != STATUS_OK && status != STATUS_EXISTS)
-        return VERDICT_DENY;
+        return refusal(status);
     uplink_watch(&gateway->uplink, &gateway->journal, session, user, true); /* again: the state is sent again */
     return VERDICT_OK;
 }
@@ -77,8 +83,9 @@ enum verdict gateway_subscribe(struct gateway *gateway, const void *client, stru
         return VERDICT_DENY;
     if (wish.kind == FILTER_PRESENCE)
         return watch(gateway, session, wish.watched);
-    if (subscriptions_add(&session->subscriptions, wish.below) != STATUS_OK)
-        return VERDICT_DENY;
+    enum status status = subscriptions_add(&session->subscriptions, wish.below);
+    if (status != STATUS_OK)
+        return refusal(status);
     uplink_ready(&gateway->uplink, &gateway->journal, session);
     return VERDICT_OK;
 }

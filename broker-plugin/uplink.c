@@ -229,6 +229,8 @@ static enum status put_record(struct uplink *uplink, const struct journal *journ
     enum status status = journal_read(journal, &cursor, &record);
     if (status != STATUS_OK)
         return status;
+    if (record.correlation.len > LIMIT_CORRELATION_BYTES) /* an older version kept it, and no frame may have room */
+        record.correlation.len = 0;
     struct frame_op op = {.type = UP_RECORD,
                           .record = {.position = record.position,
                                      .at_ms = record.at_ms,

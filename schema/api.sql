@@ -51,6 +51,7 @@ grant execute on function
     gnatter.cursors_set(bigint[], bigint[], bigint[]),
     gnatter.presence_state(bigint[], text[], boolean),
     gnatter.revocations(interval),
+    gnatter.hint_facts(text[]),
     -- what devices ask for: the methods are in gnatter.rpc_method, each with its function rpc_...
     gnatter.rpc(bigint, text, text, jsonb),
     gnatter.history_items(bigint, text, bigint, bigint, int),

@@ -346,7 +346,8 @@ static int64_t turn(struct broker_link *link, int64_t now_ms)
     if (!link->is_welcomed && now_ms >= link->welcome_at_ms && !link->is_lost) {
         log_warning("link", "no-welcome", LOG_TEXT("uri", link->uri));
         link->is_lost = true;
-        link->is_stuck = link->state == LINK_CONNECTING;
+        /* with its threads it waits for something itself, such as a name server */
+        link->is_stuck = link->state == LINK_CONNECTING && !paho_waker_has_answered();
     }
     look_for_silence(link, now_ms);
     uint64_t sent_before = link->frames_sent;

@@ -51,6 +51,9 @@ struct clerk {
 
 static void post(struct clerk *clerk, enum job_kind kind, const struct job *job, enum mailbox_patience patience)
 {
+    /* presence leaves room for who came and went */
+    if (kind == JOB_PRESENCE && mailbox_waiting_bytes(&clerk->mailbox) > RUNTIME_CLERK_MAILBOX_BYTES / 2)
+        return;
     struct job *letter = mailbox_write(&clerk->mailbox, kind, sizeof *letter, patience);
     if (letter == NULL) {
         bool matters = (kind == JOB_LIVE || kind == JOB_GONE) && !atomic_load(&clerk->is_stopping);
@@ -165,7 +168,11 @@ static enum status do_presence(struct clerk *clerk, PGresult **ret_result)
 
 static enum status do_revocations(struct clerk *clerk, PGresult **ret_result)
 {
-    uint64_t number = (uint64_t)clerk->batch[clerk->batch_len - 1].id; /* one list answers all that asked so far */
+    uint64_t number =
+        0; /* one list answers all that asked so far; one that is asked for again stands behind newer ones */
+    for (size_t i = 0; i < clerk->batch_len; i++)
+        if ((uint64_t)clerk->batch[i].id > number)
+            number = (uint64_t)clerk->batch[i].id;
     pg_params_begin(&clerk->database.params);
     enum status status = database_ask(&clerk->database,
                                       "select coalesce(string_agg(name || ' ' || valid_after_s || e'\\n', ''), '')"

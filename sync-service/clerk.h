@@ -36,7 +36,7 @@ void clerk_free(struct clerk *clerk); /* NULL is allowed */
 void clerk_device_live(struct clerk *clerk, int64_t device_id);
 void clerk_device_gone(struct clerk *clerk, int64_t device_id, int64_t at_unix_ms);
 void clerk_ask_presence(struct clerk *clerk, session_ref session, int64_t watcher_user_id, struct slice user);
-/* `number` grows; what was asked for meanwhile is answered once, with the last number. */
+/* `number` grows; what was asked for meanwhile is answered once, with the newest number. */
 void clerk_ask_revocations(struct clerk *clerk, uint64_t number);
 /* No device is live but those that are told from now on. */
 void clerk_reset(struct clerk *clerk);

@@ -216,6 +216,14 @@ static bool is_address(struct slice text)
     return inet_pton(AF_INET, copy, address) == 1 || inet_pton(AF_INET6, copy, address) == 1;
 }
 
+static bool is_conninfo(const char *text)
+{
+    PQconninfoOption *options = PQconninfoParse(text, NULL);
+    bool is = options != NULL;
+    PQconninfoFree(options);
+    return is;
+}
+
 static enum status key_set(struct config *config, const struct key *key, struct slice value, const char *folder)
 {
     if (key->kind == KIND_NUMBER)
@@ -229,6 +237,10 @@ static enum status key_set(struct config *config, const struct key *key, struct 
     char *text = key->kind == KIND_PATH ? path_make(value, folder) : text_copy(value);
     if (text == NULL)
         return STATUS_NO_MEMORY;
+    if (key->kind == KIND_CONNINFO && !is_conninfo(text)) {
+        free(text);
+        return STATUS_MALFORMED;
+    }
     free(*text_at(config, key));
     *text_at(config, key) = text;
     return STATUS_OK;
@@ -301,6 +313,9 @@ static enum status key_line(struct config *config, struct slice line, const char
                        key->name, key->min, key->max, key->unit);
     else if (status == STATUS_MALFORMED && key->kind == KIND_ADDRESS)
         (void)snprintf(error->text, sizeof error->text, "%s: expected a numeric IPv4 or IPv6 address", key->name);
+    else if (status == STATUS_MALFORMED && key->kind == KIND_CONNINFO) /* libpq's words may quote a password */
+        (void)snprintf(error->text, sizeof error->text,
+                       "%s: not a connection string of libpq (what holds spaces goes in single quotes)", key->name);
     else if (status == STATUS_MALFORMED && key->kind == KIND_CHOICE)
         (void)snprintf(error->text, sizeof error->text, "%s: expected one of %s", key->name, key->unit);
     else if (status != STATUS_OK)
@@ -418,7 +433,7 @@ void config_print_help(FILE *out)
     }
 }
 
-/* As libpq reads it: a password may be part of a URI. What cannot be read may hold one too. */
+/* As libpq reads it: a password may be part of a URI. Without memory it may hold one. */
 static bool holds_password(const char *conninfo)
 {
     PQconninfoOption *options = PQconninfoParse(conninfo, NULL);

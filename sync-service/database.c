@@ -149,6 +149,8 @@ bool database_connect(struct database *database)
 enum status database_ask(struct database *database, const char *sql, enum database_format format, PGresult **ret_result)
 {
     enum status status = pg_params_end(&database->params);
+    if (status == STATUS_NO_MEMORY) /* as libpq says it of an answer: it may do the next time */
+        return STATUS_UNAVAILABLE;
     if (status != STATUS_OK)
         return status;
     if (!database_connect(database))

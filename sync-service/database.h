@@ -32,7 +32,7 @@ bool database_is_current(const struct database *database);
 enum database_format { DATABASE_TEXT = 0, DATABASE_BINARY = 1 };
 /*
  * Asks and waits. STATUS_OK gives the result: PQclear. STATUS_UNAVAILABLE: no connection, or it broke, or the database
- * is in no state to answer: ask again later. Another status: what the database said, logged.
+ * is in no state to answer, or no memory: ask again later. Another status: what the database said, logged.
  */
 MUST_CHECK enum status database_ask(struct database *database, const char *sql, enum database_format format,
                                     PGresult **ret_result);

@@ -2,19 +2,22 @@
 #include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 #include "clock.h"
 #include "database.h"
+#include "hints.h"
 #include "log.h"
 #include "thread.h"
 
-#define RETRY_WAIT_MS 50
-#define CLAIM_WAIT_MS 250   /* between two tries to follow another service */
-#define LOOK_EVERY_MS 500   /* is this still the server to listen to? */
-#define PING_EVERY_MS 10000 /* a connection that died in silence is found out */
+#define RETRY_WAIT_MS     50
+#define CLAIM_WAIT_MS     250   /* between two tries to follow another service */
+#define LOOK_EVERY_MS     500   /* is this still the server to listen to? */
+#define PING_EVERY_MS     10000 /* a connection that died in silence is found out */
+#define COMPLAIN_EVERY_MS 60000
 
 struct notify {
     struct notify_options options;
@@ -27,6 +30,12 @@ struct notify {
     bool is_claimed;     /* by this very connection */
     uint64_t claimed_on; /* the database's connection that asked for it last */
     int claimed_pid;     /* the backend that claimed last; 0: none yet */
+    struct hints hints;
+    struct database facts;                   /* its connection is for hint_facts */
+    char asked[HINTS_MAX][HINT_LEN_MAX + 1]; /* of it */
+    size_t asked_len;
+    bool is_missed; /* one of these had no room */
+    int64_t complain_at_ms;
 };
 
 static struct slice word(struct slice *rest)
@@ -39,28 +48,94 @@ static struct slice word(struct slice *rest)
     return word;
 }
 
-/* "c <conversation>", "r <user or client id> <valid after, s>", "d <client id>", "f <client id> <conversation> <JSON>",
- * "p <user>", "w <client id>", "u <user id>" */
-static void heard(struct notify *notify, const char *payload)
+/* ---- hints: "c <conversation>", "p <user>", "w <client id>", "u <user id>", "k <device id, or 0>" name what is to
+ * be looked at; "r", "d" and
+ * "f" what gnatter.hint_facts is to be asked of ---- */
+static const struct kind {
+    char letter;
+    bool is_fact;
+    int64_t rest_ms;
+} kinds[] = {
+    {'c', false, 50},  {'f', true, 50},   {'r', true, 50},   {'d', true, 50},
+    {'k', false, 200}, {'p', false, 200}, {'w', false, 200}, {'u', false, 200}, /* each may be a hundred questions */
+};
+
+static const struct kind *kind_of(const char *text)
+{
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
+        if (text[0] == kinds[i].letter && text[1] == ' ' && text[2] != '\0')
+            return &kinds[i];
+    return NULL;
+}
+
+/* What the database has answered. */
+static void told(struct notify *notify, struct slice fact)
 {
     const struct notify_options *options = &notify->options;
-    struct slice rest = slice_of(payload), kind = word(&rest), told = rest, name = word(&rest);
-    if (slice_equal(kind, SLICE("c")) && name.len > 0 && rest.len == 0)
-        options->on_changed(options->ctx, name);
-    else if (slice_equal(kind, SLICE("r")) && name.len > 0 && rest.len > 0)
+    struct slice rest = fact, kind = word(&rest), flags = rest, name = word(&rest);
+    if (slice_equal(kind, SLICE("r")))
         options->on_revoked(options->ctx, name, strtoll(rest.at, NULL, 10));
-    else if (slice_equal(kind, SLICE("d")) && name.len > 0 && rest.len == 0)
-        options->on_removed(options->ctx, name);
-    else if (slice_equal(kind, SLICE("p")) && name.len > 0 && rest.len == 0)
+    else if (slice_equal(kind, SLICE("d")))
+        options->on_removed(options->ctx, name, strtoll(rest.at, NULL, 10));
+    else if (slice_equal(kind, SLICE("f")))
+        options->on_flags(options->ctx, flags);
+}
+
+static void facts_ask(struct notify *notify)
+{
+    PGresult *result = NULL;
+    if (notify->asked_len == 0)
+        return;
+    pg_params_begin(&notify->facts.params);
+    pg_texts(&notify->facts.params);
+    for (size_t i = 0; i < notify->asked_len; i++)
+        pg_put_bytes(&notify->facts.params, slice_of(notify->asked[i]));
+    enum status status = database_ask(&notify->facts, "select gnatter.hint_facts($1)", DATABASE_BINARY, &result);
+    if (status == STATUS_UNAVAILABLE)
+        return; /* again in the next turn, unless the other connection is gone, too */
+    notify->asked_len = 0;
+    for (int row = 0; row < PQntuples(result); row++)
+        told(notify, (struct slice){PQgetvalue(result, row, 0), (size_t)PQgetlength(result, row, 0)});
+    PQclear(result);
+    if (status != STATUS_OK)
+        notify->options.on_missed(notify->options.ctx);
+}
+
+static void pass(void *ctx, const char *text)
+{
+    struct notify *notify = ctx;
+    const struct notify_options *options = &notify->options;
+    const struct kind *kind = kind_of(text);
+    struct slice name = slice_of(text + 2);
+    if (kind->is_fact && notify->asked_len == HINTS_MAX)
+        facts_ask(notify);
+    if (kind->is_fact && notify->asked_len < HINTS_MAX)
+        (void)snprintf(notify->asked[notify->asked_len++], sizeof notify->asked[0], "%s", text); /* it fits */
+    else if (kind->is_fact) /* the database does not answer, and this one is one too many */
+        notify->is_missed = true;
+    else if (kind->letter == 'c')
+        options->on_changed(options->ctx, name);
+    else if (kind->letter == 'p')
         options->on_presence(options->ctx, name);
-    else if (slice_equal(kind, SLICE("w")) && name.len > 0 && rest.len == 0)
+    else if (kind->letter == 'w')
         options->on_watcher(options->ctx, name);
-    else if (slice_equal(kind, SLICE("u")) && name.len > 0 && rest.len == 0)
-        options->on_reads(options->ctx, strtoll(name.at, NULL, 10));
-    else if (slice_equal(kind, SLICE("f")) && name.len > 0 && rest.len > 0)
-        options->on_flags(options->ctx, told);
+    else if (kind->letter == 'k')
+        options->on_push(options->ctx, strtoll(name.at, NULL, 10));
     else
-        log_warning("notify", "not-understood", LOG_TEXT("payload", payload));
+        options->on_reads(options->ctx, strtoll(name.at, NULL, 10));
+}
+
+static void heard(struct notify *notify, const char *text, int64_t now_ms)
+{
+    const struct kind *kind = kind_of(text);
+    if (kind != NULL && strlen(text) <= HINT_LEN_MAX) {
+        if (hints_take(&notify->hints, text, kind->rest_ms, now_ms))
+            pass(notify, text);
+    } else if (now_ms >= notify->complain_at_ms) {
+        notify->complain_at_ms = now_ms + COMPLAIN_EVERY_MS;
+        log_warning("notify", "not-understood", LOG_INT("bytes", strlen(text)),
+                    LOG_TEXT("note", "not ours: somebody else is connected to the database and notifies"));
+    }
 }
 
 static bool ask(struct notify *notify, const char *sql)
@@ -72,10 +147,23 @@ static bool ask(struct notify *notify, const char *sql)
     return status == STATUS_OK;
 }
 
-static void hear_all(struct notify *notify)
+/* As long as there is room; false: nothing was heard. */
+static bool hear(struct notify *notify, int64_t now_ms)
 {
-    for (PGnotify *note; (note = PQnotifies(notify->database.conn)) != NULL; PQfreemem(note))
-        heard(notify, note->extra);
+    PGnotify *note;
+    bool is_something = false;
+    hints_turn(&notify->hints, now_ms, pass, notify);
+    while (!hints_are_full(&notify->hints) && (note = PQnotifies(notify->database.conn)) != NULL) {
+        is_something = true;
+        heard(notify, note->extra, now_ms);
+        PQfreemem(note);
+    }
+    facts_ask(notify);
+    if (notify->is_missed && notify->asked_len == 0) {
+        notify->is_missed = false;
+        notify->options.on_missed(notify->options.ctx);
+    }
+    return is_something;
 }
 
 static void nap(const struct notify *notify, int wait_ms)
@@ -133,24 +221,36 @@ static bool claim(struct notify *notify)
     return true;
 }
 
+static void wait_for_more(const struct notify *notify, int64_t now_ms)
+{
+    bool has_room = !hints_are_full(&notify->hints);
+    int64_t wait_ms = notify->asked_len > 0 ? RETRY_WAIT_MS : LOOK_EVERY_MS;
+    if (notify->hints.due_ms - now_ms < wait_ms)
+        wait_ms = notify->hints.due_ms > now_ms ? notify->hints.due_ms - now_ms : 0;
+    struct pollfd fds[2] = {{has_room ? PQsocket(notify->database.conn) : -1, POLLIN, 0}, {notify->stop_fd, POLLIN, 0}};
+    (void)poll(fds, 2, (int)wait_ms); /* interrupted: an early look */
+}
+
 /* On a connection: an answer may have come over a later one, which neither listens nor has the claim. */
 static void listen_on(struct notify *notify, uint64_t connection)
 {
-    int64_t ping_at_ms = clock_monotonic_ms() + PING_EVERY_MS;
+    int64_t now_ms = clock_monotonic_ms(), ping_at_ms = now_ms + PING_EVERY_MS;
     while (!atomic_load(&notify->is_stopping) && notify->database.conn != NULL &&
            notify->database.connections == connection) {
-        struct pollfd fds[2] = {{PQsocket(notify->database.conn), POLLIN, 0}, {notify->stop_fd, POLLIN, 0}};
-        (void)poll(fds, 2, LOOK_EVERY_MS); /* interrupted: an early look */
-        if (PQconsumeInput(notify->database.conn) != 1 || !database_is_current(&notify->database)) {
+        wait_for_more(notify, now_ms);
+        now_ms = clock_monotonic_ms();
+        if ((!hints_are_full(&notify->hints) && PQconsumeInput(notify->database.conn) != 1) ||
+            !database_is_current(&notify->database)) {
             database_drop(&notify->database);
             return;
         }
-        hear_all(notify);
-        if (clock_monotonic_ms() >= ping_at_ms) {
+        /* What is heard shows that the connection lives. An answer would come behind all that waits to be heard. */
+        if (hear(notify, now_ms) && notify->is_claimed)
+            ping_at_ms = now_ms + PING_EVERY_MS;
+        if (now_ms >= ping_at_ms) {
             if (!(notify->is_claimed ? ask(notify, "select 1") : claim_once(notify)))
                 return;
-            hear_all(notify);
-            ping_at_ms = clock_monotonic_ms() + PING_EVERY_MS;
+            ping_at_ms = now_ms + PING_EVERY_MS;
         }
     }
 }
@@ -164,6 +264,9 @@ static void *notify_run(void *arg)
             notify->options.on_missed(notify->options.ctx);
             listen_on(notify, notify->claimed_on);
             atomic_store(&notify->is_up, false);
+            hints_forget(&notify->hints); /* all that waits is looked at with the next connection */
+            notify->asked_len = 0;
+            notify->is_missed = false;
         }
         nap(notify, RETRY_WAIT_MS); /* the connection has its own pauses */
     }
@@ -176,9 +279,12 @@ enum status notify_new(const struct notify_options *options, struct notify **ret
     if (notify == NULL)
         return STATUS_NO_MEMORY;
     notify->options = *options;
+    hints_init(&notify->hints);
     notify->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     enum status status =
         notify->stop_fd < 0 ? STATUS_UNAVAILABLE : database_init(&notify->database, options->primary, options->name);
+    if (status == STATUS_OK)
+        status = database_init(&notify->facts, options->primary, options->name);
     if (status != STATUS_OK) {
         notify_free(notify);
         return status;
@@ -214,6 +320,8 @@ void notify_free(struct notify *notify)
     if (notify->stop_fd >= 0)
         (void)close(notify->stop_fd);
     database_done(&notify->database);
+    database_done(&notify->facts);
+    hints_forget(&notify->hints);
     free(notify);
 }
 

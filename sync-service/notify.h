@@ -4,6 +4,11 @@
  * Listens to what administrators and requests change in the database. A thread and a connection of its own. When the
  * connection was away, what was missed is unknown: then everything is to be looked at again.
  *
+ * Whoever is connected to the database can notify, so nothing that a notification says is believed: on_changed,
+ * on_presence, on_watcher, on_reads and on_push only name what is to be looked at, and what the others tell was asked
+ * of the database, on a second connection that is made when it is needed. (On the first one an answer would come behind
+ * all that waits to be heard.)
+ *
  * The same connection says who serves: a database has one service. Two would each believe that they know all of a
  * conversation, and devices would wait for messages that only the other one has heard of. The database keeps the claim
  * as long as the connection lives, so a service that is gone is followed by the next one that asks.
@@ -18,13 +23,15 @@ struct notify_options {
     void *ctx;
     void (*on_changed)(void *ctx, struct slice conversation);
     void (*on_revoked)(void *ctx, struct slice name, int64_t valid_after_s);
-    void (*on_removed)(void *ctx, struct slice client_id);
+    /* the device with this id is unregistered, as are lower ones of that name */
+    void (*on_removed)(void *ctx, struct slice client_id, int64_t device_id);
     /* a user shows herself otherwise, or to others; a device's user sees others otherwise */
     void (*on_presence)(void *ctx, struct slice user);
     void (*on_watcher)(void *ctx, struct slice client_id);
-    void (*on_reads)(void *ctx, int64_t user_id); /* shares what she has read, takes more, or does no more */
+    void (*on_reads)(void *ctx, int64_t user_id);   /* shares what she has read, takes more, or does no more */
+    void (*on_push)(void *ctx, int64_t device_id);  /* has registered; 0: an operator resumes */
     void (*on_flags)(void *ctx, struct slice told); /* "<client id> <conversation> <JSON>" */
-    void (*on_missed)(void *ctx); /* also with the first connection */
+    void (*on_missed)(void *ctx);                   /* also with the first connection */
 };
 MUST_CHECK enum status notify_new(const struct notify_options *options, struct notify **ret_notify);
 MUST_CHECK enum status notify_start(struct notify *notify);

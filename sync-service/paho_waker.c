@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -13,6 +14,7 @@
 
 static MQTTAsync paho; /* lives as long as the process */
 static int peer = -1;  /* our end of its connection; set before any link connects */
+static atomic_bool has_answered;
 
 static int listen_on_loopback(char uri[64])
 {
@@ -29,10 +31,17 @@ static int listen_on_loopback(char uri[64])
     return -1;
 }
 
+static void on_connected(void *context, MQTTAsync_successData *data)
+{
+    (void)context, (void)data;
+    atomic_store(&has_answered, true);
+}
+
 static bool connects(const char *uri)
 {
     MQTTAsync_connectOptions connect = MQTTAsync_connectOptions_initializer;
     connect.keepAliveInterval = 0;
+    connect.onSuccess = on_connected;
     return MQTTAsync_create(&paho, uri, "waker", MQTTCLIENT_PERSISTENCE_NONE, NULL) == MQTTASYNC_SUCCESS &&
            MQTTAsync_connect(paho, &connect) == MQTTASYNC_SUCCESS;
 }
@@ -67,6 +76,11 @@ void paho_waker_start(void)
         (void)close(listener);
     if (peer < 0)
         log_warning("link", "no-waker"); /* reconnecting takes longer then */
+}
+
+bool paho_waker_has_answered(void)
+{
+    return atomic_load(&has_answered);
 }
 
 void paho_waker_wake(void)

@@ -9,9 +9,13 @@
  * That connection also keeps Paho's threads: destroying the last handle ends them, which takes up to a second too.
  */
 
+#include <stdbool.h>
+
 /* Once per process, from any thread; waits for it 5 s at most. Without it (no loopback, no descriptors) all works, and
  * takes a second longer. */
 void paho_waker_start(void);
+/* Any thread. Paho has said that its connection is made: it has both its threads, and keeps them. */
+bool paho_waker_has_answered(void);
 /* Any thread. The receiving thread looks at what it has. */
 void paho_waker_wake(void);
 

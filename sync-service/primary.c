@@ -291,15 +291,14 @@ enum status primary_new(const char *conninfo, const char *file, struct primary *
     primary->file_fd = -1;
     primary->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     primary->conninfo = strdup(conninfo);
-    char *why = NULL;
-    PQconninfoOption *options = PQconninfoParse(conninfo, &why);
+    PQconninfoOption *options = PQconninfoParse(conninfo, NULL); /* its words may quote a password */
     enum status status = primary->stop_fd < 0        ? STATUS_UNAVAILABLE
                          : primary->conninfo == NULL ? STATUS_NO_MEMORY
                          : options == NULL           ? STATUS_MALFORMED
                                                      : hosts_read(primary, options);
     if (status == STATUS_MALFORMED)
-        log_error("database", "bad-conninfo", LOG_TEXT("why", why == NULL ? "hosts and ports do not match" : why));
-    PQfreemem(why);
+        log_error("database", "bad-conninfo",
+                  LOG_TEXT("why", options == NULL ? "cannot be read" : "hosts and ports do not match"));
     PQconninfoFree(options);
     if (status != STATUS_OK) {
         primary_free(primary);

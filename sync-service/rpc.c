@@ -260,6 +260,8 @@ static bool is_understood(struct worker *worker, const struct rpc_request *reque
         cJSON_Delete(params);
     else if (status == STATUS_TOO_LARGE)
         refuse(worker, request, "too-large", "a request of more than 64 KiB", 0);
+    else if (status != STATUS_MALFORMED)
+        refuse_status(worker, request, status);
     else {
         (void)snprintf(
             why, sizeof why,

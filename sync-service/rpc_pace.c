@@ -22,7 +22,10 @@ static struct pace_device *get(struct pace *pace, int64_t device_id)
         return device;
     device->device_id = device_id;
     HASH_ADD(hh, pace->devices, device_id, sizeof device->device_id, device);
-    return device;
+    if (device->hh.tbl != NULL)
+        return device;
+    free(device); /* no memory for the table */
+    return NULL;
 }
 
 static bool is_due(const struct pace_device *device, int64_t now_ms)

@@ -5,6 +5,7 @@
  * broker's memory. Who has had its share waits, and all it asks meanwhile waits behind. One thread's own; time is
  * monotonic and passed in.
  */
+#define HASH_NONFATAL_OOM 1 /* else it ends the process, without a word */
 #include <uthash.h>
 #include "mailbox.h"
 

@@ -23,9 +23,9 @@ static void tokens_revoked(void *ctx, struct slice name, int64_t valid_after_s)
     hub_revoked(((struct service *)ctx)->hub, name, valid_after_s);
 }
 
-static void device_removed(void *ctx, struct slice client_id)
+static void device_removed(void *ctx, struct slice client_id, int64_t device_id)
 {
-    hub_device_removed(((struct service *)ctx)->hub, client_id);
+    hub_device_removed(((struct service *)ctx)->hub, client_id, device_id);
 }
 
 static void presence_changed(void *ctx, struct slice user)
@@ -46,6 +46,11 @@ static void reads_changed(void *ctx, int64_t user_id)
         (void)shard_post(service->shards[i], &event); /* refused: it stops */
 }
 
+static void push_changed(void *ctx, int64_t device_id)
+{
+    pusher_note_news(((struct service *)ctx)->pusher, device_id);
+}
+
 static void flags_changed(void *ctx, struct slice told)
 {
     hub_flags(((struct service *)ctx)->hub, told);
@@ -57,6 +62,7 @@ static void notifications_missed(void *ctx)
     struct service *service = ctx;
     if (atomic_load(&service->is_started))
         hub_resync(service->hub);
+    pusher_note_news(service->pusher, 0);
 }
 
 /* ---- making ---- */
@@ -195,6 +201,7 @@ static enum status helpers_make(struct service *service)
         .on_presence = presence_changed,
         .on_watcher = watcher_changed,
         .on_reads = reads_changed,
+        .on_push = push_changed,
         .on_flags = flags_changed,
         .on_missed = notifications_missed,
     };

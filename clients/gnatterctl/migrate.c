@@ -8,8 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LOCK_KEY "4746413251" /* any number, as long as it is ours */
-
 /* What to do about it, where that is not in the database's own words. */
 static const char *advice(const char *code)
 {
@@ -82,13 +80,15 @@ static enum result run_migration(PGconn *conn, const struct schema_file *file)
 }
 
 /* An administrator who is not a superuser owns nothing of gnatter_owner's unless a member of it. */
-static const char membership_sql[] = "do $$ begin"
-                                     "  if not (select rolsuper from pg_catalog.pg_roles where rolname = current_user)"
-                                     "     and not (pg_has_role(current_user, 'gnatter_owner', 'member')"
-                                     "              and pg_has_role(current_user, 'gnatter_admin', 'member')) then"
-                                     "    execute format('grant gnatter_owner, gnatter_admin to %I', current_user);"
-                                     "  end if;"
-                                     "end $$";
+static const char membership_sql[] =
+    "do $$ begin"
+    "  if to_regrole('gnatter_owner') is not null"
+    "     and not (select rolsuper from pg_catalog.pg_roles where rolname = current_user)"
+    "     and not (pg_has_role(current_user, 'gnatter_owner', 'member')"
+    "              and pg_has_role(current_user, 'gnatter_admin', 'member')) then"
+    "    execute format('grant gnatter_owner, gnatter_admin to %I', current_user);"
+    "  end if;"
+    "end $$";
 
 static enum result run_files(PGconn *conn, int *ret_migrations_done)
 {
@@ -118,15 +118,27 @@ static enum result run_files(PGconn *conn, int *ret_migrations_done)
     return DONE;
 }
 
+/*
+ * One migration at a time. The table is the owner's to lock. Anybody who is connected can take the advisory lock, so
+ * that is for a database without our schema only; its number is any, as long as it is ours.
+ */
+static const char lock_sql[] = "do $$ begin"
+                               "  if to_regclass('gnatter.migration') is null then"
+                               "    perform pg_advisory_xact_lock(4746413251);"
+                               "  end if;"
+                               "  if to_regclass('gnatter.migration') is not null then"
+                               "    lock table gnatter.migration in share row exclusive mode;"
+                               "  end if;"
+                               "end $$";
+
 static enum result run_schema(PGconn *conn, const char *lock_wait, int *ret_migrations_done)
 {
     /* Should we be killed while we wait, the server is to notice; it would wait on, and hold a connection. */
     enum result result = run_text(conn, "(begin)",
                                   text_format("begin; set local client_min_messages = warning;"
                                               "set local client_connection_check_interval = '1s';"
-                                              "select pg_advisory_xact_lock(" LOCK_KEY ");"
-                                              "set local lock_timeout = '%s'",
-                                              lock_wait));
+                                              "%s; %s; set local lock_timeout = '%s'",
+                                              membership_sql, lock_sql, lock_wait));
     if (result != DONE)
         return result;
     result = run_files(conn, ret_migrations_done);

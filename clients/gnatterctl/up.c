@@ -115,7 +115,7 @@ static enum result wait_up(const struct node *node, int report_fd, int64_t until
         if (poll(&waiting, 1, LOOK_MS) == 1) {
             ssize_t len = read(report_fd, record, sizeof(record) - 1);
             record[len > 0 ? len : 0] = '\0';
-            kind = record[0];
+            kind = (unsigned char)record[0];
             if (kind == REPORT_FAILED)
                 return fail("the node does not come up: %s", words);
             if (!kind)

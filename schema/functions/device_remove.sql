@@ -24,7 +24,7 @@ begin
     delete from gnatter.cursor k
      where k.device_id = removed_id
        and k.conversation_id in (select m.conversation_id from gnatter.member m where m.user_id = owner_id);
-    perform pg_notify('gnatter', format('r %s %s', client_id, extract(epoch from valid_after)::bigint));
+    perform pg_notify('gnatter', 'r ' || client_id);
     perform pg_notify('gnatter', 'd ' || client_id);
 end
 $$;

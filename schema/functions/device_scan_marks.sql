@@ -43,7 +43,11 @@ begin
         select c.*, own.seq as own_seq
           from conversation c
           cross join lateral (
-              select max(k.read_seq) as read_seq from gnatter.mark k
+              -- of whom does not share it only that something has changed
+              select max(case when exists (select from gnatter.user_account u
+                                            where u.user_id = k.user_id and not u.shares_reads)
+                              then 0 else k.read_seq end) as read_seq
+                from gnatter.mark k
                where k.conversation_id = c.conversation_id and k.user_id <> c.user_id
                  and k.changed_at > c.live_until) moved
           cross join lateral (

@@ -3,16 +3,13 @@ language plpgsql volatile
 set search_path = pg_catalog, gnatter, pg_temp
 as $$
 begin
-    -- found nearly always: nobody blocks here, and nobody did
-    if not exists (select from gnatter.block b where b.conversation_id = edit_scrub_withheld.conversation_id) then
-        return;
-    end if;
-    update gnatter.message m
-       set payload = convert_to(format('{"seq":%s}', convert_from(m.payload, 'UTF8')::jsonb ->> 'seq'), 'UTF8')
-     where m.conversation_id = edit_scrub_withheld.conversation_id and m.event_type is not null
-       and m.event_type = 'message-edited' and (convert_from(m.payload, 'UTF8')::jsonb ->> 'seq')::bigint = any (seqs)
-       and not exists (select from gnatter.message_edit e
-                        where e.conversation_id = m.conversation_id and e.edit_seq = m.seq and e.seq = any (seqs));
+    with gone as (
+        delete from gnatter.message_edit_withheld e
+         where e.conversation_id = edit_scrub_withheld.conversation_id and e.seq = any (seqs)
+        returning e.seq, e.edit_seq
+    )
+    update gnatter.message m set payload = convert_to(format('{"seq":%s}', g.seq), 'UTF8')
+      from gone g where m.conversation_id = edit_scrub_withheld.conversation_id and m.seq = g.edit_seq;
 end
 $$;
 comment on function gnatter.edit_scrub_withheld(bigint, bigint[]) is

@@ -9,9 +9,7 @@ begin
     on conflict on constraint conversation_flag_pk do update
        set is_pinned = coalesce(pinned, f.is_pinned), is_archived = coalesce(archived, f.is_archived),
            changed_at = clock_timestamp();
-    perform pg_notify('gnatter', 'f ' || gnatter.flags_told(flags_set.conversation_id, flags_set.user_id, d.name))
-       from gnatter.device d
-      where d.user_id = flags_set.user_id and d.removed_at is null and d.device_id <> flags_set.device_id;
+    perform pg_notify('gnatter', format('f %s %s %s', flags_set.user_id, flags_set.conversation_id, flags_set.device_id));
 end
 $$;
 comment on function gnatter.flags_set(bigint, bigint, bigint, boolean, boolean) is

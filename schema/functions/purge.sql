@@ -7,7 +7,7 @@ declare
     oldest_ms bigint := floor(extract(epoch from now() - older_than) * 1000);
     item record;
     keep_from bigint;
-    edited bigint;
+    edit record;
     purged bigint := 0;
     removed bigint;
 begin
@@ -37,16 +37,17 @@ begin
         -- before its items, as everybody else does who changes these: nobody then waits in a circle
         perform from gnatter.conversation c where c.conversation_id = item.conversation_id for no key update;
         -- A message and its last edit go together: without the one, nothing would take away what the other says.
+        for edit in select e.seq, e.edit_seq from gnatter.message_edit e
+                     where e.conversation_id = item.conversation_id and e.seq < keep_from order by e.edit_seq desc
         loop
-            select coalesce(min(e.seq), keep_from) into edited from gnatter.message_edit e
-             where e.conversation_id = item.conversation_id and e.seq < keep_from and e.edit_seq >= keep_from;
-            exit when edited = keep_from;
-            keep_from := edited;
+            exit when edit.edit_seq < keep_from; -- as are all that follow
+            keep_from := least(keep_from, edit.seq);
         end loop;
         continue when keep_from <= item.first_seq;
         delete from gnatter.message m where m.conversation_id = item.conversation_id and m.seq < keep_from;
         get diagnostics removed = row_count;
         delete from gnatter.message_edit e where e.conversation_id = item.conversation_id and e.seq < keep_from;
+        delete from gnatter.message_edit_withheld e where e.conversation_id = item.conversation_id and e.seq < keep_from;
         delete from gnatter.message_reaction r where r.conversation_id = item.conversation_id and r.seq < keep_from;
         delete from gnatter.conversation_timer t where t.conversation_id = item.conversation_id and t.to_seq < keep_from;
         purged := purged + removed;

@@ -41,7 +41,7 @@ begin
     -- a wake-up that waits goes the new way
     update gnatter.push_job j set provider = given_provider, state = 'queued', attempt = 0, due_at = now()
      where j.device_id = made.device_id and j.finished_at is null;
-    perform pg_notify('gnatter_push', made.device_id::text);
+    perform pg_notify('gnatter', 'k ' || made.device_id);
 end
 $$;
 comment on function gnatter.push_registration_put(bigint, jsonb) is

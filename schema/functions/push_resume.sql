@@ -13,7 +13,8 @@ begin
     get diagnostics resumed_count = row_count;
     update gnatter.push_job j set state = 'queued', due_at = now()
      where j.state = 'held' and (resumed is null or j.provider = resumed);
-    perform pg_notify('gnatter_push', '');
+    update gnatter.push_provider p set resumed_at = clock_timestamp() where resumed is null or p.provider = resumed;
+    perform pg_notify('gnatter', 'k 0'); -- services count, and see it
     return resumed_count;
 end
 $$;

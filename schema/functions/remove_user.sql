@@ -32,7 +32,7 @@ begin
             perform gnatter.member_close(item.conversation_id, removed_id, null);
         end if;
     end loop;
-    perform pg_notify('gnatter', format('r %s %s', name, extract(epoch from valid_after)::bigint));
+    perform pg_notify('gnatter', 'r ' || name);
 end
 $$;
 comment on function gnatter.remove_user(text) is

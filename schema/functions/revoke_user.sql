@@ -11,7 +11,7 @@ begin
     if not found then
         raise exception 'no such user: %', coalesce(left(name, 80), 'null') using errcode = 'GN002';
     end if;
-    perform pg_notify('gnatter', format('r %s %s', name, extract(epoch from valid_after)::bigint));
+    perform pg_notify('gnatter', 'r ' || name);
     return extract(epoch from valid_after)::bigint;
 end
 $$;

@@ -30,6 +30,8 @@ begin
     perform gnatter.block_follow(seen.conversation_id, user_id, asked, event_seq);
     if is_withheld then
         -- who blocks her does not get it, so the place that he sees stays as it was
+        insert into gnatter.message_edit_withheld (conversation_id, seq, edit_seq)
+        values (seen.conversation_id, asked, event_seq);
         return jsonb_build_object('seq', event_seq);
     end if;
     update gnatter.message m set payload = fresh.bytes

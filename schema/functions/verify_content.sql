@@ -22,7 +22,16 @@ as $$
        and (convert_from(i.payload, 'UTF8')::jsonb ->> 'seq')::bigint >= c.first_seq
        and not exists (select from gnatter.message_edit e
                         where e.conversation_id = i.conversation_id and e.edit_seq = i.seq)
-       and not exists (select from gnatter.block b -- withheld: it changed nothing
+       and not exists (select from gnatter.message_edit_withheld e
+                        where e.conversation_id = i.conversation_id and e.edit_seq = i.seq)
+    union all
+    select c.name, format('the edit %s of message %s was not withheld from anybody', e.edit_seq, e.seq)
+      from gnatter.message_edit_withheld e
+      left join gnatter.conversation c on c.conversation_id = e.conversation_id
+      left join gnatter.message i on i.conversation_id = e.conversation_id and i.seq = e.edit_seq
+     where i.event_type is distinct from 'message-edited'
+        or (convert_from(i.payload, 'UTF8')::jsonb ->> 'seq')::bigint is distinct from e.seq
+        or not exists (select from gnatter.block b
                         where b.conversation_id = i.conversation_id and b.user_id <> i.sender_user_id
                           and i.seq between b.from_seq and coalesce(b.to_seq, i.seq))
     union all

@@ -30,7 +30,7 @@ struct note {
     struct letter head;
     uint32_t link;
     uint32_t shown;
-    uint64_t number; /* life, ready number, valid after, seen, number of a barrier or a list */
+    uint64_t number; /* life, ready number, valid after, seen, device, number of a barrier or a list */
     uint64_t replayed;
     session_ref session;
     struct link_frame frame;
@@ -105,9 +105,9 @@ void hub_revoked(void *hub, struct slice name, int64_t valid_after_s)
     leave(hub, NOTE_REVOKED, &note, name);
 }
 
-void hub_device_removed(void *hub, struct slice client_id)
+void hub_device_removed(void *hub, struct slice client_id, int64_t device_id)
 {
-    struct note note = {0};
+    struct note note = {.number = (uint64_t)device_id};
     leave(hub, NOTE_REMOVED, &note, client_id);
 }
 
@@ -200,7 +200,7 @@ static void note_do(struct hub *hub, struct note *note)
         revoked_one(hub, text, (int64_t)note->number);
         break;
     case NOTE_REMOVED:
-        live_removed(hub, text);
+        live_removed(hub, text, (int64_t)note->number);
         break;
     case NOTE_FLAGS:
         live_flags(hub, text);

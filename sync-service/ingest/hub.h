@@ -43,7 +43,8 @@ void hub_watcher_changed(void *hub, struct slice client_id);
 void hub_revocations(void *hub, uint64_t number, struct slice lines);
 /* A user's or a device's tokens issued before that second are void. */
 void hub_revoked(void *hub, struct slice name, int64_t valid_after_s);
-void hub_device_removed(void *hub, struct slice client_id);
+/* This device is unregistered, as are all of that name with lower ids. */
+void hub_device_removed(void *hub, struct slice client_id, int64_t device_id);
 /* How a device's user keeps a conversation: "<client id> <conversation> <JSON>". */
 void hub_flags(void *hub, struct slice told);
 /* Who came and went was lost on the way to the clerk. */

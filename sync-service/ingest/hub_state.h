@@ -23,6 +23,14 @@ struct hub_link {
     bool has_backlog;
 };
 
+/* What was told lately: anybody who is connected to the database can have it looked up again. */
+#define REVOKED_TOLD 256
+struct revoked_told {
+    int64_t valid_after_s;
+    size_t name_len;
+    char name[LIMIT_CLIENT_ID_LEN];
+};
+
 struct hub {
     struct hub_options options;
     struct mailbox mailbox;
@@ -36,7 +44,8 @@ struct hub {
     /* revocations heard of while the whole list is being asked for: they follow it */
     char *revoked;
     size_t revoked_len, revoked_size;
-    uint64_t list_asked, list_told; /* numbers of lists */
+    uint64_t list_asked, list_told;         /* numbers of lists */
+    struct revoked_told told[REVOKED_TOLD]; /* by the hash of the name */
     pthread_t thread;
     bool is_started;
     atomic_bool is_stopping; /* no more frames */
@@ -75,7 +84,8 @@ void live_unready(struct hub *hub, struct session *session);
 void live_tell_again(struct hub *hub);
 void live_gone(struct hub *hub, struct session *session);
 void live_caught_up(struct hub *hub, session_ref ref, uint64_t ready_number, uint64_t replayed);
-void live_removed(struct hub *hub, struct slice client_id);
+/* Those of this name with that id, and lower ones, are unregistered. */
+void live_removed(struct hub *hub, struct slice client_id, int64_t device_id);
 void live_watcher_changed(struct hub *hub, struct slice client_id);
 void live_flags(struct hub *hub, struct slice told);
 void live_presence_port(struct hub *hub, struct presence_port *ret_port);

@@ -156,10 +156,10 @@ void live_caught_up(struct hub *hub, session_ref ref, uint64_t ready_number, uin
 }
 
 /* The device is unregistered: a new one of the same name is another device. */
-void live_removed(struct hub *hub, struct slice client_id)
+void live_removed(struct hub *hub, struct slice client_id, int64_t device_id)
 {
     struct identity *identity = identities_find(&hub->identities, client_id);
-    if (identity == NULL)
+    if (identity == NULL || identity->device_id > device_id)
         return;
     struct shard_event event = {.kind = SHARD_REMOVED, .device = identity_device(identity)};
     hub_post_all(hub, &event);

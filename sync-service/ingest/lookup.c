@@ -97,7 +97,7 @@ static void check(struct hub *hub, const struct slice client_ids[], size_t len)
     PQclear(result);
     for (size_t i = 0; i < len; i++)
         if (!is_same[i])
-            live_removed(hub, client_ids[i]);
+            live_removed(hub, client_ids[i], INT64_MAX);
 }
 
 void lookup_again(struct hub *hub)

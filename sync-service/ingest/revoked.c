@@ -65,8 +65,24 @@ static void keep(struct hub *hub, struct slice name, int64_t valid_after_s)
                                          "%.*s %" PRId64 "\n", (int)name.len, name.at, valid_after_s);
 }
 
+/* Brokers have it: those that are new since then got all that is revoked. */
+static bool was_told(struct hub *hub, struct slice name, int64_t valid_after_s)
+{
+    struct revoked_told *told = &hub->told[hash_text(name) % REVOKED_TOLD];
+    bool is_same =
+        slice_equal((struct slice){told->name, told->name_len}, name) && told->valid_after_s == valid_after_s;
+    if (!is_same && name.len <= sizeof told->name) {
+        memcpy(told->name, name.at, name.len);
+        told->name_len = name.len;
+        told->valid_after_s = valid_after_s;
+    }
+    return is_same;
+}
+
 void revoked_one(struct hub *hub, struct slice name, int64_t valid_after_s)
 {
+    if (was_told(hub, name, valid_after_s))
+        return;
     struct frame_op op = {.type = DOWN_REVOKE};
     op.revoke.name = name;
     op.revoke.valid_after_s = valid_after_s;

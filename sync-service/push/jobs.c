@@ -56,12 +56,14 @@ enum status jobs_count(struct database *database, struct jobs_count *ret_count)
 {
     PGresult *result;
     pg_params_begin(&database->params);
-    enum status status = database_ask(database, "select registrations, waiting, oldest_s from gnatter.push_count()",
-                                      DATABASE_BINARY, &result);
+    enum status status =
+        database_ask(database, "select registrations, waiting, oldest_s, resumed_ms from gnatter.push_count()",
+                     DATABASE_BINARY, &result);
     if (status != STATUS_OK)
         return status;
-    *ret_count = (struct jobs_count){pg_read_bigint(PQgetvalue(result, 0, 0)), pg_read_bigint(PQgetvalue(result, 0, 1)),
-                                     pg_read_bigint(PQgetvalue(result, 0, 2))};
+    *ret_count =
+        (struct jobs_count){pg_read_bigint(PQgetvalue(result, 0, 0)), pg_read_bigint(PQgetvalue(result, 0, 1)),
+                            pg_read_bigint(PQgetvalue(result, 0, 2)), pg_read_bigint(PQgetvalue(result, 0, 3))};
     PQclear(result);
     return STATUS_OK;
 }
@@ -79,12 +81,6 @@ enum status jobs_prune(struct database *database)
 {
     pg_params_begin(&database->params);
     return command(database, "select gnatter.push_prune(1000)");
-}
-
-enum status jobs_listen(struct database *database)
-{
-    pg_params_begin(&database->params);
-    return command(database, "listen gnatter_push");
 }
 
 /* ---- workers ---- */

@@ -18,10 +18,10 @@ MUST_CHECK enum status jobs_sweep(struct database *database, int64_t after_devic
                                   size_t *ret_len);
 struct jobs_count {
     int64_t registrations, waiting, oldest_s;
+    int64_t resumed_ms; /* when an operator last had a provider go on; 0: never */
 };
 MUST_CHECK enum status jobs_count(struct database *database, struct jobs_count *ret_count);
 MUST_CHECK enum status jobs_prune(struct database *database);
-MUST_CHECK enum status jobs_listen(struct database *database);
 
 /* ---- workers ---- */
 /* Gives rows for jobs_wake; PQclear them. */

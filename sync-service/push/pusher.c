@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
+#define HASH_NONFATAL_OOM 1 /* else it ends the process, without a word */
 #include <uthash.h>
 #include "../clock.h"
 #include "../log.h"
@@ -19,6 +20,7 @@
 #define SWEEP_AFTER_START_MS 10000   /* until then devices have come back that had only lost the service */
 #define SWEEP_EVERY_MS       3600000 /* and what was missed by mischance is found within the hour */
 #define COUNT_EVERY_MS       10000
+#define COUNT_AGAIN_MS       1000 /* whatever is heard meanwhile */
 #define PRUNE_EVERY_MS       60000
 #define RETRY_MS             500
 #define IDLE_MS              1000
@@ -45,14 +47,21 @@ struct pusher {
     pthread_mutex_t lock;
     int64_t *conversation_ids, *device_ids;
     size_t conversations_len, conversations_size, devices_len, devices_size;
-    bool is_everything, is_awake; /* a wake-up was written, and not read yet */
+    bool is_everything, is_news; /* to look at all devices; to count */
+    bool is_awake;               /* a wake-up was written, and not read yet */
     struct pusher_state state;
     int wake_fd;
     /* the watcher's own */
     struct waiting *waiting;
     struct database database;
+<<<<<<< HEAD
     uint64_t listening; /* the connection that listens, of the database's; 0: none */
     int64_t sweep_at_ms, sweep_after_id, count_at_ms, prune_at_ms, not_before_ms;
+    bool is_sweep_wanted; /* another one, behind the one under way */
+=======
+    int64_t sweep_at_ms, sweep_after_id, count_at_ms, counted_at_ms, prune_at_ms, not_before_ms;
+    int64_t resumed_ms; /* as counted; -1: not yet */
+>>>>>>> fix-rb
     pthread_t thread;
     bool is_started;
 };
@@ -128,6 +137,18 @@ void pusher_note_everybody(struct pusher *pusher)
     (void)pthread_mutex_unlock(&pusher->lock);
 }
 
+void pusher_note_news(struct pusher *pusher, int64_t device_id)
+{
+    if (pusher == NULL)
+        return;
+    (void)pthread_mutex_lock(&pusher->lock);
+    if (device_id > 0)
+        put_ids(pusher, &pusher->device_ids, &pusher->devices_len, &pusher->devices_size, &device_id, 1);
+    pusher->is_news = true;
+    wake(pusher);
+    (void)pthread_mutex_unlock(&pusher->lock);
+}
+
 struct notes *pusher_notes_new(struct pusher *pusher)
 {
     if (pusher == NULL || pusher->notes_len == NOTES_THREADS_MAX)
@@ -149,6 +170,15 @@ void pusher_reload(struct pusher *pusher)
 }
 
 /* ---- the watcher: who is in the grace ---- */
+/* Everybody is to be looked at then. Whom a sweep under way has passed already is looked at in the next one. */
+static void sweep_by(struct pusher *pusher, int64_t due_ms)
+{
+    if (pusher->sweep_after_id > 0)
+        pusher->is_sweep_wanted = true;
+    else if (due_ms < pusher->sweep_at_ms)
+        pusher->sweep_at_ms = due_ms;
+}
+
 static void wait_add(struct pusher *pusher, int64_t id, bool is_device, int64_t due_ms)
 {
     struct waiting *waiting, probe = {.key = {id, is_device}};
@@ -159,12 +189,16 @@ static void wait_add(struct pusher *pusher, int64_t id, bool is_device, int64_t 
     }
     waiting = HASH_COUNT(pusher->waiting) < WAITING_MAX ? calloc(1, sizeof *waiting) : NULL;
     if (waiting == NULL) {
-        pusher->sweep_at_ms = due_ms < pusher->sweep_at_ms ? due_ms : pusher->sweep_at_ms;
+        sweep_by(pusher, due_ms);
         return;
     }
     waiting->key = probe.key;
     waiting->due_ms = due_ms;
     HASH_ADD(hh, pusher->waiting, key, sizeof waiting->key, waiting);
+    if (waiting->hh.tbl == NULL) { /* no memory for the table */
+        free(waiting);
+        sweep_by(pusher, due_ms);
+    }
 }
 
 static void take_notes(struct pusher *pusher, int64_t now_ms)
@@ -181,9 +215,17 @@ static void take_notes(struct pusher *pusher, int64_t now_ms)
         wait_add(pusher, pusher->device_ids[i], true, due_ms);
     pusher->state.noted += pusher->conversations_len + pusher->devices_len;
     pusher->conversations_len = pusher->devices_len = 0;
+<<<<<<< HEAD
+    if (pusher->is_everything)
+        sweep_by(pusher, due_ms);
+    pusher->is_everything = false;
+=======
     if (pusher->is_everything && pusher->sweep_at_ms > due_ms)
         pusher->sweep_at_ms = due_ms;
-    pusher->is_everything = false;
+    if (pusher->is_news && pusher->counted_at_ms + COUNT_AGAIN_MS < pusher->count_at_ms)
+        pusher->count_at_ms = pusher->counted_at_ms + COUNT_AGAIN_MS;
+    pusher->is_everything = pusher->is_news = false;
+>>>>>>> fix-rb
     (void)pthread_mutex_unlock(&pusher->lock);
 }
 
@@ -260,7 +302,9 @@ static void sweep(struct pusher *pusher, int64_t now_ms)
         pusher->sweep_after_id = ids[len - 1];
     } else {
         pusher->sweep_after_id = 0;
-        pusher->sweep_at_ms = now_ms + SWEEP_EVERY_MS;
+        pusher->sweep_at_ms =
+            now_ms + (pusher->is_sweep_wanted ? pusher->setup.options->grace_ms + NOTES_SLOT_MS : SWEEP_EVERY_MS);
+        pusher->is_sweep_wanted = false;
     }
 }
 
@@ -270,7 +314,11 @@ static void count(struct pusher *pusher, int64_t now_ms)
     struct jobs_count counted;
     if (now_ms < pusher->count_at_ms || jobs_count(&pusher->database, &counted) != STATUS_OK)
         return;
+    pusher->counted_at_ms = now_ms;
     pusher->count_at_ms = now_ms + COUNT_EVERY_MS;
+    if (pusher->resumed_ms >= 0 && counted.resumed_ms > pusher->resumed_ms)
+        pusher_reload(pusher);
+    pusher->resumed_ms = counted.resumed_ms;
     atomic_store(&pusher->is_wanted, counted.registrations > 0);
     (void)pthread_mutex_lock(&pusher->lock);
     pusher->state.registrations = counted.registrations;
@@ -281,36 +329,11 @@ static void count(struct pusher *pusher, int64_t now_ms)
         pusher->prune_at_ms = now_ms + PRUNE_EVERY_MS;
 }
 
-/* A device has registered: it is looked at. Nothing named: an operator resumes what was stopped. */
-static void take_notifications(struct pusher *pusher, int64_t now_ms)
+static void connection_check(struct pusher *pusher)
 {
-    PGnotify *notification;
-    if (pusher->database.conn == NULL)
-        return;
-    if (PQconsumeInput(pusher->database.conn) == 0) {
-        database_drop(&pusher->database);
-        return;
-    }
-    while ((notification = PQnotifies(pusher->database.conn)) != NULL) {
-        int64_t device_id = strtoll(notification->extra, NULL, 10);
-        pusher->count_at_ms = 0;
-        if (device_id > 0)
-            wait_add(pusher, device_id, true, now_ms + pusher->setup.options->grace_ms);
-        else
-            pusher_reload(pusher);
-        PQfreemem(notification);
-    }
-}
-
-static void listen_again(struct pusher *pusher)
-{
-    if (database_connect(&pusher->database) && pusher->listening != pusher->database.connections) {
-        if (jobs_listen(&pusher->database) == STATUS_OK)
-            pusher->listening = pusher->database.connections;
-        pusher->count_at_ms = 0; /* what was missed shows there */
-    }
+    bool is_up = database_connect(&pusher->database);
     (void)pthread_mutex_lock(&pusher->lock);
-    pusher->state.is_database_up = pusher->database.conn != NULL;
+    pusher->state.is_database_up = is_up;
     (void)pthread_mutex_unlock(&pusher->lock);
 }
 
@@ -323,11 +346,8 @@ static void wait_for_work(struct pusher *pusher, int64_t now_ms)
         due_ms = pusher->sweep_after_id > 0 ? now_ms : pusher->sweep_at_ms;
     if (due_ms < pusher->not_before_ms)
         due_ms = pusher->not_before_ms;
-    struct pollfd fds[2] = {
-        {pusher->wake_fd, POLLIN, 0},
-        {pusher->database.conn == NULL ? -1 : PQsocket(pusher->database.conn), POLLIN, 0},
-    };
-    (void)poll(fds, 2, due_ms <= now_ms ? 0 : (int)(due_ms - now_ms)); /* interrupted: an early turn */
+    struct pollfd fd = {pusher->wake_fd, POLLIN, 0};
+    (void)poll(&fd, 1, due_ms <= now_ms ? 0 : (int)(due_ms - now_ms)); /* interrupted: an early turn */
 }
 
 static void *watch(void *arg)
@@ -335,9 +355,8 @@ static void *watch(void *arg)
     struct pusher *pusher = arg;
     while (!atomic_load(&pusher->is_stopping)) {
         int64_t now_ms = clock_monotonic_ms();
-        listen_again(pusher);
+        connection_check(pusher);
         take_notes(pusher, now_ms);
-        take_notifications(pusher, now_ms);
         if (now_ms >= pusher->not_before_ms) {
             count(pusher, now_ms);
             while (!atomic_load(&pusher->is_stopping) && evaluate_due(pusher, now_ms))
@@ -372,6 +391,7 @@ enum status pusher_new(const struct pusher_setup *setup, struct pusher **ret_pus
     if (pusher == NULL)
         return STATUS_NO_MEMORY;
     pusher->setup = *setup;
+    pusher->resumed_ms = -1;
     pusher->state.registrations = pusher->state.waiting = pusher->state.oldest_s = -1;
     (void)pthread_mutex_init(&pusher->lock, NULL);
     pusher->sweep_at_ms = clock_monotonic_ms() + SWEEP_AFTER_START_MS + setup->options->grace_ms;

@@ -130,13 +130,13 @@ def test_killed_while_the_schema_is_brought_up_to_date(made):
     holder = subprocess.Popen([str(CTL), "--dir", str(made.dir), "psql", "-X", "-q"], stdin=subprocess.PIPE, text=True,
                               stdout=subprocess.PIPE)
     try:
-        holder.stdin.write("begin; select 'held' from pg_advisory_xact_lock(4746413251);\n")
+        holder.stdin.write("begin; lock table gnatter.migration in share row exclusive mode; select 'held';\n")
         holder.stdin.flush()
         while "held" not in holder.stdout.readline():
             pass
         made.ctl("up")  # what was taken over can chat
         second = made.pid("supervisor")
-        waiting = "select pid from pg_locks where locktype = 'advisory' and not granted"
+        waiting = "select pid from pg_locks where relation = 'gnatter.migration'::regclass and not granted"
         old = wait_until(lambda: made.sql(waiting), "the migration waits")
         os.kill(second, signal.SIGKILL)
         made.ctl("up", timeout=30)

@@ -88,9 +88,10 @@ def test_kill_of_postgres_while_the_schema_is_brought_up_to_date(node, cast):
     wait_until(lambda: not alive(pid), 10, "the supervisor is dead")
     with closing(node.database()) as connection, ThreadPoolExecutor(1) as beside:
         cursor = connection.cursor()
-        cursor.execute("select pg_advisory_lock(4746413251)")  # what a migration of somebody else's holds
+        # what a migration of somebody else's holds
+        cursor.execute("begin; lock table gnatter.migration in share row exclusive mode")
         up = beside.submit(node.up)
-        waiting = "select count(*) from pg_locks where locktype = 'advisory' and not granted"
+        waiting = "select count(*) from pg_locks where relation = 'gnatter.migration'::regclass and not granted"
         wait_until(lambda: (cursor.execute(waiting), cursor.fetchone()[0])[1], 20, "the schema waits for us")
         node.signal("postgres")
         up.result(90)

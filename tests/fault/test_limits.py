@@ -82,6 +82,23 @@ def test_service_whose_library_has_no_threads(machine):
     assert not cast.end()
 
 
+def test_service_whose_name_server_is_silent(machine):
+    """What speaks MQTT for it waits for longer than a link does: it has its threads, and nothing would be better anew."""
+    node = machine.node
+    log, pid = node.dir / "log/syncd.log", node.pid("syncd")
+    machine.silence_names("libpaho")
+    before = log.stat().st_size
+    node.signal("mosquitto")
+    wait_until(lambda: b"no-welcome" in log.read_bytes()[before:], 60, "it gives up the link")
+    machine.silence_names("")
+    node.wait_up()
+    cast = Cast(node, Pool(node, 2, "user"))
+    alice, bob = cast(2, acks=True)
+    bob.wait_for("chat", id=alice.say(bob.address).id)
+    assert not cast.end()
+    assert node.pid("syncd") == pid and b"cannot-start" not in log.read_bytes()[before:]
+
+
 def test_service_started_without_memory(node, cast):
     """Rather than be there with half of its threads it ends, until there is memory again."""
     supervisor, log = node.pid("supervisor"), node.dir / "log/syncd.log"

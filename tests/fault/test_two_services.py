@@ -6,7 +6,7 @@ import pytest
 from lib.cast import Cast, Pool
 from lib.node import Node, wait_until
 
-HOLDER = "select pid from pg_locks where locktype = 'advisory' and objid = 4746413252 - (1::bigint << 32) and granted"
+HOLDER = "select pid from pg_locks where locktype = 'advisory' and classid = 451445956 and granted"
 
 
 @pytest.fixture

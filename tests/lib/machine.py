@@ -36,3 +36,7 @@ class Machine:
     def refuse_threads(self, library):
         """None that runs this library's code can be made ("" for none refused)."""
         self.write(FOLDER_BYTES + 8 * len(CLOCKS), library.encode().ljust(LIBRARY_BYTES, b"\0"))
+
+    def silence_names(self, library):
+        """This library waits for the address of a host ("" for none that does)."""
+        self.write(FOLDER_BYTES + 8 * len(CLOCKS) + LIBRARY_BYTES, library.encode().ljust(LIBRARY_BYTES, b"\0"))

@@ -248,11 +248,14 @@ select gnatter.block_user('frank', 'carol') \g /dev/null
 select is(pg_temp.edit(1, 'five'), '{"seq": 5}', 'blocked once more');
 select is(pg_temp.said('d/carol/frank', 4), array['4 message-edited {"seq":1,"payload":"four"}',
     '5 message-edited {"seq":1,"payload":"five"}'], 'what he has got stays');
+select results_eq($$ select seq, edit_seq from gnatter.message_edit_withheld where conversation_id = pg_temp.c('d/carol/frank') $$,
+    $$ values (1::bigint, 5::bigint) $$, 'which is how that one is found');
 select gnatter.unblock_user('frank', 'carol') \g /dev/null
 select is_empty('select * from gnatter.verify()', 'all is well');
 select is(pg_temp.code('carol:phone', 'message.delete', '{"conversation":"u/frank","seq":1}'), '{"seq": 6}', 'deleted');
 select is(pg_temp.said('d/carol/frank', 4), array['4 message-edited {"seq":1}', '5 message-edited {"seq":1}', '6 message-deleted {"seq":1}'],
     'nothing is left');
+select is((select count(*) from gnatter.message_edit_withheld where conversation_id = pg_temp.c('d/carol/frank')), 0::bigint, 'of that, too');
 select is(pg_temp.timer('carol:phone', 'u/dave', 60), '{"seq": 8}', 'later it counts');
 select is_empty('select * from gnatter.verify()', 'all is well');
 delete from gnatter.conversation_timer;
@@ -319,6 +322,20 @@ select is(gnatter.purge(delivered_to_all => true, conversation => 'd/alice/bob')
 select is((select count(*) from gnatter.message_reaction r where r.conversation_id = pg_temp.c('d/alice/bob') and r.seq <= 3)
         + (select count(*) from gnatter.message_edit e where e.conversation_id = pg_temp.c('d/alice/bob')), 0::bigint, 'with all that');
 select is_empty('select * from gnatter.verify()', 'all is well');
+-- each edited behind the next: as long as the last edit stays, all of them do
+select gnatter.create_group('chain', 'alice') \g /dev/null
+select case i % 2 when 0 then pg_temp.say('alice:phone', 'g/chain', 'k' || i)
+       else pg_temp.ask('alice:phone', 'message.edit', jsonb_build_object('conversation', 'g/chain', 'seq', greatest(2, i - 3),
+                                                                          'payload', 'x')::text) #>> '{result,seq}' end
+  from generate_series(2, 11) i \g /dev/null
+create function pg_temp.purge_to(last_seq bigint) returns bigint language sql
+as $$ select pg_temp.acked(d, 'g/chain', purge_to.last_seq) from unnest('{alice:phone,alice:laptop}'::text[]) d;
+      select gnatter.purge(delivered_to_all => true, conversation => 'g/chain') $$;
+select is((select string_agg(e.seq || '-' || e.edit_seq, ' ' order by e.seq) from gnatter.message_edit e
+            where e.conversation_id = pg_temp.c('g/chain')), '2-5 4-7 6-9 8-11', 'a chain');
+select is(pg_temp.purge_to(8), 1::bigint, 'all but what is before it');
+select is(pg_temp.purge_to(10), 0::bigint, 'nothing more');
+select is(pg_temp.purge_to(11), 10::bigint, 'until the end of it');
 -- what is to disappear does so, also where some of it has been purged
 select gnatter.create_group('fades', 'alice', '{bob}'), gnatter.set_timer('g/fades', 60) \g /dev/null
 select pg_temp.say('bob:phone', 'g/fades', 'f' || i, 'one') from generate_series(3, 6) i \g /dev/null

@@ -96,6 +96,12 @@ select results_eq($$ select user_name, counts_seq, delivered_count, read_count
                        from pg_temp.told(array[pg_temp.d('alice:phone')], 0, 1)
                            where conversation_name = 'g/big' $$,
     $$ values (null::text, 4::bigint, 2::bigint, 1::bigint) $$, '33 members: counts for her newest message');
+update gnatter.user_account set shares_reads = false where name = 'm1';
+select results_eq($$ select counts_seq, delivered_count, read_count from pg_temp.told(array[pg_temp.d('alice:phone')], 0, 1)
+                           where conversation_name = 'g/big' order by 1 $$,
+    $$ values (3::bigint, 3::bigint, 1::bigint), (4, 2, 0) $$,
+    'the newest that others have read is another one where who has read more does not share it');
+update gnatter.user_account set shares_reads = true where name = 'm1';
 select pg_temp.marked('m' || i, 'g/big', 4, 0) from generate_series(3, 32) i \g /dev/null
 select pg_temp.marked('alice', 'g/big', 4, 4) \g /dev/null
 select results_eq($$ select user_name, read_seq, counts_seq, delivered_count

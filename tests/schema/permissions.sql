@@ -11,7 +11,7 @@ select set_eq('execute granted(''gnatter_service'')',
     '{device_open,conversation_load,conversation_members,conversation_cursors,
     append,append_careful,log_page,log_senders,marks_flush,server,service_claim,device_scan,device_live,device_gone,
     devices_reset,
-    cursors_set,presence_state,revocations,rpc,history_items,timer_sweep,inbox_watch,inbox_release,inbox_open,push_evaluate,push_claim,push_finish,push_tell,push_count,
+    cursors_set,presence_state,revocations,hint_facts,rpc,history_items,timer_sweep,inbox_watch,inbox_release,inbox_open,push_evaluate,push_claim,push_finish,push_tell,push_count,
     push_sweep,push_prune}'::text[], 'the service has its functions');
 select set_eq('execute granted(''gnatter_admin'')',
     '{create_user,create_users,remove_user,revoke_user,add_device,revoke_device,create_group,

@@ -304,17 +304,60 @@ def test_what_is_notified(a, b, c):
     ask(b, "select gnatter.purge('-1 hour', conversation => 'g/n1')")
     assert notified(listener, 2) == ["c g/n1"] * 2
     ask(b, "select gnatter.revoke_device('nb', 'p')")
-    revoked = one(b, "select valid_after_s from gnatter.revocations(null) where name = 'nb:p'")
-    assert notified(listener, 2) == [f"r nb:p {revoked}", "d nb:p"]
+    assert notified(listener, 2) == ["r nb:p", "d nb:p"]
     ask(b, "select gnatter.add_device('nb', 'q')")
     assert quiet(listener), "a new device is nothing to tell"
     ask(b, "select gnatter.remove_user('nb')")
-    after = one(b, "select valid_after_s from gnatter.revocations(null) where name = 'nb'")
     told = notified(listener, 4)
-    assert told == [f"r nb:q {after}", "d nb:q", "c g/n1", f"r nb {after}"], told
+    assert told == ["r nb:q", "d nb:q", "c g/n1", "r nb"], told
     ask(b, "select gnatter.delete_group('n1')")
     assert notified(listener, 1) == ["c g/n1"]
     listener.close()
+
+
+CLAIMS = "select pid from pg_locks where locktype = 'advisory' and classid = 451445956 and objsubid = 2 and granted"
+
+
+def test_a_stranger_keeps_no_service_out(a, b, c):
+    """Who may only connect takes what locks he can: those of earlier versions, and the one that a service has."""
+    ask(a, "create role stranger login; grant connect on database gnatter to stranger")
+    stranger = psycopg2.connect("user=stranger")
+    stranger.autocommit = True
+    ask(stranger, "select pg_advisory_lock(4746413252), pg_advisory_lock(4746413251), pg_advisory_lock(451445956, 1)")
+    for lock in ("lock table gnatter.claim in access share mode", "lock table gnatter.migration in access share mode"):
+        try:
+            ask(stranger, "begin")
+            ask(stranger, lock)
+            raise AssertionError(lock)
+        except psycopg2.errors.InsufficientPrivilege:
+            ask(stranger, "rollback")
+    claim = "select is_claimed, holder_pid from gnatter.service_claim()"
+    assert ask(a, claim) == [(True, None)]
+    assert ask(a, claim) == [(True, None)], "again: one lock is enough"
+    assert ask(c, CLAIMS + " and objid <> 1") == [(a.get_backend_pid(),)]
+    assert ask(b, claim) == [(False, a.get_backend_pid())]
+    number = one(c, CLAIMS.replace("pid", "objid::bigint", 1) + " and pid = %s", a.get_backend_pid())
+    waiting = Behind(stranger, lambda: ask(stranger, "select pg_advisory_lock(451445956, %s)", number))
+    assert waiting.waits(c)
+    ask(a, "select pg_advisory_unlock_all()")
+    waiting.join()
+    assert ask(b, claim) == [(True, None)], "the lock that the last one had makes nobody the next one"
+    ask(b, "select pg_advisory_unlock_all(); select pg_advisory_lock(4746413252 + 1)")
+    stranger.close()
+    end = time.monotonic() + DEADLINE_S
+    while ask(c, CLAIMS) and time.monotonic() < end:
+        time.sleep(0.01)
+    assert ask(c, CLAIMS) == []
+    ask(b, "select pg_advisory_lock(4746413252)")
+    assert ask(a, claim) == [(False, b.get_backend_pid())], "a service of an earlier version"
+
+
+def test_services_that_ask_at_once(a, b, c):
+    ask(b, "begin; select gnatter.service_claim()")
+    second = Behind(a, lambda: ask(a, "select is_claimed from gnatter.service_claim()"))
+    assert second.waits(c)
+    ask(b, "commit")
+    assert second.join() == [(False,)]
 
 
 def test_a_forgotten_transaction_is_ended(a, b, c):

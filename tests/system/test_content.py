@@ -194,8 +194,7 @@ def test_flags_after_notifications_were_missed(cast):
     alice, node = cast.user(), cast.node
     phone, laptop = alice.device("phone"), alice.device("laptop")
     phone.say(alice.address)
-    holder = ("select pid from pg_locks where locktype = 'advisory' and objid = 4746413252 - (1::bigint << 32)"
-              " and objsubid = 1 and granted")
+    holder = "select pid from pg_locks where locktype = 'advisory' and classid = 451445956 and granted"
     before = node.sql_value(holder)
     node.sql(f"select pg_terminate_backend({before}, 5000);"
              "select gnatter.rpc(d.device_id, 'missed', 'conversation.pin', jsonb_build_object('conversation', 'u/' || u.name))"

@@ -26,7 +26,8 @@ struct metrics metrics;
 static char asked[4096]; /* the functions, in order */
 static enum status list_answers[4];
 static size_t list_answers_len, list_answers_at;
-static int sweeps_wanted; /* so often it says that there is more */
+static bool asks_meanwhile; /* another list is asked for while the database refuses one */
+static int sweeps_wanted;   /* so often it says that there is more */
 static atomic_int sweeps;
 
 /* ---- the clock, which can stand still ---- */
@@ -72,15 +73,17 @@ static PGresult *swept(bool is_more)
     return result;
 }
 
-static PGresult *rows(const char *text)
+static PGresult *rows(char *text)
 {
     PGresAttDesc column = {.name = (char[]){"x"}};
     PGresult *result = PQmakeEmptyPGresult(NULL, PGRES_TUPLES_OK);
     (void)PQsetResultAttrs(result, 1, &column); /* without memory the test fails anyway */
     if (text != NULL)
-        (void)PQsetvalue(result, 0, 0, (char *)(uintptr_t)text, (int)strlen(text));
+        (void)PQsetvalue(result, 0, 0, text, (int)strlen(text));
     return result;
 }
+
+static struct hub the_hub;
 
 enum status database_ask(struct database *database, const char *sql, enum database_format format, PGresult **ret_result)
 {
@@ -93,8 +96,11 @@ enum status database_ask(struct database *database, const char *sql, enum databa
     }
     (void)snprintf(asked + len, sizeof asked - len, "%.*s;", (int)strcspn(name, "("), name);
     bool is_list = strncmp(name, "revocations", 11) == 0;
-    if (is_list && list_answers_at < list_answers_len)
+    if (is_list && list_answers_at < list_answers_len) {
+        if (asks_meanwhile)
+            revoked_ask(&the_hub);
         return list_answers[list_answers_at++];
+    }
     *ret_result = rows(is_list ? "alice 7\n" : NULL);
     return STATUS_OK;
 }
@@ -118,7 +124,6 @@ void pusher_note_everybody(struct pusher *pusher)
 
 /* ---- the hub: what goes to its links; it is called by the clerk's thread here, while the test waits for its end ----
  */
-static struct hub the_hub;
 static char told[1024];
 static atomic_int lists_told;
 
@@ -159,6 +164,7 @@ static int setup(void **state)
     the_hub.links[0].life = 1;
     asked[0] = told[0] = '\0';
     list_answers_len = list_answers_at = 0;
+    asks_meanwhile = false;
     atomic_store(&lists_told, 0);
     atomic_store(&stands_still, false);
     atomic_store(&sweeps, 0);
@@ -224,6 +230,33 @@ static void a_list_that_fails_is_asked_for_again(void **state)
     assert_string_equal(told, "0 begin;0 alice 7;0 end;");
 }
 
+/* What is asked for again stands behind what was asked for since: the list is as new as the newest of them. */
+static void a_list_that_fails_holds_up_no_newer_one(void **state)
+{
+    (void)state;
+    list_answers[0] = STATUS_DENIED;
+    list_answers_len = 1;
+    asks_meanwhile = true;
+    revoked_ask(&the_hub);
+    assert_int_equal(clerk_start(the_hub.options.clerk), STATUS_OK);
+    wait_for(&lists_told, 1);
+    assert_true(clerk_stop(the_hub.options.clerk, clock_monotonic_ms() + 10000));
+    assert_string_equal(told, "0 begin;0 alice 7;0 end;");
+    assert_int_equal(the_hub.list_told, 2);
+}
+
+/* Who is connected to the database can have the same looked up as often as he likes. */
+static void the_same_is_told_once(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 3; i++)
+        revoked_one(&the_hub, SLICE("bob"), 9);
+    assert_string_equal(told, "0 bob 9 kick;");
+    revoked_one(&the_hub, SLICE("bob"), 10);
+    revoked_one(&the_hub, SLICE("bob:phone"), 10);
+    assert_string_equal(told, "0 bob 9 kick;0 bob 10 kick;0 bob:phone 10 kick;");
+}
+
 /* ---- messages that disappear ---- */
 static void while_there_is_more_to_erase_it_goes_on(void **state)
 {
@@ -252,14 +285,29 @@ static void who_is_live_is_told_again_when_too_much_waited(void **state)
     assert_string_equal(end, "devices_reset;everybody;device_live;"); /* behind all that was not lost */
 }
 
+static void presence_leaves_room(void **state)
+{
+    (void)state;
+    for (int i = 0; i < RUNTIME_CLERK_MAILBOX_BYTES / 64; i++)
+        clerk_ask_presence(the_hub.options.clerk, 1, i, SLICE("alice"));
+    for (int i = 0; i < 1000; i++)
+        clerk_device_gone(the_hub.options.clerk, i, 1);
+    clerk_works();
+    assert_non_null(strstr(asked, "device_gone;"));
+    assert_int_equal(atomic_load(&losses), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_list_answers_all_who_asked, setup, teardown),
         cmocka_unit_test_setup_teardown(an_older_list_is_not_told, setup, teardown),
         cmocka_unit_test_setup_teardown(a_list_that_fails_is_asked_for_again, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_list_that_fails_holds_up_no_newer_one, setup, teardown),
+        cmocka_unit_test_setup_teardown(the_same_is_told_once, setup, teardown),
         cmocka_unit_test_setup_teardown(while_there_is_more_to_erase_it_goes_on, setup, teardown),
         cmocka_unit_test_setup_teardown(who_is_live_is_told_again_when_too_much_waited, setup, teardown),
+        cmocka_unit_test_setup_teardown(presence_leaves_room, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -11,9 +11,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include <uthash.h>
 
 #include "broker-plugin/limiter.h"
 #include "clients/protocol/frame.h"
+#include "no_memory.h"
 
 static char path[] = "/tmp/gnatter-limits-test-XXXXXX";
 static uint32_t retry_ms;
@@ -69,6 +71,24 @@ static void a_ledger_is_bounded(void **state)
     assert_true(ledger_take(&ledger, SLICE("new"), rate, 5000, 1, &retry_ms)); /* all are full again: room for many */
     assert_int_equal(ledger_len(&ledger), 1);
     ledger_done(&ledger);
+}
+
+/* It has room for an entry, and none for the table: nothing is refused for that, and nothing ends. */
+static bool lets_through(void)
+{
+    const struct rate rate = {.per_second = 1, .burst = 2};
+    struct ledger ledger;
+    bool is_let = true;
+    ledger_init(&ledger, 50);
+    for (int i = 0; i < 3; i++)
+        is_let &= ledger_take(&ledger, SLICE("a-key-of-sixteen"), rate, 0, 2, &retry_ms);
+    return is_let && ledger_len(&ledger) == 0;
+}
+
+static void a_ledger_without_memory_lets_through(void **state)
+{
+    (void)state;
+    assert_without_memory(lets_through, sizeof(UT_hash_handle) + sizeof(struct bucket) + 16);
 }
 
 /* ---- addresses ---- */
@@ -390,6 +410,24 @@ static void only_what_can_be_met_is_looked_up(void **state)
     }
 }
 
+/* A message that takes no bytes gives none back: they would be those of a request. */
+static void a_refused_message_gives_a_request_nothing(void **state)
+{
+    (void)state;
+    struct limiter limiter = generous();
+    struct limit_hit hit;
+    struct guest guest;
+    guest_comes(&guest, &limiter, "alice", "phone");
+    limiter.rates.bytes = (struct rate){16, 1024}; /* 64 KiB at once: one request */
+    limiter.rates.chat_conversation = (struct rate){1, 1};
+    assert_true(limiter_take_request(&limiter, &guest.session, false, 65536, 0, &hit));
+    assert_true(limiter_take_message(&limiter, &guest.session, SLICE("g/hall"), 65536, 0, &hit));
+    assert_false(limiter_take_message(&limiter, &guest.session, SLICE("g/hall"), 65536, 0, &hit));
+    assert_false(limiter_take_request(&limiter, &guest.session, false, 65536, 0, &hit));
+    assert_int_equal(hit.counter, COUNTER_DEVICE_BYTES);
+    limiter_done(&limiter);
+}
+
 static void only_news_is_told(void **state)
 {
     (void)state;
@@ -428,6 +466,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_ledger_counts_by_name),
         cmocka_unit_test(a_ledger_is_bounded),
+        cmocka_unit_test(a_ledger_without_memory_lets_through),
         cmocka_unit_test(lists_of_addresses),
         cmocka_unit_test(who_is_trusted),
         cmocka_unit_test(an_address_has_its_share),
@@ -436,6 +475,7 @@ int main(void)
         cmocka_unit_test(the_limits_file),
         cmocka_unit_test(only_what_can_be_met_is_looked_up),
         cmocka_unit_test(each_limit_says_which),
+        cmocka_unit_test(a_refused_message_gives_a_request_nothing),
         cmocka_unit_test(only_news_is_told),
     };
     return cmocka_run_group_tests_name("limiter", tests, begin, end);

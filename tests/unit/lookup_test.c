@@ -65,8 +65,9 @@ enum status database_ask(struct database *database, const char *sql, enum databa
     return STATUS_OK;
 }
 
-void live_removed(struct hub *hub, struct slice client_id)
+void live_removed(struct hub *hub, struct slice client_id, int64_t device_id)
 {
+    (void)device_id;
     struct identity *identity = identities_find(&hub->identities, client_id);
     if (identity != NULL)
         identities_remove(&hub->identities, identity);

@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 #include <stdlib.h>
+#include "no_memory.h"
 #include "sync-service/rpc_pace.h"
 
 static struct letter letter_of(uint32_t kind)
@@ -86,9 +87,25 @@ static void not_more_than_the_limit_is_held(void **state)
     assert_int_equal(pace.held_len, 0);
 }
 
+/* It has room for a device, and none for the table. */
+static bool goes_on(void)
+{
+    struct pace pace = {0};
+    struct letter a = letter_of(1);
+    pace_spend(&pace, 1, 2500, 0, 1000);
+    return !pace_waits(&pace, 1, 1000) && pace_hold(&pace, 1, &a) == STATUS_NO_MEMORY && pace.devices == NULL;
+}
+
+static void without_memory_it_goes_on(void **state)
+{
+    (void)state;
+    assert_without_memory(goes_on, sizeof(struct pace_device));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(without_memory_it_goes_on),
         cmocka_unit_test(who_had_its_share_waits),
         cmocka_unit_test(bytes_count_too),
         cmocka_unit_test(what_is_held_comes_in_order_in_its_time),
