@@ -39,12 +39,13 @@ def script(path, *args):
     return lambda: [["bash", str(TOP / path), *args]] if (TOP / path).exists() else []
 
 
-def pytest(folder, name=None, needs=None):
-    """`name`: of the suite, where it is not the folder's; `needs`: a program without which the suite is not there."""
+def pytest(folder, name=None, needs=None, only=""):
+    """`name`: of the suite, where it is not the folder's; `needs`: a program without which the suite is not there; `only`:
+    one file of the folder."""
     def commands():
         if not any((TOP / folder).glob("test_*.py")) or (needs and not (TOP / needs).exists()):
             return []
-        return [PYTEST + [f"--junitxml={LOGS / ((name or Path(folder).name) + '.xml')}", folder]]
+        return [PYTEST + [f"--junitxml={LOGS / ((name or Path(folder).name) + '.xml')}", str(Path(folder) / only)]]
     return commands
 
 
@@ -62,6 +63,8 @@ SUITES = [  # the long ones first: the short ones fill what they leave
     Suite("system-sanitized", 1200, pytest("tests/system", "system-sanitized", "build/san/bin/gnatter-syncd"), "junit",
           env=SANITIZED_NODE),
     Suite("system", 1200, pytest("tests/system"), "junit"),
+    Suite("fault-accelerated", 300, pytest("tests/fault", "fault-accelerated", only="test_puback.py"), "junit",
+          env={"GNATTER_ACCELERATOR": "on"}),
     Suite("push", 900, pytest("tests/push"), "junit"),
     Suite("plugin", 900, pytest("tests/plugin"), "junit"),
     Suite("accelerator", 400, pytest("tests/accelerator"), "junit"),
@@ -170,7 +173,7 @@ def run(suite):
 
 
 def report(suite, result, took_s):
-    print(f"{suite.name:16} {result.passed:5} passed {len(result.failures):4} failed {took_s:7.1f} s", flush=True)
+    print(f"{suite.name:17} {result.passed:5} passed {len(result.failures):4} failed {took_s:7.1f} s", flush=True)
     if not result.failures:
         return
     for what in result.failures:
@@ -207,7 +210,7 @@ def main():
                 suite, result, took_s = done.result()
                 if result is None:
                     if args.suites:
-                        print(f"{suite.name:16} is not there")
+                        print(f"{suite.name:17} is not there")
                         failed += 1
                     continue
                 passed += result.passed

@@ -2,7 +2,8 @@
 """`make soak DURATION=1h`: simulation, nemesis and kill tests, again and again, until the time is over; then a report.
 
 The simulation takes fresh seeds each time and goes through a million schedules at least, however short DURATION is. The
-nemesis has a new node, many devices and a seed of its own in each round. Ends at the first failure, with what repeats it:
+nemesis has a new node, many devices and a seed of its own in each round. Rounds are without and with the accelerator under
+the broker in turns, of the nemesis by its seed: odd is with. Ends at the first failure, with what repeats it:
 `tests/soak.py --nemesis SEED --duration D` does the same harm at the same times.
 """
 import argparse
@@ -48,13 +49,19 @@ def descriptors(wanted):
     return hard
 
 
+def switch(number):
+    """Is the accelerator on or off in that round? $GNATTER_ACCELERATOR says it for all."""
+    return os.environ.get("GNATTER_ACCELERATOR", "on" if number % 2 else "off")
+
+
 class Soak:
     def __init__(self, seconds, seed):
         self.began, self.until = time.monotonic(), time.monotonic() + seconds
         self.first_seed = self.seed = seed
         self.schedules, self.rounds, self.tests = 0, 0, 0
         self.failure = None
-        self.faults, self.recoveries, self.fights, self.sent, self.taken = Counter(), defaultdict(list), 0, 0, 0
+        self.faults, self.recoveries, self.sent, self.taken = Counter(), defaultdict(list), 0, 0
+        self.fights, self.accelerated = 0, 0
 
     def say(self, text):
         print(f"{time.monotonic() - self.began:8.0f} s  {text}", flush=True)
@@ -77,7 +84,9 @@ class Soak:
     def torture(self, seed, seconds):
         """One round. What it has done and what came of it is kept for the report."""
         self.fights += 1
-        arena = Arena(seed, seconds, USERS, DEVICES, RATE)
+        accelerator = switch(seed)
+        self.accelerated += accelerator == "on"
+        arena = Arena(seed, seconds, USERS, DEVICES, RATE, accelerator)
         try:
             problems = arena.run()
             self.faults += arena.nemesis.counts()
@@ -97,7 +106,7 @@ class Soak:
 
     def report(self):
         lines = [f"{self.schedules} schedules of the simulation, {self.tests} kill tests passed in {self.rounds} rounds",
-                 f"{self.fights} rounds of the nemesis: {self.sent} messages sent, {self.taken} taken, "
+                 f"{self.fights} rounds of the nemesis, {self.accelerated} accelerated: {self.sent} messages sent, {self.taken} taken, "
                  f"{sum(self.faults.values())} faults",
                  f"{'fault':18}{'how often, to what':90}sent again after, at most"]
         for name in sorted({name for name, _ in self.faults}):
@@ -110,22 +119,26 @@ class Soak:
         """Nemesis and kill tests in turn."""
         while self.failure is None and time.monotonic() < self.until:
             seconds = int(min(ROUND_S, max(30, self.until - time.monotonic())))
-            self.torture(random.Random(f"{self.first_seed} {self.fights}").randrange(1, 1 << 32), seconds)
+            seed = random.Random(f"{self.first_seed} {self.fights}").randrange(1, 1 << 31)
+            self.torture(2 * seed + self.fights % 2, seconds)
             if self.failure is None and time.monotonic() < self.until:
                 self.kill()
 
     def kill(self):
         self.rounds += 1
+        accelerator = switch(self.rounds)
         log = LOGS / f"fault-{self.rounds}.log"
         with open(log, "w") as out:
             done = subprocess.run([sys.executable, "-B", "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", "not torture",
                                    "tests/fault"],
-                                  cwd=TOP, stdout=out, stderr=subprocess.STDOUT, check=False)
+                                  cwd=TOP, stdout=out, stderr=subprocess.STDOUT, check=False,
+                                  env={**os.environ, "GNATTER_ACCELERATOR": accelerator})
         passed = re.search(r"(\d+) passed", log.read_text())
         self.tests += int(passed[1]) if passed else 0
         if done.returncode != 0:
-            return self.fail(f"a fault test: {log.relative_to(TOP)}, and the node's logs in build/test-logs/nodes")
-        self.say(f"kill tests: round {self.rounds}, {self.tests} passed")
+            return self.fail(f"a fault test, accelerator {accelerator}: {log.relative_to(TOP)}, and the node's logs in "
+                             "build/test-logs/nodes")
+        self.say(f"kill tests: round {self.rounds}, accelerator {accelerator}, {self.tests} passed")
         log.unlink()
 
     def crowd(self):

@@ -4,6 +4,7 @@ import pathlib
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import tempfile
 import time
@@ -83,6 +84,10 @@ class Broker:
         assert self.process.poll() is None, self.said()
         with socket.socket() as probe:
             return probe.connect_ex(("127.0.0.1", port)) == 0
+
+    def trust(self):
+        """What a client of its TLS listeners needs."""
+        return ssl.create_default_context(cafile=self.dir / "cert.pem")
 
     def said(self):
         return (self.dir / "output").read_text() + (self.dir / "mosquitto.log").read_text(errors="replace")

@@ -4,6 +4,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import time
 
 import pytest
 
@@ -103,17 +104,23 @@ def test_half_closed(broker, wire):
     assert [kind for kind, _ in packets] == [w.CONNACK] + [w.PINGRESP] * 500
 
 
+@pytest.mark.parametrize("after_ms", [0, 2, 4, 6, 8])
 @pytest.mark.parametrize("accelerated", [False, True])
-def test_orderly_stop(own, accelerated, wire):
+def test_orderly_stop(own, accelerated, after_ms, wire):
+    """Told to end while it works, it has written each message to all or to none, and what it has written arrives. In
+    packets of several lengths, which are not sent at once; and anywhere between two times that it sends."""
     broker = own(accelerated).start()
-    clients = [wire(broker.tcp).online(f"stop-{i}").subscribed("stop") for i in range(20)]
-    clients[0].send(*(w.publish("stop", b"x" * 100, n + 1) for n in range(50)))
-    for client in clients:
-        while w.payload_of(client.next()[1], 2) != b"x" * 100:
-            pass
+    kinds = [(version, qos) for version in (4, 5) for qos in (0, 1)]
+    clients = [(wire(broker.tcp).online(f"stop-{version}-{qos}", version=version).subscribed("stop", qos, version), version)
+               for version, qos in kinds]
+    sender = wire(broker.tcp).online("stop-sender")
+    sender.send(*(w.publish("stop", b"%060d" % n, mid=n + 1) for n in range(3000)))
+    sender.expect(w.PUBACK)
+    time.sleep(after_ms / 1000)
     assert broker.stop() == 0
-    for client in clients:
-        assert all(kind & 0xf0 in (w.PUBLISH, w.PUBACK) for kind, _ in client.rest()[0])
+    got = [[int(w.payload_of(body, kind, version)) for kind, body in client.rest()[0] if kind & 0xf0 == w.PUBLISH]
+           for client, version in clients]
+    assert got[0] == list(range(len(got[0]))) and got.count(got[0]) == len(got), [len(one) for one in got]
 
 
 def test_in_the_background(own, wire):

@@ -18,8 +18,7 @@ class Chatter:
         options = {} if version == 5 else {"clean_session": True}
         self.client = mqtt.Client(name, transport=transport, protocol=version, reconnect_on_failure=False, **options)
         if tls:
-            context = ssl.create_default_context(cafile=broker.dir / "cert.pem")
-            self.client.tls_set_context(context)
+            self.client.tls_set_context(broker.trust())
         self.client.max_inflight_messages_set(1000)
         self.client.on_connect = lambda client, *_: client.subscribe(f"{name}/#", 1)
         self.client.on_subscribe = lambda *_: self.ready.set()
@@ -56,9 +55,8 @@ def test_exchange(broker, transport, tls, version):
 
 def tls_wire(broker):
     """A connection with TLS that the test drives by hand: the records come in any pieces."""
-    context = ssl.create_default_context(cafile=broker.dir / "cert.pem")
     arrive, leave = ssl.MemoryBIO(), ssl.MemoryBIO()
-    return socket.create_connection(("127.0.0.1", broker.tls), 20), arrive, leave, context.wrap_bio(
+    return socket.create_connection(("127.0.0.1", broker.tls), 20), arrive, leave, broker.trust().wrap_bio(
         arrive, leave, server_hostname="127.0.0.1")
 
 
@@ -94,7 +92,7 @@ def test_mqtt_to_the_port_of_tls_and_the_other_way_round(both, wire):
     for broker in both:
         assert wire(broker.tls).send(w.connect("lost")).rest()[0][:1] != [(w.CONNACK, b"\x00\x00")]
         with socket.create_connection(("127.0.0.1", broker.tcp), 20) as plain, pytest.raises(OSError):
-            ssl.create_default_context(cafile=broker.dir / "cert.pem").wrap_socket(plain, server_hostname="127.0.0.1")
+            broker.trust().wrap_socket(plain, server_hostname="127.0.0.1")
         assert wire(broker.tcp).online("found").send(w.PING).expect(w.PINGRESP) == b""
 
 

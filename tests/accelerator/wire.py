@@ -75,13 +75,15 @@ def split(data):
 
 class Wire:
     """A socket to a broker: what is sent is up to the test."""
-    def __init__(self, port, timeout=20, receive_bytes=None):
+    def __init__(self, port, timeout=20, receive_bytes=None, tls=None):
         self.socket = socket.socket()
         if receive_bytes:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
         self.socket.settimeout(timeout)
         self.socket.connect(("127.0.0.1", port))
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if tls:
+            self.socket = tls.wrap_socket(self.socket, server_hostname="127.0.0.1")
         self.left, self.packets = b"", []
 
     def send(self, *packets):

@@ -19,9 +19,7 @@ def small_node():
     """A node of its own with the smallest journal, initialized and down."""
     node = Node(f"disk-{next(numbers)}")
     try:
-        node.ctl("init", "--mqtt-port", node.port, "--ws-port", node.ws_port)
-        conf = node.dir / "gnatter.conf"
-        conf.write_text(conf.read_text().replace("journal_bytes = 67108864", "journal_bytes = 1048576"))
+        node.init(journal_bytes=1048576)
         yield node
     except BaseException:
         node.save_logs()

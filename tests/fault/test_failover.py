@@ -70,7 +70,7 @@ class Pair:
 def pair():
     pair = Pair()
     try:
-        pair.node.ctl("init", "--database", pair.uri(), "--mqtt-port", pair.node.port, "--ws-port", pair.node.ws_port)
+        pair.node.init("--database", pair.uri())
         pair.node.up()
         yield pair
     finally:

@@ -15,8 +15,7 @@ def spare(node):
     spare = Node("spare")
     password = (node.dir / "keys" / "pgpass").read_text().strip().split(":")[-1]
     port = node.sql_value("show port")
-    spare.ctl("init", "--database", f"postgresql://postgres:{password}@127.0.0.1:{port}/gnatter",
-              "--mqtt-port", spare.port, "--ws-port", spare.ws_port)
+    spare.init("--database", f"postgresql://postgres:{password}@127.0.0.1:{port}/gnatter")
     yield spare
     spare.close()
 

@@ -13,7 +13,7 @@ from .herd import Herd
 from .history import PUT_OFF, History
 from .machine import Machine
 from .nemesis import Nemesis, schedule
-from .node import LOGS, wait_until
+from .node import ACCELERATOR, LOGS, wait_until
 from .proxied import ProxiedNode
 
 GROUP_USERS = 6
@@ -55,12 +55,13 @@ class Observer:
 
 
 class Arena:
-    def __init__(self, seed, seconds, users, devices, rate):
-        """`devices`: in all, at least one for each user; `rate`: messages a second of each."""
+    def __init__(self, seed, seconds, users, devices, rate, accelerator=ACCELERATOR):
+        """`devices`: in all, at least one for each user; `rate`: messages a second of each; `accelerator`: on or off."""
         self.seed, self.seconds, self.rate = seed, seconds, rate
         self.users_len, self.devices_len = users, devices
         self.steps = schedule(seed, seconds)
         self.node = ProxiedNode(f"nemesis-{seed}", journal_bytes=1048576)
+        self.node.accelerator = accelerator
         self.problems, self.nemesis, self.history = [], None, None
         self.settled_s, self.changes = 0.0, 0
 
@@ -206,7 +207,8 @@ class Arena:
         codes = Counter(event[3] for one in sheep for event in one.log if event[1] == "error")
         refused = ", ".join(f"{count} {code}{' (to be sent again)' * (code in PUT_OFF)}" for code, count in sorted(codes.items()))
         lines = [
-            f"seed {self.seed}: {self.seconds} s, {len(sheep)} devices of {len(self.users)} users, "
+            f"seed {self.seed}: {self.seconds} s, accelerator {self.node.accelerator}, {len(sheep)} devices of "
+            f"{len(self.users)} users, "
             f"settled in {self.settled_s:.1f} s",
             f"{sum(len(one.sent) for one in sheep)} sent, "
             f"{sum(len(one.pubacked) for one in sheep)} acknowledged by the broker, "

@@ -17,6 +17,7 @@ TOP = Path(__file__).resolve().parents[2]
 CTL = Path(os.environ.get("GNATTER_BIN", TOP / "build" / "bin")) / "gnatterctl"
 LOGS = TOP / "build" / "test-logs"
 ACCELERATOR = os.environ.get("GNATTER_ACCELERATOR", "off")  # on: every node has it
+MARK = "/memfd:gnatter-accelerator"  # what it maps when it is at work
 SANITIZER_REPORT = re.compile(r"(Address|Leak|Thread|UndefinedBehavior)Sanitizer|: runtime error: ")
 PARTS = ("postgres", "mosquitto", "syncd", "supervisor")
 
@@ -53,6 +54,7 @@ class Node:
         self.dir = self.home / "node"
         self.port, self.ws_port = free_ports(2)
         self.host, self.device_port = "127.0.0.1", None  # device_port: of a proxy, where devices go through one
+        self.accelerator = ACCELERATOR
         self.env = {}  # more than this process has, for gnatterctl and all that it starts
 
     # ---- commands ----
@@ -94,13 +96,16 @@ class Node:
     def up(self, *args, timeout=90):
         """A new node has two shards, however few processors there are: what goes wrong between shards shows then."""
         if not (self.dir / "gnatter.conf").exists():
-            self.ctl("init", "--mqtt-port", self.port, "--ws-port", self.ws_port, "--accelerator", ACCELERATOR)
+            self.init()
             self.configure(shards=2)
-        return self.ctl("up", "--mqtt-port", self.port, "--ws-port", self.ws_port, *args, timeout=timeout)
+        done = self.ctl("up", "--mqtt-port", self.port, "--ws-port", self.ws_port, *args, timeout=timeout)
+        if self.accelerator == "on":
+            assert MARK in Path(f"/proc/{self.pid('mosquitto')}/maps").read_text(), "the accelerator is not at work"
+        return done
 
-    def init(self, **conf):
-        """Makes the node, with these values in the section [node]."""
-        self.ctl("init", "--mqtt-port", self.port, "--ws-port", self.ws_port)
+    def init(self, *options, **conf):
+        """Makes the node: with these options of `gnatterctl init`, with these values in the section [node]."""
+        self.ctl("init", "--mqtt-port", self.port, "--ws-port", self.ws_port, "--accelerator", self.accelerator, *options)
         path = self.dir / "gnatter.conf"
         text = path.read_text()
         for key, value in conf.items():

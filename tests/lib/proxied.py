@@ -17,9 +17,9 @@ class ProxiedNode(Node):
 
     def prepare(self):
         devices, link, database = free_ports(3)
-        self.ctl("init", "--mqtt-port", self.port, "--ws-port", self.ws_port)
+        self.init(journal_bytes=self.journal_bytes)
         conf = self.dir / "gnatter.conf"
-        text = conf.read_text().replace("journal_bytes = 67108864", f"journal_bytes = {self.journal_bytes}")
+        text = conf.read_text()
         postgres = next(int(line.split("=")[1]) for line in text.splitlines() if line.startswith("postgres_port"))
         text = text.replace(f"port={postgres} ", f"port={database} ").replace(f"port='{postgres}'", f"port='{database}'")
         conf.write_text(text + "shards = 2\n")

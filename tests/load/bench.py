@@ -2,8 +2,8 @@
 """Measures Gnatter beside a stock broker on this machine, in interleaved rounds, and prints the ratios.
 
 Each round runs the same client program against both servers, one after the other, so that whatever else the machine
-does hits both; a figure is the median of its rounds. Environment: BENCH_ROUNDS (3), BENCH_SECONDS (4), BENCH_FULL=1 for
-the sizes of the published figures. Result: a table on stdout, build/bench/latest.json for `make bench-report`.
+does hits both; a figure is the median of its rounds. Environment: BENCH_ROUNDS (3), BENCH_SECONDS (3), BENCH_FULL=1 for
+the sizes of the targets (5 rounds of 10 s). Result: a table on stdout, build/bench/latest.json for `make bench-report`.
 """
 import argparse
 import json
@@ -30,9 +30,13 @@ def say(*words):
 
 
 def fdatasync_ms(directory, times=200):
-    """Median of writing and syncing 8 KiB, what a commit waits for."""
+    """Median of writing and syncing 8 KiB, what a commit waits for. In a file that has its blocks, as PostgreSQL's log has:
+    one that grows takes the file system several times as long, and would make every latency look small."""
     took = []
     with open(os.path.join(directory, "fdatasync"), "wb", buffering=0) as file:
+        file.write(bytes(8192 * times))
+        os.fsync(file.fileno())
+        file.seek(0)
         for _ in range(times):
             file.write(b"x" * 8192)
             start = time.perf_counter()
@@ -53,7 +57,7 @@ class Bench:
         try:
             for accelerator in ("off", "on"):
                 self.nodes.append(Gnatter(directory, max(options.storm, options.idle, 2000) + 64, accelerator))
-        except Exception:
+        except BaseException:  # interrupted, too
             self.stop()
             raise
 
@@ -61,9 +65,12 @@ class Bench:
         for server in (self.raw, *self.nodes):
             server.stop()
 
-    def one(self, server, figure, arguments, during=None):
+    def one(self, server, figure, arguments, during=None, fresh=False, with_wal=False):
+        """`fresh`: on new processes, where it is published by how much their memory grows."""
+        if fresh:
+            server.renew()
         growth = extremes.Growth(server)
-        run = run_load(server, arguments, during=during)
+        run = run_load(server, arguments, during=during, with_wal=with_wal)
         run["memory_growth"] = growth.end()
         bad = run["exit_status"] != 0
         if bad:
@@ -71,21 +78,20 @@ class Bench:
         say(f"  {server.name:11}", "FAILED " if bad else "", *run["said"][-8 if bad else 0:][:8 if bad else 1])
         return run
 
-    def rounds(self, figure, arguments, rounds=None, raw_arguments=None):
+    def rounds(self, figure, arguments, rounds=None, fresh=False):
         """Raw, Gnatter, accelerated, raw, Gnatter, accelerated, ..."""
         self.runs[figure] = []
         for number in range(rounds or self.options.rounds):
             say(f"{figure} {number + 1}: {' '.join(arguments)}")
-            pair = {"raw": self.one(self.raw, figure, raw_arguments or arguments)}
-            pair.update((node.name, self.one(node, figure, arguments)) for node in self.nodes)
-            self.runs[figure].append(pair)
+            self.runs[figure].append({server.name: self.one(server, figure, arguments, fresh=fresh)
+                                      for server in (self.raw, *self.nodes)})
 
     def closed_rate(self, figure):
         return statistics.median(figures.sent_per_s(pair["gnatter"]) for pair in self.runs[figure])
 
-    def gnatter_only(self, figure, arguments):
+    def gnatter_only(self, figure, arguments, **options):
         say(f"{figure}: {' '.join(arguments)}")
-        self.runs[figure] = [{"gnatter": self.one(self.nodes[0], figure, arguments)}]
+        self.runs[figure] = [{"gnatter": self.one(self.nodes[0], figure, arguments, **options)}]
 
     def idle(self, figure, connections):
         """Memory before, and while the connections are held."""
@@ -123,20 +129,20 @@ def measure(bench, options):
     bench.rounds("storm", ["storm", "--idle", str(options.storm), "--waiting", "10", "--senders", "8", "--window", "64",
                            "--pause-us", "500"], rounds=options.heavy_rounds)
     bench.rounds("drain", ["drain", "--count", str(options.drain), "--senders", "8", "--window", "64",
-                           "--pause-us", "500"], rounds=options.heavy_rounds)
+                           "--pause-us", "500"], rounds=options.heavy_rounds, fresh=True)
     for members in (100, 1000):
         bench.rounds(f"group-{members}", ["group", "--members", str(members), "--window", "32", *full])
     for kind in ("noread", "noack", "storm"):
         bench.rounds(f"neighbour-{kind}", ["slow", "--disturb", kind, "--pairs", "50", "--rate", f"{rate / 2:.0f}",
                                            "--group-rate", f"{20 if kind == 'storm' else 1000}", "--members", "200",
-                                           "--settle", "60", *window], rounds=options.heavy_rounds)
+                                           "--settle", "60", *window], rounds=options.heavy_rounds, fresh=True)
     extremes.herd(bench, options.storm, options.heavy_rounds)
     extremes.overload(bench, options.seconds)
     extremes.overload_of_the_database(bench, options.seconds)
     # Last: it leaves a backlog for every absent member.
     for members in (2, 100, 1000):
         bench.gnatter_only(f"wal-{members}", ["group", "--members", str(members), "--rate", "2000", "--window", "500",
-                                              "--absent", *window])
+                                              "--absent", *window], with_wal=True)
 
 
 def machine():
@@ -178,7 +184,10 @@ def main():
         result.update(runs=bench.runs, failures=bench.failures)
         # The quieter of the two: a busy neighbour must not make our latencies look small.
         result["fdatasync_ms"] = min(before_ms, fdatasync_ms(directory))
-        result["figures"] = [] if bench.failures else figures.compute(result)
+        try:
+            result["figures"] = [] if bench.failures else figures.compute(result)
+        except (KeyError, ZeroDivisionError) as error:  # no figure is better than one made of a missing value
+            bench.failures.append({"figure": "all", "server": "any", "said": [f"a value is missing: {error!r}"]})
     finally:
         if bench:
             bench.stop()

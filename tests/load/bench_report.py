@@ -94,8 +94,7 @@ def plot_latency(result, directory):
             ("gnatter", "publish_to_delivery", "Gnatter: publish to delivery", f'lc rgb "{GNATTER}"'),
             ("gnatter", "publish_to_delivered", "Gnatter: publish to delivered", 'lc rgb "#2ca02c"'),
             ("accelerated", "publish_to_delivery", "accelerated: publish to delivery", f'lc rgb "{ACCELERATED}"')):
-        found = figures.loads(middle(result["runs"]["latency"], server))
-        curve = found[0].get(which, {}).get("curve", []) if found else []
+        curve = middle(result["runs"]["latency"], server)["load"]["loads"][0][which].get("curve", [])
         if curve:
             name = f"{server}_{which}"
             data[name] = [(1 / (1 - quantile), value / 1e3) for quantile, value in curve]
@@ -169,7 +168,8 @@ def main():
                     f"{machine['at']}; load of the machine before it began: {machine['load_before']}"
                     + (" (other work ran beside it: judge by the noise below)" if machine["load_before"] > 1 else ""),
             fdatasync=f"{result['fdatasync_ms']:.2f} ms", table=figures.table(result), noise=noise(result), cpu=cpu,
-            rounds=result["options"]["rounds"], seconds=result["options"]["seconds"])
+            rounds=result["options"]["rounds"], seconds=result["options"]["seconds"],
+            heavy_rounds=result["options"]["heavy_rounds"])
     with open(os.path.join(options.docs, "performance.md"), "w", encoding="utf-8") as out:
         out.write(page)
     print(os.path.relpath(os.path.join(options.docs, "performance.md")))

@@ -40,6 +40,7 @@ class Growth:
     def end(self):
         self.ended.set()
         self.thread.join()
+        self.look()  # a run may be over before the first look
         return {part: self.most[part] - self.before[part] for part in self.most}
 
 
@@ -56,7 +57,7 @@ def overload(bench, seconds):
     bench.gnatter_only("overload-closed", ["pairs", "--pairs", "1000", "--window", "8", "--seconds", "5", "--warm-up", "2",
                                            "--settle", "60", "--pause-us", "500"])
     capacity = figures.sent_per_s(bench.runs["overload-closed"][0]["gnatter"])
-    bench.gnatter_only("overload", crowd(max(seconds, 10), TIMES * capacity, 64))
+    bench.gnatter_only("overload", crowd(max(seconds, 10), TIMES * capacity, 64), fresh=True)
     bench.runs["overload"][0]["capacity_per_s"] = capacity
 
 
@@ -67,7 +68,7 @@ def overload_of_the_database(bench, seconds):
         bench.gnatter_only("overload-database-closed", ["pairs", "--pairs", "100", "--window", "8", "--seconds", "4",
                                                         "--warm-up", "1", "--pause-us", "500"])
         capacity = figures.sent_per_s(bench.runs["overload-database-closed"][0]["gnatter"])
-        bench.gnatter_only("overload-database", crowd(max(seconds, 10), TIMES * capacity, 512))
+        bench.gnatter_only("overload-database", crowd(max(seconds, 10), TIMES * capacity, 512), fresh=True)
         bench.runs["overload-database"][0]["capacity_per_s"] = capacity
     finally:
         bench.nodes[0].sql(FAST)
@@ -83,6 +84,7 @@ def herd(bench, devices, rounds):
                 if phase == "kill":
                     server.kill_broker()
             pair[server.name] = bench.one(server, f"herd {number + 1}", ["herd", "--idle", str(devices), "--rate", "500",
-                                                                        "--settle", "60", "--pause-us", "500"], during=kill)
+                                                                        "--settle", "60", "--pause-us", "500"], during=kill,
+                                          fresh=True)
             time.sleep(1)  # its log and its devices' ends are not the next one's business
         bench.runs["herd"].append(pair)

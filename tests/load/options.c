@@ -26,12 +26,13 @@ static const struct option_row ROWS[] = {
     {"pairs", OPTION_LONG, AT(pairs), "100", 1, 100000, "senders with a receiver each (pairs, mixed, slow)"},
     {"both-ways", OPTION_FLAG, AT(both_ways), "", 0, 0, "in a pair both send"},
     {"groups", OPTION_LONG, AT(groups), "1", 1, 10000, "how many groups (group, mixed)"},
-    {"members", OPTION_LONG, AT(members), "100", 2, 1024, "members of each group"},
-    {"senders", OPTION_LONG, AT(senders), "1", 1, 1024, "senders of each group; of the backlog (drain, storm)"},
-    {"absent", OPTION_FLAG, AT(absent), "", 0, 0, "group: only the senders are connected"},
+    {"members", OPTION_LONG, AT(members), "100", 2, 1024, "members of each group (group, mixed, slow)"},
+    {"senders", OPTION_LONG, AT(senders), "1", 1, 1024, "senders of each group, or of the backlog (drain, storm)"},
+    {"absent", OPTION_FLAG, AT(absent), "", 0, 0, "of a group only the senders are connected"},
     {"window", OPTION_LONG, AT(window), "8", 1, 30000, "messages a sender has without `sent` (raw: without PUBACK)"},
-    {"rate", OPTION_DOUBLE, AT(rate), "0", 0, 1e7, "messages/s of all senders, open loop; 0: closed windows"},
-    {"group-rate", OPTION_DOUBLE, AT(group_rate), "0", 0, 1e7, "messages/s into the groups in mixed; 0: closed"},
+    {"rate", OPTION_DOUBLE, AT(rate), "0", 0, 1e7, "messages/s of all senders, open loop; 0: closed windows (herd: 1)"},
+    {"group-rate", OPTION_DOUBLE, AT(group_rate), "0", 0, 1e7,
+     "messages/s into the groups (mixed), to the neighbour (slow); 0: closed"},
     {"payload", OPTION_LONG, AT(payload_bytes), "100", 32, 190000, "bytes of a message"},
     {"ack-every", OPTION_LONG, AT(ack_every), "16", 1, 100000, "a receiver acknowledges after so many items"},
     {"ack-delay-ms", OPTION_LONG, AT(ack_delay_ms), "10", 0, 60000, "or so long after the first one"},
@@ -45,8 +46,10 @@ static const struct option_row ROWS[] = {
     {"give-up", OPTION_FLAG, AT(give_up), "", 0, 0,
      "at the end forget what was refused or not published yet: an overload leaves more of it than can be waited for"},
     {"keep-alive", OPTION_LONG, AT(keep_alive_s), "300", 5, 65535, "seconds"},
-    {"seconds", OPTION_DOUBLE, AT(seconds), "5", 0.1, 86400, "what is measured"},
+    {"seconds", OPTION_DOUBLE, AT(seconds), "5", 0.1, 86400, "what is measured (idle: for how long they are held)"},
     {"warm-up", OPTION_DOUBLE, AT(warmup_s), "1", 0, 3600, "seconds before that"},
+    {"cool-down", OPTION_DOUBLE, AT(cool_down_s), "0", 0, 60,
+     "seconds after that for which it goes on: who reads counters at \"phase measured\" reads them under the load"},
     {"settle", OPTION_DOUBLE, AT(settle_s), "20", 0, 3600, "seconds at most for what is under way at the end"},
     {"pause-us", OPTION_LONG, AT(pause_us), "0", 0, 100000,
      "at least so long from turn to turn; spares CPU, costs latency"},
@@ -69,7 +72,9 @@ void options_help(void)
            "  drain   one device comes back to a backlog\n"
            "  idle    connections that are only held\n"
            "  herd    all are live, and the server is killed (by who reads the line \"phase kill\")\n\n"
-           "A JSON line goes to stdout. Exit 1: a promise of the protocol was broken.\n\n");
+           "A JSON line goes to stdout. Exit 1: a promise of the protocol was broken, or it could not be done; 2: "
+           "nothing\n"
+           "was tried, and stderr says why.\n\n");
     for (size_t i = 0; i < ROWS_LEN; i++)
         printf("  --%-18s %s%s%s%s\n", ROWS[i].name, ROWS[i].help, *ROWS[i].initial ? " [" : "", ROWS[i].initial,
                *ROWS[i].initial ? "]" : "");
@@ -89,7 +94,7 @@ static enum status option_set(struct options *options, const struct option_row *
         return STATUS_OK;
     }
     value = strtod(text, &end);
-    if (end == text || *end || value < row->least || value > row->most ||
+    if (end == text || *end || !(value >= row->least && value <= row->most) || /* also for what is no number */
         (row->type == OPTION_LONG && value != (double)(long)value)) {
         fprintf(stderr, "gnatter-load: --%s: %s is not a number of %g to %g\n", row->name, text, row->least, row->most);
         return STATUS_MALFORMED;
@@ -110,6 +115,10 @@ static enum status option_take(struct options *options, int argc, char *argv[], 
         const struct option_row *row = &ROWS[i];
         if (strlen(row->name) != name_len || strncmp(row->name, name, name_len) != 0)
             continue;
+        if (row->type == OPTION_FLAG && equals) {
+            fprintf(stderr, "gnatter-load: --%s takes no value\n", row->name);
+            return STATUS_MALFORMED;
+        }
         if (row->type == OPTION_FLAG)
             return option_set(options, row, "yes");
         const char *value = equals ? equals + 1 : *at + 1 < argc ? argv[++*at] : NULL;

@@ -12,7 +12,7 @@ struct options {
     bool raw, both_ways, marks_read, absent, help;
     long port, pairs, groups, members, senders, window, payload_bytes, connects_at_once, ack_every, ack_delay_ms,
         waiting, count, idle, resend_ms, keep_alive_s, pause_us, seed;
-    double rate, group_rate, seconds, warmup_s, settle_s;
+    double rate, group_rate, seconds, warmup_s, cool_down_s, settle_s;
 };
 
 /* STATUS_MALFORMED: a line on stderr has said why. Strings borrow from argv. */

@@ -112,6 +112,7 @@ void scenario_measure(struct bench *bench, struct load *const loads[], size_t lo
     bench_phase("measure");
     (void)bench_until(bench, NULL, bench->options.seconds);
     bench_phase("measured");
+    (void)bench_until(bench, NULL, bench->options.cool_down_s); /* only the time counts */
     for (size_t i = 0; i < loads_len; i++)
         load_stop(loads[i]);
     for (uint32_t i = 0; bench->options.give_up && i < bench->devices_used; i++)

@@ -77,14 +77,13 @@ class Raw:
         self.process.wait()
         self.start()
 
+    renew = kill_broker
+
     def pids(self):
         return {"broker": self.process.pid}
 
     def cpu(self):
         return {"broker": procfs.cpu_s(self.process.pid)}
-
-    def wal_at(self):
-        return None
 
     def arguments(self):
         return [*self.flags, "--port", str(self.port)]
@@ -115,13 +114,25 @@ class Gnatter:
     def __init__(self, directory, devices, accelerator="off"):
         self.name = "accelerated" if accelerator == "on" else "gnatter"
         self.directory = os.path.join(directory, self.name)
-        self.port = free_port()
+        self.port, self.ws_port, self.accelerator = free_port(), free_port(), accelerator
         self.devices_file = os.path.join(directory, f"{self.name}.tsv")
-        self.ctl("up", "--mqtt-port", str(self.port), "--ws-port", str(free_port()), "--limits", "off", "--accelerator",
-                 accelerator)
-        if json.loads(self.ctl("--json", "status"))["accelerator"]["active"] != (accelerator == "on"):
+        try:
+            self.up()
+            self.ctl("bulk-add", "--count", str(devices), "--out", self.devices_file)
+        except BaseException:
+            self.stop()
+            raise
+
+    def up(self):
+        self.ctl("up", "--mqtt-port", str(self.port), "--ws-port", str(self.ws_port), "--limits", "off", "--accelerator",
+                 self.accelerator)
+        if json.loads(self.ctl("--json", "status"))["accelerator"]["active"] != (self.accelerator == "on"):
             raise RuntimeError("the accelerator is not at work: it takes Mosquitto 2.0.11")
-        self.ctl("bulk-add", "--count", str(devices), "--out", self.devices_file)
+
+    def renew(self):
+        """Its processes are new: none has memory that an earlier load made it take."""
+        self.ctl("down")
+        self.up()
 
     def ctl(self, *arguments):
         command = [os.path.join(BIN, "gnatterctl"), "--dir", self.directory, *arguments]
@@ -143,7 +154,7 @@ class Gnatter:
         """The supervisor starts it again."""
         os.kill(self.pids()["broker"], signal.SIGKILL)
 
-    def wal_at(self):
+    def wal(self):
         """Bytes of write-ahead log so far."""
         return int(self.sql("select pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::bigint"))
 
@@ -160,39 +171,50 @@ class Gnatter:
             print("bench: could not stop the node:", error)
 
 
-def read_counters(server, client_pid):
-    wal = server.wal_at()
-    cpu = {**server.cpu(), "client": procfs.cpu_s(client_pid)}
-    return {"at": time.monotonic(), "wal": wal, "cpu": cpu}
+class Counters:
+    """What a server has used until now. CPU first: asking for the WAL takes some itself, and its time."""
+    def __init__(self, server, client_pid, with_wal):
+        self.cpu_at, self.cpu = time.monotonic(), {**server.cpu(), "client": procfs.cpu_s(client_pid)}
+        self.wal_at, self.wal = time.monotonic(), server.wal() if with_wal else None
+
+    def since(self, before):
+        """Per second."""
+        seconds = self.cpu_at - before.cpu_at
+        found = {"cpu_per_s": {part: (self.cpu[part] - before.cpu[part]) / seconds for part in self.cpu}}
+        if self.wal is not None:
+            found["wal_per_s"] = (self.wal - before.wal) / (self.wal_at - before.wal_at)
+        return found
 
 
-def run_load(server, arguments, timeout_s=300, during=None):
+def run_load(server, arguments, timeout_s=300, during=None, with_wal=False):
     """One run of gnatter-load: its JSON, and what the servers' counters rose by while it measured.
 
-    `during(phase)` is called after each "phase ..." line of the client."""
-    command = [os.path.join(BIN, "gnatter-load"), *server.arguments(), *arguments]
+    `during(phase)` is called after each "phase ..." line of the client, which goes on for as long as it takes to read the
+    counters: what is read is of servers at work. `with_wal`: also what they wrote to the write-ahead log."""
+    command = [os.path.join(BIN, "gnatter-load"), *server.arguments(), "--cool-down", "0.5", *arguments]
     figures = {"command": " ".join(["gnatter-load", *server.flags, *arguments]), "said": []}
     before = None
     with tempfile.TemporaryFile("w+", encoding="utf-8") as out:
         client = subprocess.Popen(command, stdout=out, stderr=subprocess.PIPE, text=True)
         watchdog = threading.Timer(timeout_s, client.kill)
-        watchdog.start()
-        for line in client.stderr:
-            if not line.startswith("phase "):
-                figures["said"].append(line.rstrip())
-                continue
-            phase = line.split()[1]
-            if phase == "measure":
-                before = read_counters(server, client.pid)
-            elif phase == "measured" and before:
-                after = read_counters(server, client.pid)
-                seconds = after["at"] - before["at"]
-                figures["cpu_per_s"] = {part: (after["cpu"][part] - before["cpu"][part]) / seconds for part in after["cpu"]}
-                figures["wal_per_s"] = (after["wal"] - before["wal"]) / seconds if before["wal"] is not None else None
-            if during:
-                during(phase)
-        figures["exit_status"] = client.wait()
-        watchdog.cancel()
+        try:
+            watchdog.start()
+            for line in client.stderr:
+                if not line.startswith("phase "):
+                    figures["said"].append(line.rstrip())
+                    continue
+                phase = line.split()[1]
+                if phase == "measure":
+                    before = Counters(server, client.pid, with_wal)
+                elif phase == "measured" and before:
+                    figures.update(Counters(server, client.pid, with_wal).since(before))
+                if during:
+                    during(phase)
+            figures["exit_status"] = client.wait()
+        finally:
+            watchdog.cancel()
+            client.kill()  # interrupted: it would go on
+            client.wait()
         out.seek(0)
         text = out.read()
     figures["load"] = json.loads(text) if text.strip() else {}

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 
+import figures
 import pytest
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -59,6 +60,20 @@ def test_what_is_refused_is_given_up_at_the_end(devices):
     assert pairs["accepted_to_sent"]["count"] > 0
 
 
+def test_it_goes_on_while_counters_are_read(devices):
+    """At this rate a hundred messages are due in the measured time, and two hundred after it."""
+    status, result = load("none", devices, "--pairs", "8", "--rate", "200", "--warm-up", "0", "--seconds", "0.5",
+                          "--cool-down", "1", "pairs")
+    assert status == 0, result
+    assert result["totals"]["taken"] > 150
+
+
+@pytest.mark.parametrize("option", ["--seconds=nan", "--rate=1e9", "--pairs=1.5", "--window=0", "--raw=no", "--no-such", "--port"])
+def test_what_is_no_value_is_refused(option):
+    done = subprocess.run([LOAD, "pairs", option], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 2 and option.split("=")[0] in done.stderr
+
+
 def test_a_herd_needs_somebody_to_kill_the_server(devices):
     """`close` ends a connection now and then: that is what the herd takes for the server's end."""
     status, result = load("close", devices, "--idle", "16", "--rate", "300", "herd")
@@ -99,3 +114,54 @@ def test_what_failed_is_not_published(tmp_path):
                           capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 1 and "1 runs failed" in done.stderr
     assert list(tmp_path.iterdir()) == [result]
+
+
+# ---- from runs to figures ----
+def run_of(per_s, latency_us, cpu_s, **more):
+    """As run_load() gives it: rates, latencies and CPU of one run."""
+    latency = {"count": 9, "p50": latency_us, "p99": 10 * latency_us}
+    load = {"name": "pairs", "sent_per_s": per_s, "deliveries_per_s": per_s * 0.9, "refused_per_s": 0, "publish_to_sent": latency,
+            "publish_to_delivery": latency, "publish_to_delivered": latency}
+    return {"load": {"loads": [load], "deliveries_per_s": per_s, "took_s": 1e6 / per_s, "p99_ratio": 1.2, "us_per_device": 7},
+            "cpu_per_s": cpu_s, "memory_growth": {"broker": 1 << 20, "service": 2 << 20}, "wal_per_s": 500 * per_s,
+            "bytes_per_connection": {"broker": 1000, "service": 500}, **more}
+
+
+def a_result():
+    """Three rounds each, of which the first is an outlier."""
+    def pair(number):
+        slow = 10 if number == 0 else 1
+        return {"raw": run_of(100_000 / slow, 100, {"broker": 1.0, "client": 0.5}),
+                "gnatter": run_of(50_000 / slow, 500, {"broker": 1.0, "service": 0.25, "postgres": 0.5, "client": 0.2}),
+                "accelerated": run_of(120_000 / slow, 300, {"broker": 0.6, "service": 0.3, "postgres": 0.3, "client": 0.2}),
+                "capacity_per_s": 50_000}
+    names = ["pairs", "pairs-narrow", "latency", "latency-light", "storm", "drain", "group-100", "group-1000", "neighbour-noread",
+             "neighbour-noack", "neighbour-storm", "herd", "overload", "overload-database", "wal-2", "wal-100", "wal-1000", "idle"]
+    return {"machine": {"cores": 2}, "fdatasync_ms": 0.1, "runs": {name: [pair(n) for n in (0, 1, 2)] for name in names}}
+
+
+def test_figures_are_ratios_of_medians():
+    rows = {row["name"]: row for row in figures.compute(a_result())}
+    assert rows["durable 1:1 messages/s over raw QoS 1"]["value"] == pytest.approx(0.5)
+    assert rows["durable 1:1 messages/s over raw QoS 1, accelerated"]["value"] == pytest.approx(1.2)
+    cpu = rows["CPU s per million messages, gnatter"]
+    assert cpu["value"] == pytest.approx(1.75 / 45_000 * 1e6), "without the client, for what came back and was delivered"
+    sent = rows["publish to sent p99 at 30 % load, minus raw's"]
+    assert sent["value"] == pytest.approx((5 - 1) / 0.1) and figures.met(sent) == "yes"
+    assert figures.met({**sent, "value": 40.1}) == "no" == figures.met({**sent, "value": 0.5, "target": 0.6, "better": "more"})
+
+
+@pytest.mark.parametrize("figure, path", [
+    ("latency", ("load", "loads", 0, "publish_to_sent", "p99")), ("pairs", ("cpu_per_s",)), ("wal-1000", ("wal_per_s",)),
+    ("neighbour-storm", ("load", "p99_ratio")), ("storm", ("load", "took_s")), ("drain", ("memory_growth", "broker")),
+    ("idle", ("bytes_per_connection", "service"))], ids=lambda value: value if isinstance(value, str) else value[-1])
+def test_a_missing_value_is_no_zero(figure, path):
+    """It would be good where less is better."""
+    result = a_result()
+    for pair in result["runs"][figure]:
+        at = pair["gnatter"]
+        for key in path[:-1]:
+            at = at[key]
+        del at[path[-1]]
+    with pytest.raises(KeyError):
+        figures.compute(result)

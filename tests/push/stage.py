@@ -139,7 +139,7 @@ class PushNode(Node):
         self.users = 0
 
     def begin(self):
-        self.ctl("init", "--mqtt-port", self.port, "--ws-port", self.ws_port)
+        self.init()
         configure(self, self.providers.config(**self.config))
         self.up()
 

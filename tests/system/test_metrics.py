@@ -26,7 +26,7 @@ def node():
     node = Node("metrics")
     try:
         node.port, node.ws_port, node.metrics_port, nobody = free_ports(4)
-        node.ctl("init", "--mqtt-port", node.port, "--ws-port", node.ws_port)
+        node.init()
         conf, secret = node.dir / "gnatter.conf", node.dir / "webhook.secret"
         secret.write_text("a secret of enough bytes\n")
         text = conf.read_text()

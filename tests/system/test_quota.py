@@ -10,7 +10,7 @@ from lib.node import Node, wait_until
 class Strict(Node):
     def up(self, *args, **options):
         if not (self.dir / "gnatter.conf").exists():
-            self.ctl("init", "--mqtt-port", self.port, "--ws-port", self.ws_port)
+            self.init()
             self.configure(shards=2, inbox_items_max=5, inbox_bytes_max=2000, edit_within_s=0)
         return super().up(*args, **options)
 
