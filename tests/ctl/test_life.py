@@ -345,6 +345,14 @@ def test_a_database_is_started_by_the_server_it_is_of(made):
     assert os.readlink(f"/proc/{made.pid('postgres')}/exe").startswith(f"/usr/lib/postgresql/{kept.strip()}/")
 
 
+def test_a_link_secret_of_another_node_is_taken(made):
+    """As two nodes share one, and as a backup brings one back."""
+    (made.dir / "keys/link.secret").write_text("0123456789abcdef" * 4 + "\n")
+    made.up()
+    assert (made.dir / "broker/link.secret").read_text() == (made.dir / "keys/link.secret").read_text()
+    assert made.json("status")["ok"]
+
+
 def test_a_part_that_cannot_start_is_named(made):
     (made.dir / "mosquitto.d" / "bad.conf").write_text("no_such_option 1\n")
     line = made.refused("up")
