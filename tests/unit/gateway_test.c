@@ -266,6 +266,46 @@ static void what_a_kicked_device_says_is_not_acknowledged(void **state)
     assert_null(sessions_of_client(&the_gateway.sessions, handle(10)));
 }
 
+static enum verdict mark(const struct session *session, const char *topic, struct slice list)
+{
+    return gateway_publish(&the_gateway, session->client, slice_of(topic), list, (struct slice){NULL, 0}, at(0));
+}
+
+/* So many lines, as often as they are taken. */
+static unsigned lists_taken(const struct session *session, const char *line)
+{
+    static char list[LIMIT_MESSAGE_BYTES_DEFAULT];
+    size_t len = strlen(line);
+    unsigned taken = 0;
+    for (size_t i = 0; i < LIMIT_LIST_LINES; i++)
+        memcpy(list + i * len, line, len);
+    while (mark(session, "ack", (struct slice){list, LIMIT_LIST_LINES * len}) == VERDICT_OK)
+        taken++;
+    return taken;
+}
+
+/* What had no room ends the connection. What is behind it may be small enough, and must not get past it. */
+static void what_follows_a_refusal_is_not_taken(void **state)
+{
+    (void)state;
+    gateway_done(&the_gateway);
+    assert_int_equal(start("1048576", "2000"), STATUS_OK);
+    struct session *alice = arrive(10, "alice", "phone", true), *bob = arrive(11, "bob", "phone", true);
+    assert_in_range(lists_taken(alice, "u/somebody-with-a-long-name 1000000000000000000\n"), 10, 25);
+    uint64_t head = the_gateway.journal.head.position;
+    assert_int_equal(mark(alice, "ack/u/bob/1", SLICE("")), VERDICT_CLOSE);
+    assert_int_equal(the_gateway.journal.head.position, head);
+    assert_int_equal(mark(bob, "ack/u/alice/1", SLICE("")), VERDICT_OK);
+}
+
+static void a_list_of_marks_counts_as_many(void **state)
+{
+    (void)state;
+    const struct session *alice = arrive(10, "alice", "phone", true);
+    unsigned burst = the_gateway.limiter.rates.marks.burst;
+    assert_in_range(lists_taken(alice, "u/bob 1\n"), 1, burst / 50);
+}
+
 static void only_requests_keep_their_correlation(void **state)
 {
     (void)state;
@@ -376,6 +416,8 @@ int main(void)
         TEST(without_ticks_nobody_is_let_in),
         TEST(a_list_while_devices_come_and_go),
         TEST(what_a_kicked_device_says_is_not_acknowledged),
+        TEST(what_follows_a_refusal_is_not_taken),
+        TEST(a_list_of_marks_counts_as_many),
         TEST(only_requests_keep_their_correlation),
         TEST(reconnecting_gives_no_fresh_burst),
         TEST(a_denied_topic_is_shown_in_whole_characters),
