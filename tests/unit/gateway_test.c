@@ -152,6 +152,28 @@ static void a_remembered_session_makes_room(void **state)
     assert_true(sessions_of_client(&the_gateway.sessions, handle(20))->subscriptions.has_all);
 }
 
+/* A connection that ends before the broker has said whether it resumed a session leaves what is remembered to the next.
+ */
+static void a_short_connection_forgets_nothing(void **state)
+{
+    (void)state;
+    (void)arrive(10, "alice", "phone", false);
+    kept_subscriptions = 1;
+    const struct session *session = NULL;
+    for (uintptr_t number = 10; number < 13; number++) {
+        gateway_gone(&the_gateway, handle(number));
+        struct gateway_connect connect = {.client = handle(number + 1),
+                                          .request = {"alice:phone", "alice", token_of("alice", "phone", NOW_S)},
+                                          .address = "127.0.0.1",
+                                          .mqtt_version = 4};
+        assert_int_equal(gateway_connect(&the_gateway, &connect, at(0)), VERDICT_OK);
+        session = sessions_of_client(&the_gateway.sessions, handle(number + 1));
+        assert_false(subscriptions_has_inbox(&session->subscriptions));
+    }
+    gateway_tick(&the_gateway, at(0));
+    assert_true(subscriptions_has_inbox(&session->subscriptions));
+}
+
 static void refused_users_are_swept(void **state)
 {
     (void)state;
@@ -412,6 +434,7 @@ int main(void)
         TEST(session_numbers_wrap),
         TEST(a_handle_used_again),
         TEST(a_remembered_session_makes_room),
+        TEST(a_short_connection_forgets_nothing),
         TEST(refused_users_are_swept),
         TEST(without_ticks_nobody_is_let_in),
         TEST(a_list_while_devices_come_and_go),
