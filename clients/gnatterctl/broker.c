@@ -81,6 +81,7 @@ enum result broker_files_copy(const struct node *node, bool *ret_changed)
         gid_t gid;
     } files[] = {{plugin, NODE_PLUGIN, 0644, (uid_t)-1, (gid_t)-1},
                  {preloaded, NODE_ACCELERATOR, 0644, (uid_t)-1, (gid_t)-1},
+                 {node_path(node, NODE_LINK_SECRET), NODE_BROKER_LINK_SECRET, 0600, account.uid, account.gid},
                  {conf->tls_cert, NODE_TLS_CERT, 0600, account.uid, account.gid},
                  {conf->tls_key, NODE_TLS_KEY, 0600, account.uid, account.gid}};
     /* Whether it is there is what a running broker is compared with: one that was started otherwise is replaced. */

@@ -4,7 +4,8 @@
 #include "node.h"
 #include "process.h"
 
-/* Copies plugin, certificate and key to where the broker, no longer root, can read them. Says what is wrong. */
+/* Copies plugin, link secret, certificate and key to where the broker, no longer root, can read them. Says what is
+ * wrong. */
 MUST_CHECK enum result broker_files_copy(const struct node *node, bool *ret_changed);
 /* Writes the limits that the plugin reads. Says what is wrong. */
 MUST_CHECK enum result broker_limits_write(const struct node *node, const struct node_conf *conf, bool *ret_changed);

@@ -205,7 +205,7 @@ enum result parts_installed(const struct node *node)
         return REFUSED;
     if (!syncd_program())
         return fail(NO_SYNCD);
-    if (node->conf.postgres_port && !postgres_program("postgres"))
+    if (node->conf.postgres_port && !postgres_server(node))
         return REFUSED;
     return DONE;
 }

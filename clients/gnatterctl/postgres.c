@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #define SUPERUSER "postgres"
+#define PACKAGES  "/usr/lib/postgresql/" /* one folder for each version */
 
 /* Settings of ours; PostgreSQL's own defaults are good where nothing is said, above all fsync and synchronous_commit.
  */
@@ -58,9 +59,9 @@ const char *postgres_program(const char *name)
     glob_t found;
     const char *best = NULL;
     int best_version = 0;
-    if (glob(text_format("/usr/lib/postgresql/*/bin/%s", name), 0, NULL, &found) == 0) {
+    if (glob(text_format(PACKAGES "*/bin/%s", name), 0, NULL, &found) == 0) {
         for (size_t i = 0; i < found.gl_pathc; i++) {
-            int version = atoi(found.gl_pathv[i] + strlen("/usr/lib/postgresql/"));
+            int version = atoi(found.gl_pathv[i] + strlen(PACKAGES));
             if (version > best_version) {
                 best = text_copy(found.gl_pathv[i], strlen(found.gl_pathv[i]));
                 best_version = version;
@@ -73,6 +74,25 @@ const char *postgres_program(const char *name)
     if (!best)
         (void)fail("PostgreSQL's %s is not installed: apt-get install postgresql", name);
     return best;
+}
+
+const char *postgres_server(const struct node *node)
+{
+    char *text;
+    if (file_read(node->dir_fd, "postgres/PG_VERSION", &text, NULL) != STATUS_OK) {
+        (void)fail("cannot read %s: %s", node_path(node, "postgres/PG_VERSION"), strerror(errno));
+        return NULL;
+    }
+    int version = atoi(text);
+    const char *packaged = text_format(PACKAGES "%d/bin/postgres", version);
+    if (access(packaged, X_OK) == 0)
+        return packaged;
+    const char *other = postgres_program("postgres");
+    if (!other || strncmp(other, PACKAGES, strlen(PACKAGES)) != 0)
+        return other; /* built by somebody: it refuses files of another version itself */
+    (void)fail("%s is of PostgreSQL %d, which is not installed: apt-get install postgresql-%d",
+               node_path(node, "postgres"), version, version);
+    return NULL;
 }
 
 static enum result folder_account(struct account *ret_account)
@@ -214,7 +234,7 @@ static void forget_dead_postmaster(int data_fd)
 bool postgres_start(const struct node *node, int log_fd, struct process *ret_process)
 {
     struct account account;
-    const char *program = postgres_program("postgres");
+    const char *program = postgres_server(node);
     if (!program || !account_find(ACCOUNT_DATABASE, &account)) {
         errno = ENOENT;
         return false;

@@ -10,6 +10,8 @@
 
 /* A PostgreSQL program's path, of the newest version installed; NULL and says so when there is none. */
 const char *postgres_program(const char *name);
+/* The server that the cluster's files are of, which need not be the newest; NULL and says so when it is not there. */
+const char *postgres_server(const struct node *node);
 /* Makes cluster and settings; sets conf.postgres_port and conf.database, writes keys/pgpass. Says what is wrong. */
 MUST_CHECK enum result postgres_make(struct node *node);
 /* Starts the server. False with errno. */

@@ -9,7 +9,8 @@
  *
  * Integers little-endian. `boot` names the sender's process life, `number` counts its frames on this link from 1
  * without gaps: a receiver that sees a gap or another boot drops the link and starts over with HELLO.
- * Strings are u16 length + bytes, no NUL. Decoding checks every length and that no byte is left over.
+ * Strings are u16 length + bytes, no NUL. Decoding checks every length and that no byte is left over. Times are Unix time,
+ * in milliseconds (_ms) or seconds (_s).
  *
  * Pure: no I/O, no clock; the writer appends into the caller's buffer, the reader borrows from the frame.
  */

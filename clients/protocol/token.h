@@ -17,7 +17,7 @@ struct token_key {
 struct token_claims {
     char user[LIMIT_USER_LEN + 1];     /* sub */
     char device[LIMIT_DEVICE_LEN + 1]; /* dev */
-    int64_t issued_at_s;               /* iat */
+    int64_t issued_at_s;               /* iat, Unix seconds as all times here */
     int64_t expires_at_s;              /* exp */
 };
 /*

@@ -44,6 +44,7 @@ struct conversation_name {
     size_t len;
     char text[LIMIT_CONVERSATION_LEN + 1];
 };
+/* The names must be of their form, as those that were parsed are; `self` is the user who says it. */
 void conversation_name_make(struct conversation_ref ref, struct slice self, struct conversation_name *ret_name);
 /* Only the one spelling: members in order, no third part. */
 MUST_CHECK enum status conversation_name_parse(struct slice text, enum conversation_kind *ret_kind, struct slice *ret_a,
@@ -109,7 +110,7 @@ struct inbox {
     enum inbox_kind kind;
     struct slice conversation; /* empty in RPC and SYNCED; "-" allowed in ERROR only, and then id is "-" too */
     int64_t seq;
-    int64_t time_ms;
+    int64_t time_ms;     /* Unix time */
     struct slice user;   /* CHAT, TYPING: sender; EVENT: actor; DELIVERED, READ: whose mark */
     struct slice device; /* CHAT, TYPING */
     struct slice id;     /* CHAT, SENT, ERROR: message id; RPC: request id */

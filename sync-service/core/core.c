@@ -73,6 +73,7 @@ void core_options_default(struct core_options *ret_options)
         .append_items_max = 512,
         .append_bytes_max = 4 * 1024 * 1024,
         .appends_max = 4,
+        .append_worth_items = 64,
         .conversations_max = 100000,
         .pending_items_max = 65536,
         .pending_bytes_max = 256 * 1024 * 1024,

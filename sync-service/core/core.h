@@ -176,6 +176,7 @@ struct core_options {
     uint32_t append_items_max;      /* per batch: 512 */
     uint32_t append_bytes_max;      /* per batch: 4 MiB */
     uint32_t appends_max;           /* batches under way: 4 */
+    uint32_t append_worth_items;    /* waiting, for another batch while one is under way: 64 */
     uint32_t conversations_max;     /* loaded at once; idle ones are forgotten, least recently used first: 100000 */
     uint32_t pending_items_max;     /* messages and marks held while the database is away: then core_is_full; 65536 */
     uint64_t pending_bytes_max;     /* their payloads: 256 MiB */

@@ -265,7 +265,6 @@ struct mark {
 #define PAGES_FEW 2           /* with so many under way further ones wait for each other: */
 #define PAGES_WORTH 16        /* so many are worth a question of their own, */
 #define PAGES_WORTH_ITEMS 128 /* or so many items */
-#define APPEND_WORTH_ITEMS 64 /* for another batch while one is under way */
 #define LOADS_MAX 512         /* names under way at once */
 #define SCAN_DEVICES_MAX 256  /* per scan */
 #define SCANS_MAX 1           /* under way at once: who comes meanwhile is asked for together */

@@ -334,6 +334,25 @@ def test_a_database_without_configuration_is_not_thrown_away(made):
     made.up()
 
 
+def test_a_database_is_started_by_the_server_it_is_of(made):
+    """Not by the newest that is installed, which refuses its files; nor by none without a word."""
+    version = made.dir / "postgres/PG_VERSION"
+    kept = version.read_text()
+    version.write_text("9\n")
+    assert "apt-get install postgresql-9" in made.refused("up")
+    version.write_text(kept)
+    made.up()
+    assert os.readlink(f"/proc/{made.pid('postgres')}/exe").startswith(f"/usr/lib/postgresql/{kept.strip()}/")
+
+
+def test_a_link_secret_of_another_node_is_taken(made):
+    """As two nodes share one, and as a backup brings one back."""
+    (made.dir / "keys/link.secret").write_text("0123456789abcdef" * 4 + "\n")
+    made.up()
+    assert (made.dir / "broker/link.secret").read_text() == (made.dir / "keys/link.secret").read_text()
+    assert made.json("status")["ok"]
+
+
 def test_a_part_that_cannot_start_is_named(made):
     (made.dir / "mosquitto.d" / "bad.conf").write_text("no_such_option 1\n")
     line = made.refused("up")

@@ -68,11 +68,11 @@ def test_service_may_only_serve(service, cast):
 
 
 def test_frames_are_for_services_only(service, cast):
-    alice = cast("alice:phone").online()
+    alice = cast("alice:phone", version=5).online()
     bob = cast("bob:phone").online()
     from lib import frames
     forged = frames.encode("D", 1, 1, [{"op": "hello", "service": "x"}])
-    alice.send(frames.TOPIC_DOWN, forged)
+    assert alice.send(frames.TOPIC_DOWN, forged) == 0x87
     service.deliver([service.session("bob:phone")], "synced", b"{}")
     bob.wait_for("inbox/bob/synced")
 

@@ -52,7 +52,8 @@ def test_any_known_key(broker, cast):
 
 
 def test_service_refusals(broker):
-    for options in [{"password": SECRET[:-1]}, {"password": SECRET + "0"}, {"password": ""}, {"password": None},
+    for options in [{"password": SECRET[:-1]}, {"password": SECRET + "0"}, {"password": SECRET[:-1] + "0"},
+                    {"password": "f" + SECRET[1:]}, {"password": ""}, {"password": None},
                     {"client_id": "alice:phone"}, {"client_id": "$gnatter:"}, {"user": "alice"}]:
         assert Service(broker).connect(**options) == 5, options
 

@@ -244,12 +244,16 @@ def test_broker_forgot_the_session(node, cast):
 
 
 def test_order_of_events_and_records(service, cast):
-    """One stream: what a device did while subscribed lies between its ready and its gone."""
+    """One stream, also where it has to wait: what a device did while subscribed lies between its ready and its gone."""
     for i in range(20):
+        service.acks = i < 10
         alice = cast("alice:phone").online()
         mids = [alice.publish(f"chat/u/bob/m-{i}-{j}") for j in range(20)]
         alice.wait_published(*mids)
         alice.close()
+    assert len(service.of("gone")) < 20
+    service.acks = True
+    service.ack()
     service.wait_for("gone", 20)
     session, seen = None, []
     for op in service.ops:
@@ -353,7 +357,8 @@ def test_a_newer_service_replaces_the_older(broker, cast):
     new.stop()
 
 
-@pytest.mark.parametrize("breach", ["gap", "boot", "garbage", "cut", "up", "ack of the future", "late hello"])
+@pytest.mark.parametrize("breach", ["gap", "boot", "garbage", "cut", "up", "ack of the future", "frame of the future",
+                                    "late hello"])
 def test_a_breach_of_the_rules_drops_the_link(broker, cast, breach):
     service = Service(broker).start()
     alice = cast("alice:phone").online()
@@ -372,6 +377,8 @@ def test_a_breach_of_the_rules_drops_the_link(broker, cast, breach):
         service.send_raw(frames.encode("U", service.boot, service.number + 1, synced))
     elif breach == "ack of the future":
         service.ack(position=10**6)
+    elif breach == "frame of the future":
+        service.send({"op": "ack", "frame_number": service.up_number + 10**6, "position": 0})
     elif breach == "late hello":
         service.send_raw(frames.encode("D", service.boot, service.number + 1, [{"op": "hello", "service": "x"}]))
     until("the link is dropped", lambda: service.ended)

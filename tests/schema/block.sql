@@ -146,6 +146,7 @@ select is(pg_temp.code('bob:phone', 'message.react', '{"conversation":"u/carol",
 select is((pg_temp.history('carol', 'u/bob'))[7], '7 message-reacted {"seq":3,"reaction":"+"}', 'as everybody');
 select is((select array_agg(from_seq || '-' || to_seq order by from_seq) from gnatter.block
             where conversation_id = pg_temp.c('d/bob/carol')), '{2-5,6-6}', 'what carol does not get');
+select is(pg_temp.careful('bob:phone', 'd/bob/carol', 'b9'), 'new 8', 'nor is he refused any more');
 
 -- ---- limits ----
 insert into gnatter.block (conversation_id, user_id, from_seq, to_seq)

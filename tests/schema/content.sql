@@ -375,6 +375,8 @@ select is(pg_temp.say(who, conversation, id), said, why)
     ('quinn:phone', 'd/quinn/quinn', 'n1', '1', 'and take notes'),
     ('rose:phone', 'd/rose/sam', 'rs', '1', 'others are not concerned')
   ) as v (who, conversation, id, said, why);
+select gnatter.create_group('choir', 'sam', '{quinn,rose}') \g /dev/null
+select is(pg_temp.say('sam:phone', 'g/choir', 'c1'), '2', 'groups are never full');
 select is(gnatter.inbox_release(10, 4, 1000000), 1, 'still full');
 select pg_temp.marked('quinn', 'd/quinn/rose', 2, 0) \g /dev/null
 select is(gnatter.inbox_release(10, 4, 1000000), 0, 'she has got some');

@@ -12,6 +12,10 @@ prepare behind as select device_id, conversation_name, acked_seq
                         pg_temp.d('dave:phone')], 0, 1);
 
 -- ---- flushing ----
+select pg_temp.marked('bob', 'g/kitchen', 2, 0), pg_temp.marked('bob', 'g/kitchen', 1, 1) \g /dev/null
+select results_eq('marks', $$ values ('bob', 2::bigint, 1::bigint) $$, 'one rises, the other does not fall');
+select pg_temp.marked('bob', 'g/kitchen', 3, 0) \g /dev/null
+select results_eq('marks', $$ values ('bob', 3::bigint, 1::bigint) $$, 'the same the other way round');
 select pg_temp.marked('bob', 'g/kitchen', 3, 2) \g /dev/null
 select results_eq('marks', $$ values ('bob', 3::bigint, 2::bigint) $$, 'a mark');
 select changed_at as before from gnatter.mark where user_id = pg_temp.u('bob') \gset
@@ -77,6 +81,8 @@ select set_eq('told', $$ values ('bob', 'g/kitchen', 5::bigint, 5::bigint), ('ca
     'others'' marks where she has written, and how far she has read herself');
 select is_empty($$ select * from pg_temp.told(array[pg_temp.d('dave:phone')], 0, 1) $$,
     'nothing for who is not there');
+select is_empty($$ select * from pg_temp.told(array[pg_temp.d('bob:phone')], 0, 1) where conversation_name = 'g/kitchen' $$,
+    'nor for who has left');
 select set_eq($$ select user_name from pg_temp.told(array[pg_temp.d('carol:phone')], 0, 1) $$, $$
     values ('carol') $$,
     'who has written nothing there learns only what she has read herself');
@@ -102,6 +108,10 @@ select results_eq($$ select counts_seq, delivered_count, read_count from pg_temp
     $$ values (3::bigint, 3::bigint, 1::bigint), (4, 2, 0) $$,
     'the newest that others have read is another one where who has read more does not share it');
 update gnatter.user_account set shares_reads = true where name = 'm1';
+select gnatter.set_privacy('m1', '{"read_receipts":false}') \g /dev/null
+select is((select read_count from pg_temp.told(array[pg_temp.d('alice:phone')], 0, 1) where counts_seq = 4), 0::bigint,
+    'reads that are not shared are not counted');
+select gnatter.set_privacy('m1', '{"read_receipts":true}') \g /dev/null
 select pg_temp.marked('m' || i, 'g/big', 4, 0) from generate_series(3, 32) i \g /dev/null
 select pg_temp.marked('alice', 'g/big', 4, 4) \g /dev/null
 select results_eq($$ select user_name, read_seq, counts_seq, delivered_count

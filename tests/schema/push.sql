@@ -185,6 +185,23 @@ select is(pg_temp.evaluate('{d/alice/bob}', '{bob:phone}'), 1::bigint, 'then aga
 select count(*) from pg_temp.claim() c (a text, b bigint, c int, d text, e text, f text, g bigint, h text);
 select pg_temp.finish('bob:phone', 'gone', 0, gnatter.now_ms() + 60000);
 select is((select count(*) from gnatter.push_registration), 0::bigint, 'gone since: unregistered');
+select gnatter.push_register('bob', 'phone', '{"provider":"fcm","token":"0123456789abcdef:three"}');
+select pg_temp.gone('bob:phone');
+select is(pg_temp.evaluate('{}', '{bob:phone}'), 1::bigint, 'registered again, and woken');
+update gnatter.push_job set created_at = now() - interval '2 hours' where finished_at is null;
+select is_empty($$select * from pg_temp.claim() c (a text, b bigint, c int, d text, e text, f text, g bigint, h text)$$, 'too old to be of use');
+select is(pg_temp.state('bob:phone'), 'expired', 'and over');
+select is(pg_temp.evaluate('{}', '{bob:phone}'), 0::bigint, 'he has had it in this absence');
+update gnatter.push_wake set woken_at = woken_at - interval '2 hours';
+select is(pg_temp.evaluate('{}', '{bob:phone}'), 1::bigint, 'which is long');
+select count(*) from pg_temp.claim() c (a text, b bigint, c int, d text, e text, f text, g bigint, h text);
+select registration_id as used from gnatter.push_registration \gset
+select gnatter.push_register('bob', 'phone', '{"provider":"fcm","token":"0123456789abcdef:four"}');
+select gnatter.push_finish('w', array[j.job_id], '{gone}', '{0}', array[:used::bigint], '{0}', '{why}')
+  from gnatter.push_job j where j.device_id = pg_temp.id('bob:phone') and j.finished_at is null;
+select is((select count(*) from gnatter.push_registration), 1::bigint, 'gone is what was used, not what has come since');
+select is(pg_temp.state('bob:phone'), 'queued', 'which the wake-up goes to');
+select gnatter.push_unregister('bob', 'phone');
 select pg_temp.rpc('carol:phone', 'push.register', '{"provider":"webhook","token":"c"}');
 select gnatter.revoke_device('carol', 'phone');
 select is((select count(*) from gnatter.push_registration), 0::bigint, 'a revoked device is unregistered');

@@ -197,6 +197,9 @@ select is(pg_temp.result('alice:phone', 'conversations', '{}') #>> '{conversatio
     'what one wrote oneself is not unread');
 select gnatter.create_user('eve'), gnatter.add_device('eve', 'p') \g /dev/null
 select is(pg_temp.result('eve:p', 'conversations', '{}'), '{"conversations": []}', 'none');
+select gnatter.create_group('long' || i, 'eve', '{}', repeat('x', 256)) from generate_series(1, 600) i \g /dev/null
+select cmp_ok(length(pg_temp.result('eve:p', 'conversations', '{}')::text), '<=', 245800, 'as many as fit in one message');
+select cmp_ok(jsonb_array_length(pg_temp.result('eve:p', 'conversations', '{}') -> 'conversations'), '>', 400, 'which are many');
 
 -- ---- receipts ----
 select pg_temp.marked('bob', 'g/kitchen', 17, 0) \g /dev/null

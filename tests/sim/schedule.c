@@ -34,6 +34,7 @@ static void choose_options(struct world *world, const struct core_options *base)
     o->append_items_max = ONE_OF(rng, 1, 2, 4, 64);
     o->append_bytes_max = ONE_OF(rng, 50, 1000, 100000);
     o->appends_max = ONE_OF(rng, 1, 2, 4);
+    o->append_worth_items = ONE_OF(rng, 1, 1, 3, 64);
     o->conversations_max = ONE_OF(rng, 1, 2, 4, 100);
     o->pending_items_max = ONE_OF(rng, 2, 5, 1000);
     o->page_items = ONE_OF(rng, 1, 2, 7, 100);

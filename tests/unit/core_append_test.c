@@ -61,6 +61,27 @@ static void a_batch_holds_what_has_gathered(void **state)
     stage_close(&stage);
 }
 
+/* Else the second of two batches could be committed, and the first not: a device's messages would change places. */
+static void one_append_per_conversation(void **state)
+{
+    (void)state;
+    struct stage stage;
+    stage_open(&stage);
+    stage.options.append_worth_items = 1;
+    PLAY(&stage, {"chat bob:phone g/x b1", "load g/x"}, {"chat alice:phone g/y a1", "load g/y"},
+         {"loaded g/x last=1 alice=1- bob=1-", "append g/x@1 bob:phone/b1"}, {"chat bob:phone g/x b2", ""});
+    uint64_t first = stage.batch;
+    PLAY(&stage, {"loaded g/y last=1 alice=1- bob=1-", "append g/y@1 alice:phone/a1"}, /* another may be under way */
+         {"chat bob:phone g/x b3", ""}, {"chat alice:phone g/y a2", ""},
+         {"appended 2", "done 2\nappend g/y@1 alice:phone/a2"});
+    uint64_t last = stage.batch;
+    stage.batch = first;
+    PLAY(&stage, {"appended 2", "done 1\nappend g/x@1 bob:phone/b2 bob:phone/b3"}, {"appended 3 4", "done 3\ndone 4"});
+    stage.batch = last;
+    PLAY(&stage, {"appended 3", "done 5"});
+    stage_close(&stage);
+}
+
 static void a_message_id_is_one_message(void **state)
 {
     (void)state;
@@ -73,7 +94,11 @@ static void a_message_id_is_one_message(void **state)
          {"appended dup 3", "0 alice:phone sent/g/x/3/1000/m1\ndone 1\nappend g/x@1 alice:phone/m2"},
          {"appended 5", "0 alice:phone sent/g/x/5/1000/m2\n"
                         "1 bob:phone chat/g/x/5/1000/alice:phone/m2\n"
-                        "done 2"});
+                        "done 2"},
+         {"chat alice:phone g/x m3", "append g/x@1 alice:phone/m3"},
+         {"appended !exists", "append-carefully g/x@1 alice:phone/m3"},            /* its own first answer was lost: */
+         {"appended dup 6", "0 alice:phone sent/g/x/6/1000/m3\ndone 3\nload g/x"}, /* nobody was told of 6 */
+         {"loaded g/x last=6 alice=1- bob=1-", "page g/x after 5"});
     stage_close(&stage);
 }
 
@@ -104,7 +129,11 @@ static void only_the_database_refuses(void **state)
          {"appended dup 2", "0 bob:phone sent/g/x/2/1000/m1\ndone 1"},
          {"chat bob:phone g/x m2", "append-carefully g/x@1 bob:phone/m2"},
          {"appended refused",
-          "1 bob:phone error/g/x/m2/not-member {\"message\":\"you are not a member of this conversation\"}\ndone 2"});
+          "1 bob:phone error/g/x/m2/not-member {\"message\":\"you are not a member of this conversation\"}\ndone 2"},
+         {"chat alice:phone g/x m3", "append g/x@1 alice:phone/m3"},
+         {"appended !exists", "append-carefully g/x@1 alice:phone/m3"},
+         {"appended refused", "1 alice:phone error/g/x/m3/not-member {\"message\":\"you are not a member of this "
+                              "conversation\"}\ndone 3\nload g/x"}); /* of whom we thought that she is one */
     stage_close(&stage);
 }
 
@@ -208,6 +237,7 @@ int main(void)
         cmocka_unit_test(first_message_between_two),
         cmocka_unit_test(nothing_is_told_before_the_commit),
         cmocka_unit_test(a_batch_holds_what_has_gathered),
+        cmocka_unit_test(one_append_per_conversation),
         cmocka_unit_test(a_message_id_is_one_message),
         cmocka_unit_test(stale_membership_is_decided_again),
         cmocka_unit_test(only_the_database_refuses),

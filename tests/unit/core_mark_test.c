@@ -206,6 +206,39 @@ static void large_groups_get_counts_of_what_is_read(void **state)
     stage_close(&stage);
 }
 
+/* Carol has left at 4; dave has read everything, erin too and tells nobody; alice has a tab that holds all. */
+#define CAROL_LEFT "loaded g/x last=4 version=2 alice=1- bob=1- carol=1-4 dave=1-@4/4 erin=1-@4/4 hides=erin"
+
+static void who_has_left_is_told_nothing(void **state)
+{
+    (void)state;
+    struct stage stage;
+    stage_open(&stage);
+    two_messages_out(&stage);
+    PLAY(&stage, {"ready carol:pad", "scan carol:pad"}, {"scanned", "caught-up carol:pad 0"},
+         {"chat carol:pad g/x c4", "append g/x@1 carol:pad/c4"},
+         {"appended 4", "0 carol:pad sent/g/x/4/1000/c4\n"
+                        "1 alice:phone,bob:phone,bob:tab chat/g/x/4/1000/carol:pad/c4\ndone 3"},
+         {"changed g/x", "load g/x"}, {CAROL_LEFT, ""},
+         {"ack bob:tab g/x 4", "done 4\n0 alice:phone delivered/g/x/4/bob"});
+    stage_close(&stage);
+}
+
+static void counts_are_of_the_other_members(void **state)
+{
+    (void)state;
+    struct stage stage;
+    stage_open(&stage);
+    stage.options.receipts_members_max = 2;
+    two_messages_out(&stage);
+    PLAY(&stage, {"ack carol:pad g/x 3", "done 3\n0 alice:phone receipts/g/x/3 {\"delivered\":1,\"read\":0}"},
+         {"ack alice:tab g/x 3", "done 4"}, {"changed g/x", "load g/x"}, {CAROL_LEFT, "page g/x after 3"},
+         {"read bob:tab g/x 3", "0 bob:phone read/g/x/3/bob"},
+         {"wait 1000", "0 alice:phone receipts/g/x/3 {\"delivered\":3,\"read\":2}\n"
+                       "flush carol:pad@g/x=3 alice:tab@g/x=3 bob:tab@g/x=3 carol@g/x=3/0 alice@g/x=3/0 bob@g/x=3/3"});
+    stage_close(&stage);
+}
+
 static void old_senders_are_asked_for(void **state)
 {
     (void)state;
@@ -234,6 +267,8 @@ int main(void)
         cmocka_unit_test(a_scan_sees_all_of_a_flush),
         cmocka_unit_test(large_groups_get_counts),
         cmocka_unit_test(large_groups_get_counts_of_what_is_read),
+        cmocka_unit_test(who_has_left_is_told_nothing),
+        cmocka_unit_test(counts_are_of_the_other_members),
         cmocka_unit_test(old_senders_are_asked_for),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -104,7 +104,41 @@ static void who_acknowledges_fast_may_have_more_outstanding(void **state)
          {"chat alice:phone g/x m5", "append g/x@1 alice:phone/m5"},
          {"appended 6", "0 alice:phone sent/g/x/6/1000/m5\ndone 7"}, {"wait 4999", ""},
          {"wait 1", "page g/x after 3"}, /* no answer: one at a time again */
-         {"page g/x 4:alice:phone/m3 5:alice:phone/m4", "1 bob:phone chat/g/x/4/1000/alice:phone/m3"});
+         {"page g/x 4:alice:phone/m3 5:alice:phone/m4", "1 bob:phone chat/g/x/4/1000/alice:phone/m3"},
+         {"chat alice:phone d/alice/bob m6", "load d/alice/bob+"}, /* in all its conversations together */
+         {"loaded d/alice/bob last=0 alice=1- bob=1-", "append d/alice/bob@1 alice:phone/m6"},
+         {"appended 1", "0 alice:phone sent/u/bob/1/1000/m6\ndone 8"});
+    stage_close(&stage);
+}
+
+static void bytes_count_too(void **state)
+{
+    (void)state;
+    struct stage stage;
+    stage_open_quiet(&stage);
+    stage.options.window_bytes = 200; /* a payload of 5 and what goes with it, twice, is more */
+    three_live(&stage);
+    PLAY(&stage, {"gone bob:tab", ""}, {"chat alice:phone g/x m1", "append g/x@1 alice:phone/m1"},
+         {"appended 2", "0 alice:phone sent/g/x/2/1000/m1\n1 bob:phone chat/g/x/2/1000/alice:phone/m1\ndone 1"},
+         {"chat alice:phone g/x m2", "append g/x@1 alice:phone/m2"},
+         {"appended 3", "0 alice:phone sent/g/x/3/1000/m2\ndone 2"},
+         {"ack bob:phone g/x 2", "done 3\n0 alice:phone delivered/g/x/2/bob\npage g/x after 2"},
+         {"page g/x 3:alice:phone/m2", "1 bob:phone chat/g/x/3/1000/alice:phone/m2"});
+    stage_close(&stage);
+}
+
+/* What a device sent itself it does not acknowledge: no window would hold a replay of it. */
+static void own_messages_come_at_a_pace(void **state)
+{
+    (void)state;
+    struct stage stage;
+    stage_open_quiet(&stage);
+    stage.options.window_items = 2;
+    PLAY(&stage, {"ready bob:phone", "scan bob:phone"}, {"scanned bob:phone g/x 0", "load g/x"},
+         {"loaded g/x last=3 alice=1- bob=1-@3/0", "page g/x after 0"},
+         {"page g/x 1:bob:phone/m1 2:bob:phone/m2", "1 bob:phone sent/g/x/1/1000/m1\n1 bob:phone sent/g/x/2/1000/m2"},
+         {"wait 249", ""}, {"wait 1", "page g/x after 2"},
+         {"page g/x 3:bob:phone/m3", "1 bob:phone sent/g/x/3/1000/m3\ncaught-up bob:phone 3"});
     stage_close(&stage);
 }
 
@@ -115,20 +149,24 @@ static void what_is_not_acknowledged_goes_again(void **state)
     stage_open_quiet(&stage);
     stage.options.window_items = 4;
     three_live(&stage);
-    PLAY(&stage, {"gone bob:tab", ""}, {"chat alice:phone g/x m1", "append g/x@1 alice:phone/m1"},
-         {"appended 2", "0 alice:phone sent/g/x/2/1000/m1\n1 bob:phone chat/g/x/2/1000/alice:phone/m1\ndone 1"},
-         {"chat alice:phone g/x m2", "append g/x@1 alice:phone/m2"},
-         {"appended 3", "0 alice:phone sent/g/x/3/1000/m2\n1 bob:phone chat/g/x/3/1000/alice:phone/m2\ndone 2"},
-         {"wait 4999", ""}, {"wait 1", "page g/x after 1"},
-         {"page g/x 2:alice:phone/m1 3:alice:phone/m2", "1 bob:phone chat/g/x/2/1000/alice:phone/m1\n"
-                                                        "1 bob:phone chat/g/x/3/1000/alice:phone/m2"},
-         {"wait 9999", ""}, {"wait 1", "page g/x after 1"},                           /* twice as long, */
-         {"page g/x 2:alice:phone/m1", "1 bob:phone chat/g/x/2/1000/alice:phone/m1"}, /* and half as much each time */
-         {"wait 20000", "page g/x after 1"},
-         {"page g/x 2:alice:phone/m1", "1 bob:phone chat/g/x/2/1000/alice:phone/m1"},
-         {"ack bob:phone g/x 2", "done 3\n0 alice:phone delivered/g/x/2/bob\npage g/x after 2"},
-         {"page g/x 3:alice:phone/m2", "1 bob:phone chat/g/x/3/1000/alice:phone/m2"}, {"wait 4999", ""},
-         {"wait 1", "page g/x after 2"}); /* it answered: from the start */
+    PLAY(
+        &stage, {"gone bob:tab", ""}, {"chat alice:phone g/x m1", "append g/x@1 alice:phone/m1"},
+        {"appended 2", "0 alice:phone sent/g/x/2/1000/m1\n1 bob:phone chat/g/x/2/1000/alice:phone/m1\ndone 1"},
+        {"chat alice:phone g/x m2", "append g/x@1 alice:phone/m2"},
+        {"appended 3", "0 alice:phone sent/g/x/3/1000/m2\n1 bob:phone chat/g/x/3/1000/alice:phone/m2\ndone 2"},
+        {"wait 4999", ""}, {"wait 1", "page g/x after 1"},
+        {"page g/x 2:alice:phone/m1 3:alice:phone/m2", "1 bob:phone chat/g/x/2/1000/alice:phone/m1\n"
+                                                       "1 bob:phone chat/g/x/3/1000/alice:phone/m2"},
+        {"wait 9999", ""}, {"wait 1", "page g/x after 1"},                           /* twice as long, */
+        {"page g/x 2:alice:phone/m1", "1 bob:phone chat/g/x/2/1000/alice:phone/m1"}, /* and half as much each time */
+        {"wait 20000", "page g/x after 1"}, {"page g/x 2:alice:phone/m1", "1 bob:phone chat/g/x/2/1000/alice:phone/m1"},
+        {"wait 40000", "page g/x after 1"}, {"page g/x 2:alice:phone/m1", "1 bob:phone chat/g/x/2/1000/alice:phone/m1"},
+        {"wait 59999", ""}, {"wait 1", "page g/x after 1"}, /* but once a minute at least */
+        {"page g/x 2:alice:phone/m1", "1 bob:phone chat/g/x/2/1000/alice:phone/m1"}, {"wait 60000", "page g/x after 1"},
+        {"page g/x 2:alice:phone/m1", "1 bob:phone chat/g/x/2/1000/alice:phone/m1"},
+        {"ack bob:phone g/x 2", "done 3\n0 alice:phone delivered/g/x/2/bob\npage g/x after 2"},
+        {"page g/x 3:alice:phone/m2", "1 bob:phone chat/g/x/3/1000/alice:phone/m2"}, {"wait 4999", ""},
+        {"wait 1", "page g/x after 2"}); /* it answered: from the start */
     stage_close(&stage);
 }
 
@@ -264,7 +302,10 @@ static void typing_is_for_the_others(void **state)
     stage_open_quiet(&stage);
     three_live(&stage);
     PLAY(&stage, {"typing bob:phone g/x", "0 alice:phone typing/g/x/bob:phone"}, {"typing carol:pad g/x", ""},
-         {"lost", ""}, {"typing bob:phone g/x", ""});
+         {"ready carol:pad", "scan carol:pad"}, {"scanned", "caught-up carol:pad 0"}, {"changed g/x", "load g/x"},
+         {"loaded g/x last=2 version=2 alice=1- bob=1-2 carol=1- dave=1-1 cursor=carol:pad:2", "page g/x after 1"},
+         {"typing alice:phone g/x", "0 carol:pad typing/g/x/alice:phone"}, /* bob has left, */
+         {"typing bob:phone g/x", ""}, {"lost", ""}, {"typing bob:phone g/x", ""});
     stage_close(&stage);
 }
 
@@ -276,6 +317,8 @@ int main(void)
         cmocka_unit_test(what_lies_between_comes_from_the_log),
         cmocka_unit_test(a_slow_device_falls_behind_in_the_log),
         cmocka_unit_test(who_acknowledges_fast_may_have_more_outstanding),
+        cmocka_unit_test(bytes_count_too),
+        cmocka_unit_test(own_messages_come_at_a_pace),
         cmocka_unit_test(what_is_not_acknowledged_goes_again),
         cmocka_unit_test(a_member_sees_her_time),
         cmocka_unit_test(an_edit_is_for_those_who_were_there),

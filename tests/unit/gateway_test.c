@@ -152,6 +152,28 @@ static void a_remembered_session_makes_room(void **state)
     assert_true(sessions_of_client(&the_gateway.sessions, handle(20))->subscriptions.has_all);
 }
 
+/* A connection that ends before the broker has said whether it resumed a session leaves what is remembered to the next.
+ */
+static void a_short_connection_forgets_nothing(void **state)
+{
+    (void)state;
+    (void)arrive(10, "alice", "phone", false);
+    kept_subscriptions = 1;
+    const struct session *session = NULL;
+    for (uintptr_t number = 10; number < 13; number++) {
+        gateway_gone(&the_gateway, handle(number));
+        struct gateway_connect connect = {.client = handle(number + 1),
+                                          .request = {"alice:phone", "alice", token_of("alice", "phone", NOW_S)},
+                                          .address = "127.0.0.1",
+                                          .mqtt_version = 4};
+        assert_int_equal(gateway_connect(&the_gateway, &connect, at(0)), VERDICT_OK);
+        session = sessions_of_client(&the_gateway.sessions, handle(number + 1));
+        assert_false(subscriptions_has_inbox(&session->subscriptions));
+    }
+    gateway_tick(&the_gateway, at(0));
+    assert_true(subscriptions_has_inbox(&session->subscriptions));
+}
+
 static void refused_users_are_swept(void **state)
 {
     (void)state;
@@ -229,6 +251,46 @@ static void a_list_while_devices_come_and_go(void **state)
         assert_true(!is_here || (of->connected == 1 && of->ready == 1));
         assert_ptr_equal(sessions_of_number(&the_gateway.sessions, numbers[i]), is_here ? crowd[i] : NULL);
     }
+}
+
+static enum verdict mark(const struct session *session, const char *topic, struct slice list)
+{
+    return gateway_publish(&the_gateway, session->client, slice_of(topic), list, (struct slice){NULL, 0}, at(0));
+}
+
+/* So many lines, as often as they are taken. */
+static unsigned lists_taken(const struct session *session, const char *line)
+{
+    static char list[LIMIT_MESSAGE_BYTES_DEFAULT];
+    size_t len = strlen(line);
+    unsigned taken = 0;
+    for (size_t i = 0; i < LIMIT_LIST_LINES; i++)
+        memcpy(list + i * len, line, len);
+    while (mark(session, "ack", (struct slice){list, LIMIT_LIST_LINES * len}) == VERDICT_OK)
+        taken++;
+    return taken;
+}
+
+/* What had no room ends the connection. What is behind it may be small enough, and must not get past it. */
+static void what_follows_a_refusal_is_not_taken(void **state)
+{
+    (void)state;
+    gateway_done(&the_gateway);
+    assert_int_equal(start("1048576", "2000"), STATUS_OK);
+    struct session *alice = arrive(10, "alice", "phone", true), *bob = arrive(11, "bob", "phone", true);
+    assert_in_range(lists_taken(alice, "u/somebody-with-a-long-name 1000000000000000000\n"), 10, 25);
+    uint64_t head = the_gateway.journal.head.position;
+    assert_int_equal(mark(alice, "ack/u/bob/1", SLICE("")), VERDICT_CLOSE);
+    assert_int_equal(the_gateway.journal.head.position, head);
+    assert_int_equal(mark(bob, "ack/u/alice/1", SLICE("")), VERDICT_OK);
+}
+
+static void a_list_of_marks_counts_as_many(void **state)
+{
+    (void)state;
+    const struct session *alice = arrive(10, "alice", "phone", true);
+    unsigned burst = the_gateway.limiter.rates.marks.burst;
+    assert_in_range(lists_taken(alice, "u/bob 1\n"), 1, burst / 50);
 }
 
 static void only_requests_keep_their_correlation(void **state)
@@ -373,9 +435,12 @@ int main(void)
         TEST(session_numbers_wrap),
         TEST(a_handle_used_again),
         TEST(a_remembered_session_makes_room),
+        TEST(a_short_connection_forgets_nothing),
         TEST(refused_users_are_swept),
         TEST(without_ticks_nobody_is_let_in),
         TEST(a_list_while_devices_come_and_go),
+        TEST(what_follows_a_refusal_is_not_taken),
+        TEST(a_list_of_marks_counts_as_many),
         TEST(only_requests_keep_their_correlation),
         TEST(what_an_older_version_kept_leaves),
         TEST(no_sync_is_dropped_in_silence),

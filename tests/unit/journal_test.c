@@ -256,6 +256,33 @@ static void takes_what_it_can(void **state)
 
 /* The broker is killed between any two stores of an append: either the record is there or it is not, and whatever is
  * written afterwards is not followed by anything old. */
+/* Full to the last word: the one that ends the ring must not be the tail's. */
+static void takes_no_byte_more(void **state)
+{
+    (void)state;
+    static char payload[LIMIT_FRAME_BYTES];
+    struct journal journal;
+    open_at(&journal, the_path);
+    struct journal_record record = {.client_id = SLICE("alice:phone"), .topic = SLICE("x"), .payload = {payload, 0}};
+    assert_int_equal(journal_append(&journal, &record), STATUS_OK);
+    uint64_t head_bytes = journal_used(&journal), records = 1; /* with padding of 4 */
+    for (; journal.capacity - journal_used(&journal) > sizeof payload; records++) {
+        record.payload.len = sizeof payload / 2;
+        assert_int_equal(journal_append(&journal, &record), STATUS_OK);
+    }
+    record.payload.len = (size_t)(journal.capacity - journal_used(&journal) - (head_bytes - 4));
+    assert_int_equal(journal_append(&journal, &record), STATUS_FULL);
+    record.payload.len -= sizeof(uint64_t);
+    assert_int_equal(journal_append(&journal, &record), STATUS_OK);
+    assert_int_equal(journal_used(&journal), journal.capacity - sizeof(uint64_t));
+    struct journal_cursor head = journal.head;
+    journal_close(&journal);
+    open_at(&journal, the_path);
+    assert_int_equal(journal.head.position, head.position);
+    assert_int_equal(journal.head.position - journal.tail.position, records + 1);
+    journal_close(&journal);
+}
+
 static void killed_while_appending(void **state)
 {
     (void)state;
@@ -428,17 +455,10 @@ static void a_full_disk_is_an_error_at_the_start(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(what_goes_in_comes_out),
-        TEST(survives_and_goes_on),
-        TEST(many_laps),
-        TEST(no_room_for_what_is_there),
-        TEST(takes_what_it_can),
-        TEST(killed_while_appending),
-        TEST(killed_while_forgetting),
-        TEST(damaged),
-        TEST(refuses_what_is_none),
-        TEST(changes_its_size_when_empty),
-        TEST(a_full_disk_is_an_error_at_the_start),
+        TEST(what_goes_in_comes_out),    TEST(survives_and_goes_on),        TEST(many_laps),
+        TEST(no_room_for_what_is_there), TEST(takes_what_it_can),           TEST(takes_no_byte_more),
+        TEST(killed_while_appending),    TEST(killed_while_forgetting),     TEST(damaged),
+        TEST(refuses_what_is_none),      TEST(changes_its_size_when_empty), TEST(a_full_disk_is_an_error_at_the_start),
     };
     return cmocka_run_group_tests_name("journal", tests, NULL, NULL);
 }
