@@ -255,7 +255,8 @@ static void send_picked(struct core *core, const struct picking *picking)
 static bool may_append(const struct core *core)
 {
     uint64_t waiting = core->stats.pending_items - core->flight_items;
-    return core->batches_len == 0 || (core->batches_len < core->options.appends_max && waiting >= core->options.append_worth_items);
+    return core->batches_len == 0 ||
+           (core->batches_len < core->options.appends_max && waiting >= core->options.append_worth_items);
 }
 
 void append_turn(struct core *core)
