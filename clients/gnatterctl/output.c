@@ -103,25 +103,35 @@ cJSON *output_row_json(const PGresult *rows, int row)
     return object;
 }
 
+/* As people read it, and type it where a command takes it. Row -1: the column's name. */
+static const char *cell(const PGresult *rows, int row, int column)
+{
+    if (row < 0)
+        return PQfname(rows, column);
+    if (PQgetisnull(rows, row, column))
+        return "-";
+    const char *text = PQgetvalue(rows, row, column);
+    if (PQftype(rows, column) == OID_BOOL)
+        return text[0] == 't' ? "yes" : "no";
+    return text;
+}
+
 /* Widths first: a list of 20,000 users is measured once, not once a line. */
 static void print_table(const PGresult *rows)
 {
     enum { COLUMNS_MAX = 16 };
     int columns = PQnfields(rows) < COLUMNS_MAX ? PQnfields(rows) : COLUMNS_MAX;
-    int widths[COLUMNS_MAX];
-    for (int column = 0; column < columns; column++) {
-        widths[column] = (int)strlen(PQfname(rows, column));
-        for (int row = 0; row < PQntuples(rows); row++)
-            if (PQgetlength(rows, row, column) > widths[column])
-                widths[column] = PQgetlength(rows, row, column);
-    }
+    int widths[COLUMNS_MAX] = {0};
     for (int row = -1; row < PQntuples(rows); row++)
         for (int column = 0; column < columns; column++) {
-            const char *text = row < 0 ? PQfname(rows, column) : PQgetvalue(rows, row, column);
-            if (row >= 0 && PQgetisnull(rows, row, column))
-                text = "-";
+            int width = (int)strlen(cell(rows, row, column));
+            if (width > widths[column])
+                widths[column] = width;
+        }
+    for (int row = -1; row < PQntuples(rows); row++)
+        for (int column = 0; column < columns; column++) {
             bool last = column + 1 == columns;
-            printf("%-*s%s", last ? 0 : widths[column], text, last ? "\n" : "  ");
+            printf("%-*s%s", last ? 0 : widths[column], cell(rows, row, column), last ? "\n" : "  ");
         }
 }
 

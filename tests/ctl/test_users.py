@@ -222,6 +222,8 @@ def test_privacy(up):
     up.ctl("privacy", "set", "pru", "read_receipts", "no")
     shown = up.json("privacy", "show", "pru")
     assert (shown["user"], shown["read_receipts"], shown["online"]) == ("pru", False, "contacts")
+    names, values = (line.split() for line in up.ctl("privacy", "show", "pru").stdout.splitlines())
+    assert values[names.index("read_receipts")] == "no"
 
 
 def test_psql(up):
