@@ -168,8 +168,8 @@ static enum status do_presence(struct clerk *clerk, PGresult **ret_result)
 
 static enum status do_revocations(struct clerk *clerk, PGresult **ret_result)
 {
-    uint64_t number =
-        0; /* one list answers all that asked so far; one that is asked for again stands behind newer ones */
+    /* One list answers all that asked so far; one that is asked for again stands behind newer ones. */
+    uint64_t number = 0;
     for (size_t i = 0; i < clerk->batch_len; i++)
         if ((uint64_t)clerk->batch[i].id > number)
             number = (uint64_t)clerk->batch[i].id;

@@ -1,6 +1,7 @@
 #include "hints.h"
 #include <stdlib.h>
 #include <string.h>
+#define HASH_NONFATAL_OOM 1 /* else it ends the process, without a word */
 #include <uthash.h>
 
 struct hint {
@@ -44,6 +45,10 @@ bool hints_take(struct hints *hints, const char *text, int64_t rest_ms, int64_t 
     memcpy(hint->text, text, len);
     hint->rest_ms = rest_ms;
     HASH_ADD_KEYPTR(hh, hints->by_text, hint->text, len, hint);
+    if (hint->hh.tbl == NULL) { /* no memory for the table */
+        free(hint);
+        return true;
+    }
     pass_on(hints, hint, now_ms);
     return true;
 }

@@ -48,9 +48,9 @@ static struct slice word(struct slice *rest)
     return word;
 }
 
-/* ---- hints: "c <conversation>", "p <user>", "w <client id>", "u <user id>", "k <device id, or 0>" name what is to
- * be looked at; "r", "d" and
- * "f" what gnatter.hint_facts is to be asked of ---- */
+/* ---- hints ----
+ * "c <conversation>", "p <user>", "w <client id>", "u <user id>", "k <device id, or 0>" name what is to be looked at;
+ * "r", "d" and "f" what gnatter.hint_facts is to be asked of. */
 static const struct kind {
     char letter;
     bool is_fact;

@@ -66,6 +66,14 @@ def machine():
         node.close()
 
 
+def chats_again(node):
+    node.wait_up()
+    cast = Cast(node, Pool(node, 2, "user"))
+    alice, bob = cast(2, acks=True)
+    bob.wait_for("chat", id=alice.say(bob.address).id)
+    assert not cast.end()
+
+
 def test_service_whose_library_has_no_threads(machine):
     """What speaks MQTT for it answers nothing then, and never would: it ends, to be started again."""
     node = machine.node
@@ -75,11 +83,7 @@ def test_service_whose_library_has_no_threads(machine):
     node.signal("syncd")
     wait_until(lambda: b"cannot-start" in log.read_bytes()[before:], 60, "it says that it cannot start")
     machine.refuse_threads("")
-    node.wait_up()
-    cast = Cast(node, Pool(node, 2, "user"))
-    alice, bob = cast(2, acks=True)
-    bob.wait_for("chat", id=alice.say(bob.address).id)
-    assert not cast.end()
+    chats_again(node)
 
 
 def test_service_whose_name_server_is_silent(machine):
@@ -91,11 +95,7 @@ def test_service_whose_name_server_is_silent(machine):
     node.signal("mosquitto")
     wait_until(lambda: b"no-welcome" in log.read_bytes()[before:], 60, "it gives up the link")
     machine.silence_names("")
-    node.wait_up()
-    cast = Cast(node, Pool(node, 2, "user"))
-    alice, bob = cast(2, acks=True)
-    bob.wait_for("chat", id=alice.say(bob.address).id)
-    assert not cast.end()
+    chats_again(node)
     assert node.pid("syncd") == pid and b"cannot-start" not in log.read_bytes()[before:]
 
 

@@ -6,6 +6,7 @@
 #include <cmocka.h>
 #include <stdio.h>
 #include <string.h>
+#include "no_memory.h"
 #include "sync-service/hints.h"
 
 static char passed[256];
@@ -73,11 +74,28 @@ static void so_many_at_a_time(void **state)
     hints_forget(&hints);
 }
 
+static bool all_pass(void)
+{
+    struct hints hints;
+    hints_init(&hints);
+    for (int i = 0; i < 2 * HINT_PASSES; i++)
+        if (!hints_take(&hints, "c g/cooks", 50, 0))
+            return false;
+    return !hints_are_full(&hints);
+}
+
+static void without_memory_all_pass(void **state)
+{
+    (void)state;
+    assert_without_memory(all_pass, 112); /* for a hint, not for a table of them */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(at_once_and_then_it_rests),
         cmocka_unit_test(so_many_at_a_time),
+        cmocka_unit_test(without_memory_all_pass),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
