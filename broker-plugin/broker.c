@@ -2,11 +2,12 @@
 #include "broker.h"
 
 #include <errno.h>
+#include <linux/tcp.h> /* the C library's tcp_info is an older one */
 #include <netdb.h>
 #include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -17,7 +18,8 @@
 #include <mosquitto_broker.h>
 #include <mqtt_protocol.h>
 
-#define LOG_LINE_BYTES 512
+#define LOG_LINE_BYTES  512
+#define ROOM_OF_PUBLISH 1024 /* what the broker keeps with a message, and its packet but for the payload: some 700 */
 
 void broker_log(enum broker_level level, const char *format, ...)
 {
@@ -90,6 +92,13 @@ failed:
     return STATUS_NO_MEMORY;
 }
 
+bool broker_has_room(uint64_t publishes, uint64_t bytes)
+{
+    void *room = mosquitto_malloc((size_t)(publishes * ROOM_OF_PUBLISH + bytes)); /* within its own limit, too */
+    mosquitto_free(room);
+    return room != NULL;
+}
+
 void broker_kick(const char *client_id)
 {
     (void)mosquitto_kick_client_by_clientid(client_id, false); /* not found: it is gone already */
@@ -120,11 +129,26 @@ int broker_socket(const void *client)
     char text[INET6_ADDRSTRLEN];
     const char *address = mosquitto_client_address(client);
     int fd = ((const int *)client)[1];
-    if (gnatter_accelerator_busy != NULL || address == NULL || fd < 0 ||
-        getpeername(fd, (struct sockaddr *)&peer, &len) != 0 ||
+    if (address == NULL || fd < 0 || getpeername(fd, (struct sockaddr *)&peer, &len) != 0 ||
         getnameinfo((struct sockaddr *)&peer, len, text, sizeof text, NULL, 0, NI_NUMERICHOST) != 0)
         return -1;
     return strcmp(text, address) == 0 ? fd : -1;
+}
+
+bool broker_gathers(void)
+{
+    return gnatter_accelerator_busy != NULL;
+}
+
+bool broker_bytes_across(int socket, uint64_t *ret_bytes)
+{
+    struct tcp_info info = {.tcpi_state = 0};
+    socklen_t len = sizeof info;
+    if (getsockopt(socket, IPPROTO_TCP, TCP_INFO, &info, &len) != 0 ||
+        len < offsetof(struct tcp_info, tcpi_bytes_acked) + sizeof info.tcpi_bytes_acked)
+        return false;
+    *ret_bytes = info.tcpi_bytes_acked;
+    return true;
 }
 
 void broker_cork(int socket, bool is_on)

@@ -69,7 +69,9 @@ void corks_publish(struct corks *corks, struct session *session, bool is_of_many
 
 void corks_turn(struct corks *corks, const struct sessions *sessions, uint32_t clock_ms)
 {
-    corks->turn++; /* where it meets an old one again a socket is corked too early, and no more */
+    /* Where it meets an old one again a socket is corked too early, or, without memory, a connection ended that had got
+     * nothing. */
+    corks->turn++;
     uncork(&corks->until_turn, sessions);
     if (!corks->is_of_many || clock_ms - corks->held_ms >= CORKS_HOLD_MS)
         uncork(&corks->held, sessions);

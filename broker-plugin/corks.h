@@ -22,7 +22,8 @@ struct corked {
 
 struct corks {
     struct corked until_turn, held;
-    uint32_t turn, held_ms;       /* held_ms: since when */
+    uint16_t turn;
+    uint32_t held_ms;             /* since when */
     bool is_of_many, was_of_many; /* this turn, the one before */
     bool is_on;
 };

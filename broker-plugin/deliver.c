@@ -4,13 +4,14 @@
 #include <string.h>
 
 #include "broker.h"
+#include "kept.h"
 
 /* An op that is to be delivered, ready for each of its steps. */
 struct deliver_op {
     struct deliver_frame *frame;
     struct frame_op op;
     struct broker_properties properties;
-    bool has_properties, is_answer;
+    bool has_properties;
 };
 
 /* One frame, kept while an op of it waits: its ops, their steps, and the bytes that both borrow from. */
@@ -134,28 +135,6 @@ static struct broker_properties item_properties(struct slice tail, const struct 
     return properties;
 }
 
-static bool is_answer(const struct frame_op *op, const struct inbox *inbox)
-{
-    switch (inbox->kind) {
-    case INBOX_ERROR:
-    case INBOX_RPC:
-    case INBOX_HISTORY_CHAT:
-    case INBOX_HISTORY_EVENT:
-    case INBOX_SYNCED:
-    case INBOX_FLAGS:
-        return op->deliver.qos > 0;
-    case INBOX_CHAT:
-    case INBOX_EVENT:
-    case INBOX_SENT:
-    case INBOX_DELIVERED:
-    case INBOX_READ:
-    case INBOX_RECEIPTS:
-    case INBOX_TYPING:
-        break;
-    }
-    return false;
-}
-
 /* False: not to be delivered. */
 static bool op_prepare(struct deliver_op *ready)
 {
@@ -169,7 +148,6 @@ static bool op_prepare(struct deliver_op *ready)
         broker_log(BROKER_ERROR, "deliver dropped why=malformed-tail len=%zu", op->deliver.tail.len);
         return false;
     }
-    ready->is_answer = is_answer(op, &inbox);
     ready->properties = item_properties(op->deliver.tail, &inbox);
     ready->properties.correlation = op->deliver.correlation;
     ready->has_properties = ready->properties.seq.len > 0 || ready->properties.correlation.len > 0;
@@ -258,10 +236,25 @@ enum status deliver_reply(struct deliver *deliver, uint32_t session, struct slic
 }
 
 /* ---- publishing ---- */
-static enum status publish_to(const struct session *session, struct slice tail, struct slice payload, int qos,
-                              const struct broker_properties *properties)
+/* False: the broker keeps too much for it already, and its connection is to be ended. */
+static bool may_publish(struct deliver *deliver, const struct deliver_turn *turn, struct session *session, size_t bytes)
+{
+    if (!kept_add(session, bytes)) {
+        broker_log(BROKER_WARNING, "kick client=%s why=not-acknowledged items=%u bytes=%u", session->client_id,
+                   session->kept_items, session->kept_bytes);
+        turn->kick(turn->ctx, session);
+        return false;
+    }
+    deliver->turn_publishes++;
+    deliver->turn_bytes += bytes;
+    return true;
+}
+
+static enum status publish_to(struct deliver *deliver, const struct deliver_turn *turn, struct session *session,
+                              const struct frame_op *op, const struct broker_properties *properties)
 {
     char topic[LIMIT_INBOX_TOPIC_LEN + 1];
+    struct slice tail = op->deliver.tail, payload = op->deliver.payload;
     struct slice parts[] = {SLICE("inbox/"), slice_of(session->user->name), SLICE("/"), tail};
     size_t len = 0;
     if (!subscriptions_match(&session->subscriptions, tail))
@@ -273,19 +266,25 @@ static enum status publish_to(const struct session *session, struct slice tail, 
         len += parts[i].len;
     }
     topic[len] = '\0';
-    return broker_publish(session_broker_id(session), topic, payload, qos,
+    if (!may_publish(deliver, turn, session, len + payload.len))
+        return STATUS_OK;
+    return broker_publish(session_broker_id(session), topic, payload, op->deliver.qos,
                           session->mqtt_version >= 5 ? properties : NULL);
 }
 
-static enum status presence_to(const struct session *session, const struct frame_op *op)
+static enum status presence_to(struct deliver *deliver, const struct deliver_turn *turn, struct session *session,
+                               const struct frame_op *op)
 {
     char topic[sizeof "presence/" + LIMIT_USER_LEN];
-    if (!subscriptions_watches(&session->subscriptions, op->deliver.tail))
+    struct slice user = op->deliver.tail, payload = op->deliver.payload;
+    if (!subscriptions_watches(&session->subscriptions, user))
         return STATUS_OK;
     memcpy(topic, "presence/", sizeof "presence/" - 1);
-    memcpy(topic + sizeof "presence/" - 1, op->deliver.tail.at, op->deliver.tail.len);
-    topic[sizeof "presence/" - 1 + op->deliver.tail.len] = '\0';
-    return broker_publish(session_broker_id(session), topic, op->deliver.payload, op->deliver.qos, NULL);
+    memcpy(topic + sizeof "presence/" - 1, user.at, user.len);
+    topic[sizeof "presence/" - 1 + user.len] = '\0';
+    if (!may_publish(deliver, turn, session, strlen(topic) + payload.len))
+        return STATUS_OK;
+    return broker_publish(session_broker_id(session), topic, payload, op->deliver.qos, NULL);
 }
 
 /* Without memory: what a device got later would lack what was dropped, and what the broker has queued in this turn it
@@ -302,29 +301,18 @@ static void end_published(const struct deliver *deliver, const struct deliver_tu
     broker_log(BROKER_ERROR, "deliver dropped why=no-memory connections_ended=%u", ended);
 }
 
-/* False: there were too many, and its connection is to be ended. */
-static bool may_answer(const struct deliver_turn *turn, struct session *session, size_t bytes)
-{
-    uint32_t answers = 1 + (uint32_t)(bytes / DELIVER_ANSWER_BYTES);
-    if (answers <= DELIVER_ANSWERS - session->answers) {
-        session->answers += answers;
-        return true;
-    }
-    broker_log(BROKER_WARNING, "kick client=%s why=too-many-answers", session->client_id);
-    turn->kick(turn->ctx, session);
-    return false;
-}
-
 static enum status replies_publish(struct deliver *deliver, const struct deliver_turn *turn)
 {
     enum status status = STATUS_OK;
     while (deliver->first_reply != NULL && status == STATUS_OK) {
         struct deliver_reply *reply = deliver->first_reply;
         struct session *session = sessions_of_number(turn->sessions, reply->session);
-        struct broker_properties properties = {.correlation = reply->correlation};
-        if (session != NULL && may_answer(turn, session, reply->payload.len)) {
+        const struct broker_properties properties = {.correlation = reply->correlation};
+        const struct frame_op op = {.type = DOWN_DELIVER,
+                                    .deliver = {.qos = 1, .tail = reply->tail, .payload = reply->payload}};
+        if (session != NULL) {
             corks_publish(&deliver->corks, session, false);
-            status = publish_to(session, reply->tail, reply->payload, 1, &properties);
+            status = publish_to(deliver, turn, session, &op, &properties);
         }
         reply_drop(deliver);
     }
@@ -342,14 +330,12 @@ static enum status step_do(struct deliver *deliver, const struct deliver_op *rea
         turn->kick(turn->ctx, session);
         return STATUS_OK;
     }
-    if ((op->type == DOWN_PRESENCE && turn->is_shedding) ||
-        (ready->is_answer && !may_answer(turn, session, op->deliver.payload.len)))
+    if (op->type == DOWN_PRESENCE && turn->is_shedding)
         return STATUS_OK;
     corks_publish(&deliver->corks, session, is_for_many(op));
     if (op->type == DOWN_DELIVER)
-        return publish_to(session, op->deliver.tail, op->deliver.payload, op->deliver.qos,
-                          ready->has_properties ? &ready->properties : NULL);
-    return presence_to(session, op);
+        return publish_to(deliver, turn, session, op, ready->has_properties ? &ready->properties : NULL);
+    return presence_to(deliver, turn, session, op);
 }
 
 static uint64_t share(uint64_t backlog, uint64_t part, uint64_t least)
@@ -380,6 +366,7 @@ static enum status slice(struct deliver *deliver, const struct deliver_turn *tur
 void deliver_slice(struct deliver *deliver, const struct deliver_turn *turn)
 {
     uint64_t publishes = deliver->backlog_publishes, bytes = deliver->backlog_bytes;
+    deliver->turn_publishes = deliver->turn_bytes = 0;
     corks_turn(&deliver->corks, turn->sessions, turn->clock_ms);
     enum status status = replies_publish(deliver, turn);
     if (status == STATUS_OK)
@@ -388,6 +375,9 @@ void deliver_slice(struct deliver *deliver, const struct deliver_turn *turn)
     if (status == STATUS_OK)
         status = slice(deliver, turn, true, share(publishes, DELIVER_MANY_SHARE, DELIVER_MANY_PUBLISHES),
                        share(bytes, DELIVER_MANY_SHARE, DELIVER_SLICE_BYTES));
+    if (status == STATUS_OK && deliver->turn_publishes > 0 &&
+        !broker_has_room(deliver->turn_publishes, deliver->turn_bytes))
+        status = STATUS_NO_MEMORY;
     if (status != STATUS_OK)
         end_published(deliver, turn);
 }

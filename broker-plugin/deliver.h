@@ -21,20 +21,13 @@
 #define DELIVER_MANY_SHARE     8
 #define DELIVER_SLICE_BYTES    (8ull * 1024 * 1024) /* each publish is a copy of its payload */
 
-/*
- * Answers (of requests, history, errors) are counted by no window, and nothing tells us that a device acknowledges them.
- * One that never does would have the broker keep them all: after so many on one connection, or so many bytes, it is
- * ended. Whoever has asked for so much comes back and goes on.
- */
-#define DELIVER_ANSWERS      50000u /* below the broker's max_queued_messages */
-#define DELIVER_ANSWER_BYTES 1400u  /* so many more count as one more: 70 MB in all */
-
 struct deliver_reply;
 struct deliver {
     struct lanes lanes;
     struct corks corks;
     struct deliver_reply *first_reply, **last_reply;
     uint64_t backlog_publishes, backlog_bytes;
+    uint64_t turn_publishes, turn_bytes; /* handed to the broker in this turn */
 };
 
 void deliver_init(struct deliver *deliver); /* nothing is corked yet: corks_init */
@@ -52,11 +45,12 @@ struct deliver_turn {
     const struct sessions *sessions;
     uint32_t clock_ms;
     bool is_shedding;                                 /* presence is dropped */
-    void (*kick)(void *ctx, struct session *session); /* a KICK's turn, no memory, too many answers */
+    void (*kick)(void *ctx, struct session *session); /* a KICK's turn, no memory, too much kept */
     void *ctx;
 };
-/* From the tick only. Without memory for a publish it ends the connections that it published to in this turn: they come
- * back and miss nothing, where going on would leave a gap. The rest waits for the next tick. */
+/* From the tick only. Without memory for a publish, or for the broker to keep those of this turn, it ends the
+ * connections that it published to in it: they come back and miss nothing, where going on would leave a gap. The rest
+ * waits for the next tick. */
 void deliver_slice(struct deliver *deliver, const struct deliver_turn *turn);
 /* There is something to do in the next tick, also when nothing comes. */
 bool deliver_wants_tick(const struct deliver *deliver);

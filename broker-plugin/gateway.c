@@ -73,7 +73,7 @@ enum status gateway_init(struct gateway *gateway, const struct option_given give
         return status;
     }
     gateway->overload.wait_ms = (int64_t)gateway->options.overload_wait_ms;
-    corks_init(&gateway->deliver.corks, gateway->options.coalesce);
+    corks_init(&gateway->deliver.corks, gateway->options.coalesce && !broker_gathers());
     start_log(gateway);
     return STATUS_OK;
 }

@@ -96,9 +96,9 @@ void gateway_kick_revoked_user(struct gateway *gateway, struct slice name); /* a
 void gateway_end_kicked(struct gateway *gateway);
 
 /* subscribe.c */
-/* VERDICT_CLOSE: no memory. */
-enum verdict gateway_subscribe(struct gateway *gateway, const void *client, struct slice filter);
-enum verdict gateway_unsubscribe(struct gateway *gateway, const void *client, struct slice filter);
+/* VERDICT_CLOSE: too often, or no memory. */
+enum verdict gateway_subscribe(struct gateway *gateway, const void *client, struct slice filter, struct moment now);
+enum verdict gateway_unsubscribe(struct gateway *gateway, const void *client, struct slice filter, struct moment now);
 /* Also asked, between accepting a connection and CONNACK, about each message that the broker kept for it: no. */
 bool gateway_may_receive(const struct gateway *gateway, const void *client, struct slice topic);
 /* From the tick, which comes behind CONNACK: looks what the broker has kept for those that came since the last one. */

@@ -121,23 +121,23 @@ static enum status check(struct slice frame, struct frame_header *ret_header, bo
     return status == STATUS_NOT_FOUND ? STATUS_OK : STATUS_MALFORMED;
 }
 
-static void hello(struct gateway *gateway, const struct service *service, const struct frame_op *op)
+static enum status hello(struct gateway *gateway, const struct service *service, const struct frame_op *op)
 {
     if (gateway->uplink.is_up && gateway->uplink.client != service->client)
         broker_log(BROKER_WARNING, "link replaced older=%s newer=%s", gateway->uplink.client_id, service->client_id);
     deliver_forget(&gateway->deliver);
     limiter_tell_anew(&gateway->limiter);
     revoked_abandon(&gateway->revoked);
-    if (uplink_start(&gateway->uplink, service->client, service->client_id, &gateway->journal, &gateway->sessions) !=
-        STATUS_OK) {
-        broker_log(BROKER_ERROR, "link refused why=no-memory");
-        return;
-    }
+    enum status status =
+        uplink_start(&gateway->uplink, service->client, service->client_id, &gateway->journal, &gateway->sessions);
+    if (status != STATUS_OK)
+        return status;
     broker_urgent(); /* all messages go this way, and many devices' answers wait for what comes back */
     broker_log(BROKER_NOTICE, "link up client=%s service=%.*s sessions=%u backlog=%llu", service->client_id,
                (int)(op->hello.service.len < LIMIT_GROUP_LEN ? op->hello.service.len : LIMIT_GROUP_LEN),
                op->hello.service.at, gateway->sessions.len,
                (unsigned long long)(gateway->journal.head.position - gateway->journal.tail.position));
+    return STATUS_OK;
 }
 
 static enum status acknowledge(struct gateway *gateway, const struct frame_op *op, struct moment now)
@@ -227,8 +227,9 @@ void link_frame(struct gateway *gateway, const void *client, struct slice frame,
         service->is_bad = true;
         return;
     }
+    enum status status = STATUS_OK;
     if (is_hello) {
-        hello(gateway, service, &first);
+        status = hello(gateway, service, &first);
     } else if (!gateway->uplink.is_up || gateway->uplink.client != client) {
         return; /* a link that a newer one has replaced */
     } else if (header.boot != gateway->down_boot || header.number != gateway->down_number + 1) {
@@ -239,7 +240,8 @@ void link_frame(struct gateway *gateway, const void *client, struct slice frame,
     }
     gateway->down_boot = header.boot;
     gateway->down_number = header.number;
-    enum status status = ops_do(gateway, frame, now);
+    if (status == STATUS_OK)
+        status = ops_do(gateway, frame, now);
     if (status != STATUS_OK) {
         broker_log(BROKER_ERROR, "link dropped client=%s why=%s", service->client_id, status_name(status));
         service->is_bad = true;

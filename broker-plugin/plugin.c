@@ -91,10 +91,10 @@ static int on_acl_check(int event, void *event_data, void *userdata)
     case MOSQ_ACL_WRITE:
         return error_of(gateway_may_publish(userdata, check->client, topic, check->retain, moment_now()));
     case MOSQ_ACL_SUBSCRIBE:
-        verdict = gateway_subscribe(userdata, check->client, topic);
+        verdict = gateway_subscribe(userdata, check->client, topic, moment_now());
         return verdict == VERDICT_OK ? go_to_place(check) : error_of(verdict);
     case MOSQ_ACL_UNSUBSCRIBE:
-        verdict = gateway_unsubscribe(userdata, check->client, topic);
+        verdict = gateway_unsubscribe(userdata, check->client, topic, moment_now());
         return verdict == VERDICT_OK ? go_to_place(check) : error_of(verdict);
     default:
         return MOSQ_ERR_ACL_DENIED;

@@ -35,11 +35,11 @@ struct rates {
     struct rate rpc;    /* rpc and sync: each is work for the database */
     struct rate groups; /* made by one user; RATES_HOUR_TOKENS each */
     struct rate typing; /* above: dropped, it promises nothing */
-    struct rate marks;  /* ack and read; above: the connection is closed, a mark is never dropped in silence */
+    struct rate marks;  /* ack and read, and subscribing again; above: the connection is closed, a mark is never dropped
+                           in silence */
     struct rate denied; /* error/-/-/... in answer to what is not allowed */
-    /* errors in answer to messages refused. Nothing tells us that a device acknowledges what we send it, so the number
-     * of errors is what bounds the broker's queue for it, with that of all answers (deliver.h); above: the connection is
-     * closed. */
+    /* errors in answer to messages refused: a device that goes on with what is refused is closed. How much of them the
+     * broker keeps is bounded in kept.h. */
     struct rate errors;
     struct rate connections;   /* of one address */
     struct rate auth_failures; /* of one address; RATES_MINUTE_TOKENS each */

@@ -17,7 +17,7 @@ struct left_buckets;
 struct user {
     struct table_link by_name;
     struct bucket chat;
-    struct session *sessions;    /* current ones */
+    struct session *sessions;     /* current ones */
     struct left_buckets *buckets; /* of devices that left */
     char name[];
 };
@@ -26,7 +26,7 @@ struct user {
 struct session {
     struct table_link by_client;
     const void *client; /* the broker's handle */
-    struct user *user; /* NULL: retired */
+    struct user *user;  /* NULL: retired */
     union {
         struct session *next_of_user;
         struct session *next_of_kicked; /* of a retired one; connect.c */
@@ -37,10 +37,14 @@ struct session {
     struct rates_session *rates;        /* NULL: all buckets are full; session_rates */
     uint32_t issued_at_s, expires_at_s; /* UINT32_MAX: then or later */
     uint32_t number;
-    uint32_t published_turn; /* corks.h, and the next */
-    int socket;
-    uint32_t answers; /* deliver.h */
-    uint16_t stale_len;   /* of an earlier connection, taken out of the broker's queue when this one began */
+    int socket;          /* corks.h, and published_turn */
+    uint32_t kept_bytes; /* kept.h, and the next two */
+    uint16_t across;
+    union {
+        uint16_t kept_items;
+        uint16_t stale_len; /* while resuming: of an earlier connection, taken out of the broker's queue */
+    };
+    uint16_t published_turn;
     uint8_t mqtt_version; /* 3, 4, 5 */
     uint8_t gone_reason;  /* what to say when its connection ends */
     bool is_current : 1;

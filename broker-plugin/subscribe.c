@@ -9,7 +9,8 @@
  * would break the order of their conversations, and all of them are replayed, so they are denied and the broker drops
  * them. It does not give back the places they had among those in flight; above so many the device might be left with
  * none (MQTT 3.1.1: of max_inflight_messages, 1000; MQTT 5: of the client's Receive Maximum, which plugins cannot see
- * and which may be 1). Then its connection is ended, and the next one finds nothing stale.
+ * and which may be 1, as little as the PUBACKs that would give places back). Then its connection is ended, and the next
+ * one finds nothing stale.
  */
 #define STALE_MAX    500
 #define STALE_MAX_V5 0
@@ -20,6 +21,8 @@ static void resume(struct gateway *gateway, struct session *session)
     if (!session->is_resuming)
         return;
     session->is_resuming = false;
+    uint16_t stale_len = session->stale_len;
+    session->kept_items = 0;
     struct subscriptions remembered = {.has_all = false};
     bool is_known = remembered_take(&gateway->remembered, session->client_id, &remembered);
     if (broker_subscription_count(session->client) == 0) {
@@ -29,7 +32,7 @@ static void resume(struct gateway *gateway, struct session *session)
     /* Not remembered for lack of room: it gets what it may have subscribed to, rather than nothing. */
     remembered.has_all |= !is_known && gateway->remembered.has_forgotten;
     session->subscriptions = remembered;
-    if (session->stale_len > (session->mqtt_version >= 5 ? STALE_MAX_V5 : STALE_MAX)) {
+    if (stale_len > (session->mqtt_version >= 5 ? STALE_MAX_V5 : STALE_MAX)) {
         gateway_kick(gateway, session, GONE_KICKED);
         return;
     }
@@ -55,8 +58,30 @@ static enum verdict refusal(enum status status)
     return status == STATUS_NO_MEMORY ? VERDICT_CLOSE : VERDICT_DENY;
 }
 
-static enum verdict watch(struct gateway *gateway, struct session *session, struct slice user)
+/*
+ * Subscribing again has the service tell a state or replay again, and unsubscribing makes it the first time once more.
+ * Either waits in a queue to the service whose bound is everybody's. So it is taken from the bucket of marks; a replay
+ * is more work.
+ */
+#define AGAIN_WATCH 1
+#define AGAIN_READY 10
+
+static bool may_again(struct gateway *gateway, struct session *session, uint32_t tokens, struct moment now)
 {
+    struct limiter *limiter = &gateway->limiter;
+    struct rates_session *buckets = session_rates(session, &limiter->rates, now.clock_ms);
+    if (buckets != NULL && rates_take(&limiter->rates, &buckets->marks, limiter->rates.marks, now.clock_ms, tokens))
+        return true;
+    limiter_count(limiter, COUNTER_DEVICE_MARKS);
+    session->gone_reason = GONE_OVERLOADED;
+    broker_log(BROKER_WARNING, "closed client=%s why=too-many-subscriptions", session->client_id);
+    return false;
+}
+
+static enum verdict watch(struct gateway *gateway, struct session *session, struct slice user, struct moment now)
+{
+    if (subscriptions_watches(&session->subscriptions, user) && !may_again(gateway, session, AGAIN_WATCH, now))
+        return VERDICT_CLOSE;
     enum status status = subscriptions_watch(&session->subscriptions, user);
     if (status != STATUS_OK && status != STATUS_EXISTS)
         return refusal(status);
@@ -73,7 +98,7 @@ static enum status wish_of(const struct session *session, struct slice filter, s
     return bench_may_subscribe(filter) ? STATUS_OK : STATUS_DENIED;
 }
 
-enum verdict gateway_subscribe(struct gateway *gateway, const void *client, struct slice filter)
+enum verdict gateway_subscribe(struct gateway *gateway, const void *client, struct slice filter, struct moment now)
 {
     struct filter_wish wish;
     if (link_is_service(gateway, client))
@@ -82,7 +107,9 @@ enum verdict gateway_subscribe(struct gateway *gateway, const void *client, stru
     if (session == NULL || wish_of(session, filter, &wish) != STATUS_OK)
         return VERDICT_DENY;
     if (wish.kind == FILTER_PRESENCE)
-        return watch(gateway, session, wish.watched);
+        return watch(gateway, session, wish.watched, now);
+    if (subscriptions_has_inbox(&session->subscriptions) && !may_again(gateway, session, AGAIN_READY, now))
+        return VERDICT_CLOSE;
     enum status status = subscriptions_add(&session->subscriptions, wish.below);
     if (status != STATUS_OK)
         return refusal(status);
@@ -90,7 +117,7 @@ enum verdict gateway_subscribe(struct gateway *gateway, const void *client, stru
     return VERDICT_OK;
 }
 
-enum verdict gateway_unsubscribe(struct gateway *gateway, const void *client, struct slice filter)
+enum verdict gateway_unsubscribe(struct gateway *gateway, const void *client, struct slice filter, struct moment now)
 {
     struct filter_wish wish;
     if (link_is_service(gateway, client))
@@ -100,6 +127,8 @@ enum verdict gateway_unsubscribe(struct gateway *gateway, const void *client, st
         return VERDICT_DENY;
     if (wish_of(session, filter, &wish) != STATUS_OK)
         return VERDICT_OK; /* it never had it: the broker says so */
+    if (!may_again(gateway, session, wish.kind == FILTER_PRESENCE ? AGAIN_WATCH : AGAIN_READY, now))
+        return VERDICT_CLOSE;
     if (wish.kind == FILTER_PRESENCE) {
         if (subscriptions_unwatch(&session->subscriptions, wish.watched))
             uplink_watch(&gateway->uplink, &gateway->journal, session, wish.watched, false);

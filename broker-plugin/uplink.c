@@ -295,7 +295,8 @@ void uplink_flush(struct uplink *uplink, const struct journal *journal, struct s
             return;
         size_t len = frame_finish(&writer, 'U', uplink->boot, uplink->sent + 1);
         if (broker_publish(uplink->client_id, FRAME_TOPIC_UP, (struct slice){(const char *)uplink->buf, len}, 0,
-                           NULL) != STATUS_OK) {
+                           NULL) != STATUS_OK ||
+            !broker_has_room(1, len)) {
             broker_log(BROKER_ERROR, "uplink dropped why=no-memory");
             uplink->is_broken = true; /* what was taken from the queue is in the next link's list */
             return;

@@ -3,6 +3,7 @@ import pytest
 
 from broker import until
 from lib import frames
+from service import Service
 
 SESSIONS = 150
 
@@ -84,3 +85,21 @@ def test_one_is_served_while_many_wait(service, crowd, cast):
     for device in devices:
         device.wait_for(f"inbox/{device.user}/chat/", 100)
     until("all", lambda: not service.problems)
+
+
+def test_without_memory_in_the_broker_nothing_is_missing(node, cast):
+    """What it takes up and then has no memory for it drops without a word: whoever it was for is to come back."""
+    node.lines.append("memory_limit 3000000")
+    node.start()
+    service = Service(node).start()
+    devices = [cast(f"user{i}:phone").online() for i in range(16)]
+    numbers = [service.session(device.client_id) for device in devices]
+    for count in range(1, len(devices)):
+        service.deliver(numbers[:count], f"chat/g/all/{count}/5/user0:phone/m", b"x" * 200_000)
+        for i, device in enumerate(devices[:count]):
+            until(f"{device.client_id} has it or is ended",
+                  lambda: len(device.arrived) == count - i or device.ended is not None)
+        if any(device.ended is not None for device in devices):
+            break
+    assert count > 2 and "deliver dropped why=no-memory" in node.log()
+    service.stop()

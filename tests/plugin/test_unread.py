@@ -4,6 +4,7 @@ import time
 
 import packets
 from broker import until
+from lib import frames
 from service import Service
 
 PAYLOAD = b"x" * 60000
@@ -56,3 +57,21 @@ def test_never_when_told_so(node):
         while taken < len(PAYLOAD) * COUNT:  # all of it comes, once it reads
             taken += len(alice.recv(1 << 20))
     service.stop()
+
+
+def test_who_reads_and_says_no_puback_does_not_stay_in_memory(service, cast):
+    """The service goes on as it does for a device that acknowledges whatever seq there may be."""
+    alice = cast("alice:phone").connect(ack=False)
+    bob = cast("bob:phone").connect()
+    for device in (alice, bob):
+        device.subscribe(f"inbox/{device.user}/#")
+    numbers = [service.session("alice:phone"), service.session("bob:phone")]
+    for block in range(1, 101):
+        ops = [{"op": "deliver", "sessions": numbers, "tail": f"chat/g/all/{block * 100 + i}/5/carol:phone/m", "qos": 1,
+                **({"flags": frames.SAME_PAYLOAD} if i else {"payload": b"x" * 10_000})} for i in range(100)]
+        service.send(*ops)
+        until("bob has it", lambda: len(bob.arrived) == block * 100)
+        if alice.ended is not None:
+            break
+    alice.wait_ended()
+    assert bob.ended is None and len(alice.arrived) == 1000  # as many as may be in flight

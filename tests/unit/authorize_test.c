@@ -123,6 +123,12 @@ static void payloads(void **state)
             fail_msg("%s with %zu bytes: %s, %u lines", cases[i].topic, cases[i].payload.len, status_name(status),
                      lines);
     }
+    /* An edit travels in a request: it is never longer than a message may be. */
+    struct topic topic;
+    uint32_t lines = 0;
+    assert_int_equal(authorize_publish(SLICE("rpc/message.edit/1"), false, &topic), STATUS_OK);
+    assert_int_equal(authorize_payload(&topic, SLICE("{}"), 2, &lines), STATUS_OK);
+    assert_int_equal(authorize_payload(&topic, SLICE("{}"), 1, &lines), STATUS_TOO_LARGE);
 }
 
 static void lists_are_bounded(void **state)

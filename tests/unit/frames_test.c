@@ -210,7 +210,7 @@ static void a_gap_starts_the_link_over(void **state)
         (void)arrives(1, 'U', 7, 1, welcome(5, 5));
         struct frame_op op = cases[i].direction == 'U' ? record(5) : (struct frame_op){.type = DOWN_REVOKED_BEGIN};
         const char *was = arrives(1, cases[i].direction, cases[i].boot, cases[i].number, op);
-        if (strcmp(was, cases[i].told))
+        if (strcmp(was, cases[i].told) != 0)
             fail_msg("%s: %s", cases[i].why, was);
         assert_string_equal(arrives(2, 'U', 8, 1, welcome(5, 5)), "welcomed 5;up 2;ask list 2;taken 1;");
     }

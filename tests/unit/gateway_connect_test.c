@@ -1,11 +1,11 @@
 /* Who is let in and who is to go.
  * link: broker-plugin/addresses.c broker-plugin/admit.c broker-plugin/authorize.c broker-plugin/bench.c
  * link: broker-plugin/bucket.c broker-plugin/connect.c broker-plugin/corks.c broker-plugin/deliver.c
- * link: broker-plugin/gateway.c broker-plugin/ingest.c broker-plugin/journal.c broker-plugin/lanes.c
- * link: broker-plugin/ledger.c broker-plugin/limiter.c broker-plugin/link.c broker-plugin/locked_file.c
- * link: broker-plugin/options.c broker-plugin/overload.c broker-plugin/rates.c broker-plugin/remembered.c
- * link: broker-plugin/revoked.c broker-plugin/sessions.c broker-plugin/small_file.c broker-plugin/subscribe.c
- * link: broker-plugin/subscriptions.c broker-plugin/uplink.c
+ * link: broker-plugin/gateway.c broker-plugin/ingest.c broker-plugin/journal.c broker-plugin/kept.c
+ * link: broker-plugin/lanes.c broker-plugin/ledger.c broker-plugin/limiter.c broker-plugin/link.c
+ * link: broker-plugin/locked_file.c broker-plugin/options.c broker-plugin/overload.c broker-plugin/rates.c
+ * link: broker-plugin/remembered.c broker-plugin/revoked.c broker-plugin/sessions.c broker-plugin/small_file.c
+ * link: broker-plugin/subscribe.c broker-plugin/subscriptions.c broker-plugin/uplink.c
  */
 #include <cjson/cJSON.h>
 
@@ -134,9 +134,9 @@ static void without_memory_nobody_is_a_stranger(void **state)
 
 static bool subscribing_closes(void)
 {
-    return gateway_subscribe(&the_gateway, handle(10), SLICE("inbox/alice/chat/#")) == VERDICT_CLOSE &&
-           gateway_subscribe(&the_gateway, handle(10), SLICE("presence/bob")) == VERDICT_CLOSE &&
-           gateway_subscribe(&the_gateway, handle(10), SLICE("inbox/bob/#")) == VERDICT_DENY;
+    return gateway_subscribe(&the_gateway, handle(10), SLICE("inbox/alice/chat/#"), at(0)) == VERDICT_CLOSE &&
+           gateway_subscribe(&the_gateway, handle(10), SLICE("presence/bob"), at(0)) == VERDICT_CLOSE &&
+           gateway_subscribe(&the_gateway, handle(10), SLICE("inbox/bob/#"), at(0)) == VERDICT_DENY;
 }
 
 static void without_memory_no_filter_is_refused(void **state)
@@ -146,12 +146,64 @@ static void without_memory_no_filter_is_refused(void **state)
     assert_without_memory(subscribing_closes, 0);
 }
 
+/* One after the other, until it is closed for it; how many went before. */
+static unsigned subscribe_until_closed(uintptr_t number, const char *filter, bool unsubscribes)
+{
+    unsigned count = 0;
+    while (
+        gateway_subscribe(&the_gateway, handle(number), slice_of(filter), at(0)) == VERDICT_OK &&
+        (!unsubscribes || gateway_unsubscribe(&the_gateway, handle(number), slice_of(filter), at(0)) == VERDICT_OK) &&
+        count < 100000)
+        count++;
+    return count;
+}
+
+/* Each waits for the service in a queue that is everybody's, or has it replay. */
+static void subscribing_again_and_again_is_bounded(void **state)
+{
+    (void)state;
+    link_up();
+    gateway_tick(&the_gateway, at(0));
+    const uint32_t burst = the_gateway.limiter.rates.marks.burst;
+    uintptr_t number = 10;
+    for (int unsubscribes = 0; unsubscribes < 2; unsubscribes++) {
+        (void)arrive(number, unsubscribes ? "alice" : "bob", "phone", true);
+        assert_int_equal(subscribe_until_closed(number++, "presence/carol", unsubscribes), burst + !unsubscribes);
+        const char *filter = unsubscribes ? "inbox/dave/#" : "inbox/eve/#";
+        (void)arrive(number, unsubscribes ? "dave" : "eve", "phone", true); /* which subscribes */
+        assert_int_equal(subscribe_until_closed(number++, filter, unsubscribes), burst / 10 - (unsubscribes ? 1 : 0));
+    }
+    assert_int_equal(the_gateway.limiter.counted[COUNTER_DEVICE_MARKS], 4);
+    assert_int_equal(
+        gateway_publish(&the_gateway, handle(10), SLICE("chat/u/bob/m"), SLICE("x"), (struct slice){NULL, 0}, at(0)),
+        VERDICT_CLOSE);
+}
+
+static bool hello_ends_the_link(void)
+{
+    add((struct frame_op){.type = DOWN_HELLO, .hello = {SLICE("s")}});
+    down();
+    gateway_tick(&the_gateway, at(0));
+    return kicked == 1;
+}
+
+/* It would wait for its WELCOME for ever, and all devices for it. */
+static void without_memory_a_link_begins_anew(void **state)
+{
+    (void)state;
+    assert_int_equal(connect_as(1, "$gnatter:s", "$gnatter", secret), VERDICT_OK);
+    frame_begin(&writer, frame, sizeof frame);
+    down_number = 0;
+    assert_without_memory(hello_ends_the_link, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(what_a_kicked_device_says_is_not_acknowledged), TEST(a_kick_does_not_meet_who_came_later),
         TEST(who_is_taken_over_in_vain_comes_back),          TEST(without_memory_nobody_is_a_stranger),
-        TEST(without_memory_no_filter_is_refused),
+        TEST(without_memory_no_filter_is_refused),           TEST(without_memory_a_link_begins_anew),
+        TEST(subscribing_again_and_again_is_bounded),
     };
     return cmocka_run_group_tests_name("gateway_connect", tests, NULL, NULL);
 }

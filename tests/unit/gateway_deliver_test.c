@@ -1,13 +1,15 @@
 /* What goes down to devices, from a frame to the broker's publishes, turn by turn.
  * link: broker-plugin/addresses.c broker-plugin/admit.c broker-plugin/authorize.c broker-plugin/bench.c
  * link: broker-plugin/bucket.c broker-plugin/connect.c broker-plugin/corks.c broker-plugin/deliver.c
- * link: broker-plugin/gateway.c broker-plugin/ingest.c broker-plugin/journal.c broker-plugin/lanes.c
- * link: broker-plugin/ledger.c broker-plugin/limiter.c broker-plugin/link.c broker-plugin/locked_file.c
- * link: broker-plugin/options.c broker-plugin/overload.c broker-plugin/rates.c broker-plugin/remembered.c
- * link: broker-plugin/revoked.c broker-plugin/sessions.c broker-plugin/small_file.c broker-plugin/subscribe.c
- * link: broker-plugin/subscriptions.c broker-plugin/uplink.c
+ * link: broker-plugin/gateway.c broker-plugin/ingest.c broker-plugin/journal.c broker-plugin/kept.c
+ * link: broker-plugin/lanes.c broker-plugin/ledger.c broker-plugin/limiter.c broker-plugin/link.c
+ * link: broker-plugin/locked_file.c broker-plugin/options.c broker-plugin/overload.c broker-plugin/rates.c
+ * link: broker-plugin/remembered.c broker-plugin/revoked.c broker-plugin/sessions.c broker-plugin/small_file.c
+ * link: broker-plugin/subscribe.c broker-plugin/subscriptions.c broker-plugin/uplink.c
  */
 #include "gateway_stage.h"
+
+#include "broker-plugin/kept.h"
 
 static void a_large_fan_out_goes_in_slices(void **state)
 {
@@ -86,38 +88,156 @@ static void without_memory_whoever_got_something_starts_over(void **state)
     assert_int_equal(kicked, 2);
 }
 
-/* Nothing tells us that a device acknowledges answers, so their number is what bounds the broker's queue. */
-static void answers_are_bounded(void **state)
+/* It is taken from us, and then dropped without a word. */
+static void what_the_broker_may_have_no_room_for_is_given_again(void **state)
 {
     (void)state;
+    static char payload[1000];
     link_up();
-    const struct session *alice = arrive(10, "alice", "d", true);
+    const struct session *both[] = {arrive(10, "alice", "d", true), arrive(11, "bob", "d", true)},
+                         *carol = arrive(12, "carol", "d", true);
     gateway_tick(&the_gateway, at(0));
     kicked = to_devices = 0;
+    room_bytes = 2 * sizeof payload - 1;
+    deliver_to(both, 2, (struct slice){payload, sizeof payload});
+    down();
+    gateway_tick(&the_gateway, at(0));
+    assert_int_equal(kicked, 2);
+    deliver_to(&carol, 1, (struct slice){payload, sizeof payload});
+    down();
+    gateway_tick(&the_gateway, at(0)); /* what was given before is not counted again */
+    assert_int_equal(to_devices, 3);
+    assert_int_equal(kicked, 2);
+    assert_int_equal(chat(carol, (struct slice){payload, sizeof payload}, 0), VERDICT_OK);
+    room_bytes = sizeof payload;
+    gateway_tick(&the_gateway, at(0));
+    assert_false(the_gateway.uplink.is_up); /* a frame with more than that; the next link has it again */
+}
+
+/* `items` to alice; false: her connection is ended. */
+static bool give(const struct session *alice, unsigned items, struct slice payload)
+{
     unsigned char number[4];
     frame_session_put(number, 0, alice->number);
     struct frame_op op = {.type = DOWN_DELIVER,
-                          .deliver = {.qos = 1, .tail = SLICE("rpc/1"), .sessions = number, .sessions_len = 1}};
-    for (unsigned i = 0; i < DELIVER_ANSWERS; i++) {
-        add(op);
-        if (i % 1000 == 999) {
-            down();
-            while (is_woken || i != to_devices - 1)
-                gateway_tick(&the_gateway, at(0));
-        }
+                          .deliver = {.qos = 1,
+                                      .tail = SLICE("chat/u/bob/1/5/bob:d/x"),
+                                      .payload = payload,
+                                      .sessions = number,
+                                      .sessions_len = 1}};
+    for (; items > 0; items--) {
+        if (frame_put(&writer, &op) == STATUS_OK)
+            continue;
+        down();
+        items++;
+        while (the_gateway.deliver.backlog_publishes > 0)
+            gateway_tick(&the_gateway, at(0));
     }
-    op.deliver.tail = SLICE("chat/u/bob/1/5/bob:d/x"); /* counted by the window of the device */
-    add(op);
     down();
+    while (the_gateway.deliver.backlog_publishes > 0)
+        gateway_tick(&the_gateway, at(0));
+    return alice->is_current;
+}
+
+/* Whoever acknowledges seqs, and at MQTT's level nothing, has the broker keep all of it. */
+static void what_the_broker_keeps_is_bounded(void **state)
+{
+    (void)state;
+    static char payload[65000];
+    const struct slice none = {NULL, 0}, large = {payload, sizeof payload};
+    link_up();
+    const struct session *alice = arrive(10, "alice", "d", true);
     gateway_tick(&the_gateway, at(0));
-    assert_int_equal(to_devices, DELIVER_ANSWERS + 1);
-    assert_int_equal(kicked, 0);
-    op.deliver.tail = SLICE("rpc/1");
-    add(op);
-    down();
-    gateway_tick(&the_gateway, at(0));
-    assert_int_equal(to_devices, DELIVER_ANSWERS + 1);
+    assert_true(give(alice, KEPT_ITEMS, none));
+    assert_false(give(alice, 1, none));
+    assert_int_equal(to_devices, KEPT_ITEMS);
     assert_int_equal(kicked, 1);
+
+    alice = arrive(11, "alice", "d", true);
+    given_bytes = 0;
+    assert_true(give(alice, KEPT_BYTES / (sizeof payload + 100), large));
+    assert_true(given_bytes > KEPT_BYTES - 300000);
+    assert_false(give(alice, 4, large));
+
+    alice = arrive(12, "alice", "d", true);
+    given_bytes = 0;
+    for (unsigned i = 0; i < 20; i++) { /* all but the last has got there */
+        assert_true(give(alice, KEPT_ITEMS / 4, none));
+        bytes_across = given_bytes;
+    }
+    for (unsigned i = 0; i < 20; i++) {
+        assert_true(give(alice, 250, large));
+        bytes_across = given_bytes;
+    }
+    assert_true(give(alice, KEPT_ITEMS / 2, none));
+    assert_false(give(alice, KEPT_ITEMS, none));
+
+    alice = arrive(13, "alice", "d", true);
+    is_across_known = false;
+    assert_true(give(alice, KEPT_ITEMS, none));
+    assert_false(give(alice, 1, none));
+}
+
+/* What is not published to it gets nowhere. */
+static void what_was_not_subscribed_to_is_not_kept(void **state)
+{
+    (void)state;
+    link_up();
+    struct session *alice = arrive(10, "alice", "d", true);
+    assert_int_equal(gateway_unsubscribe(&the_gateway, handle(10), SLICE("inbox/alice/#"), at(0)), VERDICT_OK);
+    assert_int_equal(gateway_subscribe(&the_gateway, handle(10), SLICE("inbox/alice/rpc/#"), at(0)), VERDICT_OK);
+    gateway_tick(&the_gateway, at(0));
+    assert_true(give(alice, KEPT_ITEMS + 1, (struct slice){NULL, 0}));
+    assert_int_equal(to_devices, 0);
+}
+
+static void present(const struct session *session, struct slice user)
+{
+    unsigned char number[4];
+    frame_session_put(number, 0, session->number);
+    add((struct frame_op){
+        .type = DOWN_PRESENCE,
+        .deliver = {.tail = user, .payload = SLICE("online"), .sessions = number, .sessions_len = 1}});
+}
+
+/* The presence of somebody she watches and of somebody else, an item, and her own typing: what comes through. */
+static void assert_shown(const struct session *alice, unsigned published, unsigned taken)
+{
+    uint64_t position = the_gateway.journal.head.position;
+    to_devices = 0;
+    present(alice, SLICE("bob"));
+    present(alice, SLICE("carol"));
+    deliver_to(&alice, 1, SLICE("x"));
+    down();
+    assert_int_equal(
+        gateway_publish(&the_gateway, alice->client, SLICE("typing/u/bob"), SLICE("1"), (struct slice){NULL, 0}, at(0)),
+        VERDICT_OK);
+    gateway_tick(&the_gateway, at(0));
+    assert_int_equal(to_devices, published);
+    assert_string_equal(last_topic, "inbox/alice/synced");
+    assert_int_equal(the_gateway.journal.head.position, position + taken);
+}
+
+/* What promises nothing is dropped first, and nothing else is. */
+static void presence_and_typing_are_shed(void **state)
+{
+    (void)state;
+    static char payload[60000];
+    link_up();
+    const struct session *alice = arrive(10, "alice", "d", true);
+    assert_int_equal(gateway_subscribe(&the_gateway, alice->client, SLICE("presence/bob"), at(0)), VERDICT_OK);
+    gateway_tick(&the_gateway, at(0));
+    assert_shown(alice, 2, 1);
+    while (journal_fill(&the_gateway.journal) <= OVERLOAD_SHED_FILL)
+        assert_int_equal(chat(alice, (struct slice){payload, sizeof payload}, 0), VERDICT_OK);
+    gateway_tick(&the_gateway, at(0));
+    assert_int_equal(the_gateway.level, OVERLOAD_SHED);
+    assert_shown(alice, 1, 0);
+    while (journal_used(&the_gateway.journal) > 0) { /* the service takes all of it */
+        acknowledge(the_gateway.uplink.cursor.position);
+        gateway_tick(&the_gateway, at(0));
+    }
+    assert_shown(alice, 2, 1);
 }
 
 static void what_is_for_few_goes_first(void **state)
@@ -177,7 +297,10 @@ int main(void)
         TEST(a_large_fan_out_goes_in_slices),
         TEST(what_one_gets_in_a_turn_leaves_together),
         TEST(without_memory_whoever_got_something_starts_over),
-        TEST(answers_are_bounded),
+        TEST(what_the_broker_may_have_no_room_for_is_given_again),
+        TEST(what_the_broker_keeps_is_bounded),
+        TEST(what_was_not_subscribed_to_is_not_kept),
+        TEST(presence_and_typing_are_shed),
         TEST(what_is_for_few_goes_first),
         TEST(a_backlog_is_worked_off_by_its_share),
     };

@@ -23,6 +23,8 @@ static unsigned up_frames, up_ops, to_devices, kicked;
 static uint64_t last_up_number;
 static char last_topic[LIMIT_INBOX_TOPIC_LEN + 1], last_client[80], last_log[512], first_payload[512],
     last_payload[2048];
+static uint64_t given_bytes, bytes_across; /* to devices; how much of it has got there */
+static bool is_across_known;
 static int kept_subscriptions;
 static struct told {
     uint8_t connected, ready, gone;
@@ -70,12 +72,20 @@ enum status broker_publish(const char *client_id, const char *topic, struct slic
     }
     if (publishes_left > 0 && --publishes_left == 0)
         return STATUS_NO_MEMORY;
+    given_bytes += strlen(topic) + payload.len;
     if (to_devices++ == 0)
         (void)snprintf(first_payload, sizeof first_payload, "%.*s", (int)payload.len, payload.at);
     (void)snprintf(last_topic, sizeof last_topic, "%s", topic);
     (void)snprintf(last_client, sizeof last_client, "%s", client_id);
     (void)snprintf(last_payload, sizeof last_payload, "%.*s", (int)payload.len, payload.at);
     return STATUS_OK;
+}
+
+static uint64_t room_bytes; /* 0: any number */
+bool broker_has_room(uint64_t publishes, uint64_t bytes)
+{
+    assert_true(publishes > 0);
+    return room_bytes == 0 || bytes <= room_bytes;
 }
 
 static struct gateway the_gateway;
@@ -97,6 +107,18 @@ void broker_wake(bool is_wanted)
 void broker_wake_end(void)
 {
     is_woken = false;
+}
+
+bool broker_bytes_across(int socket, uint64_t *ret_bytes)
+{
+    assert_true(socket > 0);
+    *ret_bytes = bytes_across;
+    return is_across_known;
+}
+
+bool broker_gathers(void)
+{
+    return false;
 }
 
 static int corked_sockets;
@@ -176,6 +198,8 @@ static inline int setup(void **state)
     kept_subscriptions = 0;
     corked_sockets = 0;
     publishes_left = 0;
+    room_bytes = given_bytes = bytes_across = 0;
+    is_across_known = true;
     return start("4194304", "2000") != STATUS_OK;
 }
 
@@ -222,7 +246,7 @@ static inline struct session *arrive(uintptr_t number, const char *user, const c
                                       .mqtt_version = 4,
                                       .is_clean = is_clean};
     assert_int_equal(gateway_connect(&the_gateway, &connect, at(0)), VERDICT_OK);
-    assert_int_equal(gateway_subscribe(&the_gateway, handle(number), slice_of(filter)), VERDICT_OK);
+    assert_int_equal(gateway_subscribe(&the_gateway, handle(number), slice_of(filter), at(0)), VERDICT_OK);
     return sessions_of_client(&the_gateway.sessions, handle(number));
 }
 

@@ -1,11 +1,12 @@
 /* The hooks of the broker.
  * link: broker-plugin/addresses.c broker-plugin/admit.c broker-plugin/authorize.c broker-plugin/bench.c
  * link: broker-plugin/bucket.c broker-plugin/connect.c broker-plugin/corks.c broker-plugin/deliver.c
- * link: broker-plugin/gateway.c broker-plugin/ingest.c broker-plugin/journal.c broker-plugin/lanes.c
- * link: broker-plugin/ledger.c broker-plugin/limiter.c broker-plugin/link.c broker-plugin/listeners.c
- * link: broker-plugin/locked_file.c broker-plugin/options.c broker-plugin/overload.c broker-plugin/plugin.c
- * link: broker-plugin/rates.c broker-plugin/remembered.c broker-plugin/revoked.c broker-plugin/sessions.c
- * link: broker-plugin/small_file.c broker-plugin/subscribe.c broker-plugin/subscriptions.c broker-plugin/uplink.c
+ * link: broker-plugin/gateway.c broker-plugin/ingest.c broker-plugin/journal.c broker-plugin/kept.c
+ * link: broker-plugin/lanes.c broker-plugin/ledger.c broker-plugin/limiter.c broker-plugin/link.c
+ * link: broker-plugin/listeners.c broker-plugin/locked_file.c broker-plugin/options.c broker-plugin/overload.c
+ * link: broker-plugin/plugin.c broker-plugin/rates.c broker-plugin/remembered.c broker-plugin/revoked.c
+ * link: broker-plugin/sessions.c broker-plugin/small_file.c broker-plugin/subscribe.c broker-plugin/subscriptions.c
+ * link: broker-plugin/uplink.c
  */
 #include "gateway_stage.h"
 
