@@ -8,5 +8,5 @@ begin
 end
 $$;
 comment on function gnatter.add_member(text, text, text) is
-    'takes a user into a group; returns the seq of member-added. GN002, GN003, GN004 a member already, GN006, GN007 a '
+    'takes a user into a group, the first one into an empty group as its owner; returns the seq of member-added. GN002, GN003, GN004 a member already, GN006, GN007 a '
     'full group';

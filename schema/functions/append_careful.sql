@@ -10,7 +10,6 @@ as $$
 #variable_conflict use_column
 declare
     now_ms bigint := gnatter.now_ms();
-    has_full boolean := exists (select from gnatter.inbox_full);
     item record;
 begin
     perform from gnatter.conversation c where c.conversation_id = any (conversation_ids)
@@ -33,21 +32,26 @@ begin
             continue;
         end if;
         if refuses_blocked and exists (
-            select from gnatter.block b where b.conversation_id = item.conversation_id
-               and b.user_id <> item.user_id and b.to_seq is null)
+            select from (select b.user_id, b.to_seq from gnatter.block b
+                          where b.conversation_id = item.conversation_id offset 0) b
+             where b.user_id <> item.user_id and b.to_seq is null)
         then
             state := 'blocked';
             return next;
             continue;
         end if;
-        if has_full and exists (
-            select from gnatter.conversation c
-             cross join lateral (
-                 select m.user_id from gnatter.member m where m.conversation_id = c.conversation_id offset 0) m
-             cross join lateral (select from gnatter.inbox_full x where x.user_id = m.user_id offset 0) x
-             where c.conversation_id = item.conversation_id and c.kind = 'direct' and m.user_id <> item.user_id)
-        then
-            state := 'full';
+        -- for the other one of a direct conversation no more is taken
+        select case when u.is_removed then 'no-such-user' else 'full' end into state
+          from gnatter.conversation c
+         cross join lateral (
+             select m.user_id from gnatter.member m
+              where m.conversation_id = c.conversation_id and m.user_id <> item.user_id offset 0) m
+         cross join lateral (
+             select u.removed_at is not null as is_removed from gnatter.user_account u
+              where u.user_id = m.user_id offset 0) u
+         where c.conversation_id = item.conversation_id and c.kind = 'direct'
+           and (u.is_removed or exists (select from gnatter.inbox_full x where x.user_id = m.user_id));
+        if found then
             return next;
             continue;
         end if;
@@ -79,4 +83,4 @@ $$;
 comment on function gnatter.append_careful(bigint[], bigint[], bigint[], text[], bytea[], boolean) is
     'appends messages one by one, in order, deciding membership and duplicates here: new (with the membership version it '
     'was decided with), duplicate (with the seq and time it has), not-member, full (the inbox of the other one '
-    'of a direct conversation) or, if asked to refuse these, blocked. For what append refused.';
+    'of a direct conversation), no-such-user (she was removed) or, if asked to refuse these, blocked. For what append refused.';

@@ -8,7 +8,7 @@ as $$
           join gnatter.conversation c
             on c.name = 'd/' || least(a.name::text collate "C", b.name::text collate "C") || '/'
                              || greatest(a.name::text collate "C", b.name::text collate "C")
-          join gnatter.block k on k.conversation_id = c.conversation_id and k.to_seq is null
-         where a.user_id = block_between.user_id)
+         cross join lateral (select k.to_seq from gnatter.block k where k.conversation_id = c.conversation_id offset 0) k
+         where a.user_id = block_between.user_id and k.to_seq is null)
 $$;
 comment on function gnatter.block_between(bigint, bigint) is 'whether one of the two blocks the other now. Internal';

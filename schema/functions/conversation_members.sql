@@ -13,7 +13,7 @@ begin
     return query
     select g.conversation_id, g.user_id, u.name::text, g.joined_seqs, g.left_seqs,
            coalesce(k.delivered_seq, 0), coalesce(k.read_seq, 0), b.from_seqs, b.to_seqs, u.shares_reads,
-           r.user_id is not null, x.user_id is not null
+           r.user_id is not null, x.user_id is not null or u.is_removed
       from (select m.conversation_id, m.user_id,
                    array_agg(m.joined_seq order by m.joined_seq) as joined_seqs,
                    array_agg(coalesce(m.left_seq, 0) order by m.joined_seq) as left_seqs
@@ -21,7 +21,9 @@ begin
              where m.conversation_id = any (ids)
              group by m.conversation_id, m.user_id offset 0) g
       -- "offset 0": looked up one by one, whatever the planner believes about tables that were never analyzed
-      cross join lateral (select u.name, u.shares_reads from gnatter.user_account u where u.user_id = g.user_id offset 0) u
+      cross join lateral (
+          select u.name, u.shares_reads, u.removed_at is not null as is_removed
+            from gnatter.user_account u where u.user_id = g.user_id offset 0) u
       left join lateral (
           select k.delivered_seq, k.read_seq from gnatter.mark k
            where k.conversation_id = g.conversation_id and k.user_id = g.user_id offset 0) k on true
@@ -41,4 +43,4 @@ $$;
 comment on function gnatter.conversation_members(bigint[]) is
     'everybody who is or was in these conversations: intervals of seq (left 0: a member still), marks, '
     'blocks (to 0: still), whether she shares what she has read, whether it waits for her as a request, and whether '
-    'no more direct messages are taken for her';
+    'no more direct messages are taken for her: too much waits, or she was removed';

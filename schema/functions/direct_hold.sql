@@ -3,8 +3,10 @@ language plpgsql volatile
 set search_path = pg_catalog, gnatter, pg_temp
 as $$
 declare
-    direct_name text := 'd/' || least(a_name collate "C", b_name collate "C") || '/'
-                             || greatest(a_name collate "C", b_name collate "C");
+    -- null: least and greatest would leave that one out
+    direct_name text := case when a_name is not null and b_name is not null
+        then 'd/' || least(a_name collate "C", b_name collate "C") || '/' || greatest(a_name collate "C", b_name collate "C")
+        end;
     held gnatter.conversation;
 begin
     -- whoever forgets to end the transaction is disconnected: see event_append

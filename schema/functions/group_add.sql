@@ -14,7 +14,8 @@ begin
     perform gnatter.group_willing(array[joined_id], actor_id);
     event_seq := gnatter.member_join(conversation.conversation_id, joined_id, role, actor_id);
     insert into gnatter.member (conversation_id, user_id, joined_seq, role, role_seq)
-    values (conversation.conversation_id, joined_id, event_seq, role, event_seq);
+    values (conversation.conversation_id, joined_id, event_seq,
+            gnatter.role_joining(conversation.conversation_id, role), event_seq);
     return event_seq;
 end
 $$;

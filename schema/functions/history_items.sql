@@ -6,6 +6,9 @@ language plpgsql stable security definer
 set search_path = pg_catalog, gnatter, pg_temp
 set enable_hashjoin = off
 set enable_mergejoin = off
+-- the log is read in its order, as far as is asked for, and not all that may be seen of it first
+set enable_bitmapscan = off
+set enable_sort = off
 set enable_seqscan = off
 set jit = off
 as $$

@@ -28,7 +28,7 @@ begin
                   select from gnatter.user_account u where u.user_id = m.user_id and u.removed_at is null offset 0) u
              -- whom she blocks cannot keep others from writing to her
              where not exists (select from gnatter.block b where b.conversation_id = i.id and b.user_id = m.user_id
-                                  and b.to_seq is null)) p;
+                                  and b.to_seq is null offset 0)) p;
     if pair_users is null then
         return 0;
     end if;

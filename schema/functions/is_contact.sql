@@ -17,7 +17,7 @@ begin
          cross join lateral (select from gnatter.conversation c
                               where c.conversation_id = a.conversation_id and c.last_seq > 0 offset 0) c
          where a.left_seq is null
-           and not exists (select from gnatter.request r where r.conversation_id = a.conversation_id));
+           and not exists (select from gnatter.request r where r.conversation_id = a.conversation_id offset 0));
 end
 $$;
 comment on function gnatter.is_contact(bigint, bigint) is

@@ -6,6 +6,7 @@ begin
     if tg_op = 'INSERT' then
         new.role := coalesce(new.role, 'member');
         new.joined_seq := gnatter.member_join(new.conversation_id, new.user_id, new.role, null);
+        new.role := gnatter.role_joining(new.conversation_id, new.role);
         new.role_seq := new.joined_seq;
         return new;
     elsif tg_op = 'UPDATE' then
@@ -16,6 +17,8 @@ begin
         perform gnatter.role_check(new.conversation_id, new.user_id, new.role);
         new.role_seq := gnatter.role_event(new.conversation_id, new.user_id, new.role, null);
         return new;
+    elsif tg_op = 'TRUNCATE' then
+        raise exception 'delete memberships one group at a time: each end of one is an event' using errcode = 'GN005';
     end if;
     if old.left_seq is not null then
         raise exception 'a membership that has ended stays: it says who may see what' using errcode = 'GN005';
@@ -37,3 +40,6 @@ comment on trigger member_update on gnatter.member is 'a role changed by plain D
 create or replace trigger member_delete before delete on gnatter.member
     for each row execute function gnatter.member_before();
 comment on trigger member_delete on gnatter.member is 'a membership that has ended cannot be deleted';
+create or replace trigger member_truncate before truncate on gnatter.member
+    for each statement execute function gnatter.member_before();
+comment on trigger member_truncate on gnatter.member is 'memberships do not end without a word';

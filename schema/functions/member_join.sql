@@ -21,9 +21,10 @@ begin
         raise exception 'a group has at most 1024 members' using errcode = 'GN007';
     end if;
     return gnatter.event_append(conversation_id, actor_id, 'member-added',
-                                format('{"user":"%s","role":"%s"}', user_name, role), true);
+                                format('{"user":"%s","role":"%s"}', user_name,
+                                       gnatter.role_joining(conversation_id, role)), true);
 end
 $$;
 comment on function gnatter.member_join(bigint, bigint, text, bigint) is
-    'the event of somebody joining, after all checks; the caller inserts the row with its seq. GN002, GN004, GN006, '
+    'the event of somebody joining, after all checks; the caller inserts the row with its seq and role_joining. GN002, GN004, GN006, '
     'GN007. Internal';

@@ -10,10 +10,10 @@ begin
             raise exception 'members are put into a group: group_name, or conversation g/<group>'
                 using errcode = 'GN006';
         end if;
-        new.role := coalesce(new.role, 'member');
         new.group_name := coalesce(new.group_name, substr(new.conversation, 3));
-        new.conversation := 'g/' || new.group_name;
-        new.joined_seq := gnatter.group_add(new.group_name, new.user_name, new.role, null);
+        perform gnatter.group_add(new.group_name, new.user_name, coalesce(new.role, 'member'), null);
+        select v.* into new from gnatter.members v
+         where v.conversation = 'g/' || new.group_name and v.user_name = new.user_name;
         return new;
     end if;
     if old.group_name is null then
@@ -25,8 +25,7 @@ begin
                                      gnatter.member_named(conversation.conversation_id, old.user_name), null);
         return old;
     end if;
-    if (new.conversation, new.group_name, new.user_name, new.joined_seq)
-       is distinct from (old.conversation, old.group_name, old.user_name, old.joined_seq) then
+    if to_jsonb(new) - 'role' <> to_jsonb(old) - 'role' then
         raise exception 'only the role of a member can be changed' using errcode = 'GN006';
     end if;
     perform gnatter.group_role(conversation.conversation_id,

@@ -31,8 +31,10 @@ begin
               select from (select d.conversation_id from gnatter.conversation d
                             where d.name = 'd/' || least(s.name::text collate "C", w.name collate "C") || '/'
                                                 || greatest(s.name::text collate "C", w.name collate "C") offset 0) d
-               cross join lateral (select from gnatter.block b
-                                    where b.conversation_id = d.conversation_id and b.to_seq is null offset 0) b) as is_blocked
+               cross join lateral (select b.to_seq from gnatter.block b
+                                    where b.conversation_id = d.conversation_id offset 0) b
+               -- outside, or all of the index of blocks that hold might be read: one of these begins with the user
+               where b.to_seq is null) as is_blocked
           offset 0) b on true
       left join lateral (
           select gnatter.is_contact(u.user_id, w.watcher_id) as is_contact

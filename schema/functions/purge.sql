@@ -7,7 +7,6 @@ declare
     oldest_ms bigint := floor(extract(epoch from now() - older_than) * 1000);
     item record;
     keep_from bigint;
-    edit record;
     purged bigint := 0;
     removed bigint;
 begin
@@ -36,14 +35,16 @@ begin
         continue when keep_from <= item.first_seq;
         -- before its items, as everybody else does who changes these: nobody then waits in a circle
         perform from gnatter.conversation c where c.conversation_id = item.conversation_id for no key update;
-        -- A message and its last edit go together: without the one, nothing would take away what the other says.
-        for edit in select e.seq, e.edit_seq from gnatter.message_edit e
-                     where e.conversation_id = item.conversation_id and e.seq < keep_from order by e.edit_seq desc
-        loop
-            exit when edit.edit_seq < keep_from; -- as are all that follow
-            keep_from := least(keep_from, edit.seq);
-        end loop;
+        -- A message stays as long as its last edit: without the one, nothing would take away what the other says.
+        select least(keep_from, min(e.seq)) into keep_from from gnatter.edit_places(item.conversation_id) e
+         where e.seq < keep_from and e.edit_seq >= keep_from;
         continue when keep_from <= item.first_seq;
+        -- An edit that is to go, and is behind a message that stays, says no more what: or, each message edited behind the
+        -- next, nothing would ever go.
+        update gnatter.message m set payload = convert_to(format('{"seq":%s}', e.seq), 'UTF8')
+          from gnatter.edit_places(item.conversation_id) e
+         where m.conversation_id = item.conversation_id and m.seq = e.edit_seq
+           and e.seq < keep_from and e.edit_seq >= keep_from;
         delete from gnatter.message m where m.conversation_id = item.conversation_id and m.seq < keep_from;
         get diagnostics removed = row_count;
         delete from gnatter.message_edit e where e.conversation_id = item.conversation_id and e.seq < keep_from;

@@ -32,9 +32,10 @@ begin
             perform gnatter.member_close(item.conversation_id, removed_id, null);
         end if;
     end loop;
+    perform gnatter.inbox_tell(removed_id);
     perform pg_notify('gnatter', 'r ' || name);
 end
 $$;
 comment on function gnatter.remove_user(text) is
-    'removes a user: her devices are revoked, she leaves her groups (member-removed), her profile goes, her messages stay '
-    'and her name is never given again. GN002';
+    'removes a user: her devices are revoked, she leaves her groups (member-removed), her profile goes, her messages stay, '
+    'nobody writes to her any more and her name is never given again. GN002';

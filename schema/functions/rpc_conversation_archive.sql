@@ -4,12 +4,8 @@ set search_path = pg_catalog, gnatter, pg_temp
 as $$
 declare
     archived boolean := gnatter.push_flag(params, 'archived', true);
-    reference text := gnatter.param_text(params, 'conversation');
-    conversation gnatter.conversation := gnatter.conversation_seen(user_id, reference);
+    conversation gnatter.conversation := gnatter.conversation_said(user_id, params);
 begin
-    if conversation.conversation_id is null then
-        raise exception 'nothing has been said yet in %', reference using errcode = 'GN006';
-    end if;
     perform gnatter.flags_set(conversation.conversation_id, user_id, device_id, archived => archived);
     return jsonb_build_object('archived', archived);
 end

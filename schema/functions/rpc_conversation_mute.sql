@@ -5,12 +5,9 @@ as $$
 declare
     muted boolean := gnatter.push_flag(params, 'muted', true);
     until_ms bigint := gnatter.param_number(params, 'until', false);
-    reference text := gnatter.param_text(params, 'conversation');
-    conversation gnatter.conversation := gnatter.conversation_seen(user_id, reference);
+    conversation gnatter.conversation := gnatter.conversation_said(user_id, params);
 begin
-    if conversation.conversation_id is null then
-        raise exception 'nothing has been said yet in %', reference using errcode = 'GN006';
-    elsif until_ms > 253402300799000 then
+    if until_ms > 253402300799000 then
         raise exception '"until" is beyond the year 9999' using errcode = 'GN006';
     end if;
     if not muted or until_ms <= gnatter.now_ms() then

@@ -4,12 +4,8 @@ set search_path = pg_catalog, gnatter, pg_temp
 as $$
 declare
     seconds bigint := gnatter.param_number(params, 'seconds');
-    reference text := gnatter.param_text(params, 'conversation');
-    seen gnatter.conversation := gnatter.conversation_seen(user_id, reference);
+    seen gnatter.conversation := gnatter.conversation_said(user_id, params);
 begin
-    if seen.conversation_id is null then
-        raise exception 'nothing has been said yet in %', reference using errcode = 'GN006';
-    end if;
     perform from gnatter.conversation c where c.conversation_id = seen.conversation_id for no key update;
     perform gnatter.group_caller(seen.conversation_id, user_id,
         case seen.kind when 'direct' then '{owner,admin,member}'::text[] else '{owner,admin}' end);

@@ -3,7 +3,7 @@ language plpgsql immutable
 set search_path = pg_catalog, gnatter, pg_temp
 as $$
 begin
-    if seconds <> 0 and seconds not between 30 and 31536000 then
+    if seconds is null or (seconds <> 0 and seconds not between 30 and 31536000) then
         raise exception 'a timer has from 30 to 31536000 seconds, or 0' using errcode = 'GN006';
     end if;
     return format('{"seconds":%s}', seconds);

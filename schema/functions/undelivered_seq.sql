@@ -12,8 +12,12 @@ as $$
                    case when bool_or(m.left_seq is null) then null else max(m.left_seq) end as visible_to
               from gnatter.member m where m.conversation_id = undelivered_seq.conversation_id
              group by m.conversation_id, m.user_id) m
-      join gnatter.device d on d.user_id = m.user_id and d.removed_at is null
-      left join gnatter.cursor k on k.conversation_id = m.conversation_id and k.device_id = d.device_id
+      -- "offset 0": looked up one by one, whatever the planner believes about tables that were never analyzed
+      cross join lateral (
+          select d.device_id from gnatter.device d where d.user_id = m.user_id and d.removed_at is null offset 0) d
+      left join lateral (
+          select k.acked_seq from gnatter.cursor k
+           where k.conversation_id = m.conversation_id and k.device_id = d.device_id offset 0) k on true
      where coalesce(k.acked_seq, 0) < coalesce(m.visible_to, 9223372036854775807)
 $$;
 comment on function gnatter.undelivered_seq(bigint) is

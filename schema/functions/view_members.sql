@@ -9,7 +9,7 @@ select c.name::text as conversation, case c.kind when 'group' then substr(c.name
  where m.left_seq is null;
 comment on view gnatter.members is
     'who is in which conversation now. insert (group_name or conversation, user_name, role), update of role and '
-    'delete work for groups and are ordered events in the group''s log';
+    'delete work for groups and are ordered events in the group''s log; the first one in an empty group is its owner';
 comment on column gnatter.members.conversation is 'g/<group> or d/<user>/<user>';
 comment on column gnatter.members.group_name is 'the group''s name; null in a direct conversation';
 comment on column gnatter.members.user_name is 'who';

@@ -4,11 +4,13 @@ select u.name::text as user_name, d.name::text as device_name, r.provider, r.top
        -- a name for people: a token or endpoint is a key to the device, and is not shown
        left(encode(sha256(convert_to(coalesce(r.endpoint, r.token, ''), 'UTF8')), 'hex'), 12) as fingerprint,
        split_part(r.endpoint, '/', 3) as host,
-       (select j.state from gnatter.push_job j where j.device_id = r.device_id order by j.job_id desc limit 1) as last_state,
-       (select j.reason from gnatter.push_job j where j.device_id = r.device_id order by j.job_id desc limit 1) as last_reason
+       j.state as last_state, j.reason as last_reason
   from gnatter.push_registration r
   join gnatter.device d on d.device_id = r.device_id
-  join gnatter.user_account u on u.user_id = r.user_id;
+  join gnatter.user_account u on u.user_id = r.user_id
+  -- of all devices at once: there is no index to find one's
+  left join (select distinct on (j.device_id) j.device_id, j.state, j.reason
+               from gnatter.push_job j order by j.device_id, j.job_id desc) j on j.device_id = r.device_id;
 comment on view gnatter.push_registrations is 'how devices are woken';
 comment on column gnatter.push_registrations.user_name is 'whose device';
 comment on column gnatter.push_registrations.device_name is 'the device''s name';

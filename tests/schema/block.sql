@@ -24,6 +24,10 @@ select is(pg_temp.code('alice:phone', method, params), expected, why)
     ('unblock', '{"user":"bob"}', '{}', 'who is not blocked stays so'),
     ('blocked', '{}', '{"blocked": []}', 'nobody yet')) as t (method, params, expected, why);
 
+select throws_ok(format('select gnatter.%s(''alice'', %L)', f, n), 'GN002', null, format('%s %s', f, coalesce(n, 'null')))
+  from unnest('{block_user,unblock_user}'::text[]) f, unnest('{zoe,NULL}'::text[]) n;
+select is_empty($$ select from gnatter.block $$, 'and nobody is blocked');
+
 -- ---- before a word was said ----
 select is(pg_temp.code('alice:phone', 'block', '{"user":"dave"}'), '{}', 'a stranger is blocked');
 select is(pg_temp.ask('alice:phone', 'conversations', '{}') #> '{result,conversations,1}', null, 'no conversation appears');
@@ -148,15 +152,31 @@ select is((select array_agg(from_seq || '-' || to_seq order by from_seq) from gn
             where conversation_id = pg_temp.c('d/bob/carol')), '{2-5,6-6}', 'what carol does not get');
 select is(pg_temp.careful('bob:phone', 'd/bob/carol', 'b9'), 'new 8', 'nor is he refused any more');
 
+select is(pg_temp.ask('bob:phone', 'group.create', '{"group":"again","members":["carol"]}') -> 'error', null, 'and takes her into groups');
+
 -- ---- limits ----
 insert into gnatter.block (conversation_id, user_id, from_seq, to_seq)
 select pg_temp.c('d/alice/dave'), pg_temp.u('dave'), n, n from generate_series(-4995, -900) n;
 select gnatter.block_user('dave', 'alice');
 select is(pg_temp.code('dave:phone', 'unblock', '{"user":"alice"}'), 'too-large', 'a block that was ended too often stays');
 delete from gnatter.block b where b.conversation_id = pg_temp.c('d/alice/dave') and b.user_id = pg_temp.u('dave');
+select pg_temp.say('bob:phone', 'd/bob/carol', 'limit', 'unseen') from gnatter.block_user('carol', 'bob');
+select gnatter.unblock_user('carol', 'bob');
+insert into gnatter.block (conversation_id, user_id, from_seq, to_seq)
+select pg_temp.c('d/bob/carol'), pg_temp.u('carol'), n, n from generate_series(-4093, -1) n;
+select is(pg_temp.code('bob:phone', 'message.edit', '{"conversation":"u/carol","seq":9,"payload":"x"}'), 'denied',
+          'nor can what was withheld be changed for ever');
+delete from gnatter.block b where b.from_seq < 0;
 select is((select count(*) from gnatter.verify()), 0::bigint, 'all of it is as it should be');
 update gnatter.block set from_seq = 99 where to_seq is null;
 select is((select array_agg(distinct v.invariant) from gnatter.verify() v), '{blocks}', 'and what is not is found');
+
+set local session_replication_role = replica; -- in conversations that need not be there
+insert into gnatter.block (conversation_id, user_id, from_seq) select -n, pg_temp.u('carol'), 1 from generate_series(1, 9999) n;
+set local session_replication_role = origin;
+select is(pg_temp.code('carol:phone', 'block', '{"user":"bob"}'), '{}', 'she blocks 10,000');
+select is(pg_temp.code('carol:phone', 'block', '{"user":"alice"}'), 'too-large', 'and no more');
+select is(pg_temp.code('carol:phone', 'block', '{"user":"bob"}'), '{}', 'but whom she does');
 
 select * from finish();
 rollback;

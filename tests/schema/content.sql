@@ -184,6 +184,7 @@ select is(pg_temp.said('g/brief', 43), array['43 messages-expired {"from":43,"to
 select is((select count(*) from gnatter.conversation_timer), 0::bigint, 'nothing is to come');
 select is_empty('select * from gnatter.verify()', 'all is well');
 select throws_ok($$ select gnatter.set_timer('g/brief', 30) $$, 'GN003', null, 'of a group that is gone');
+select throws_ok($$ select gnatter.set_timer('d/alice/bob', null) $$, 'GN006', null, 'no time');
 
 -- ---- single messages ----
 create function pg_temp.single(client_id text, seq bigint, seconds bigint, conversation text default 'g/single') returns text language sql
@@ -322,7 +323,7 @@ select is(gnatter.purge(delivered_to_all => true, conversation => 'd/alice/bob')
 select is((select count(*) from gnatter.message_reaction r where r.conversation_id = pg_temp.c('d/alice/bob') and r.seq <= 3)
         + (select count(*) from gnatter.message_edit e where e.conversation_id = pg_temp.c('d/alice/bob')), 0::bigint, 'with all that');
 select is_empty('select * from gnatter.verify()', 'all is well');
--- each edited behind the next: as long as the last edit stays, all of them do
+-- each edited behind the next: those whose edits stay do, and no more
 select gnatter.create_group('chain', 'alice') \g /dev/null
 select case i % 2 when 0 then pg_temp.say('alice:phone', 'g/chain', 'k' || i)
        else pg_temp.ask('alice:phone', 'message.edit', jsonb_build_object('conversation', 'g/chain', 'seq', greatest(2, i - 3),
@@ -333,9 +334,17 @@ as $$ select pg_temp.acked(d, 'g/chain', purge_to.last_seq) from unnest('{alice:
       select gnatter.purge(delivered_to_all => true, conversation => 'g/chain') $$;
 select is((select string_agg(e.seq || '-' || e.edit_seq, ' ' order by e.seq) from gnatter.message_edit e
             where e.conversation_id = pg_temp.c('g/chain')), '2-5 4-7 6-9 8-11', 'a chain');
-select is(pg_temp.purge_to(8), 1::bigint, 'all but what is before it');
-select is(pg_temp.purge_to(10), 0::bigint, 'nothing more');
-select is(pg_temp.purge_to(11), 10::bigint, 'until the end of it');
+select is(pg_temp.purge_to(8), 5::bigint, 'the edits of 6 and 8 have not been got');
+select is((pg_temp.said('g/chain', 1))[1:3], '{"6 chat x","7 message-edited {\"seq\":4}","8 chat x"}', 'what was got, and is kept between, says no more');
+select is_empty('select * from gnatter.verify()', 'all is well');
+select is(pg_temp.purge_to(10), 2::bigint, 'the edit of 6 has');
+select is(pg_temp.purge_to(11), 4::bigint, 'all have');
+-- withheld edits, too
+select pg_temp.say('carol:phone', 'd/carol/frank', 'f7', 'one'), gnatter.block_user('frank', 'carol'), pg_temp.edit(7, 'two') \g /dev/null
+select pg_temp.acked('carol:phone', 'd/carol/frank', 7) \g /dev/null
+select is(gnatter.purge(delivered_to_all => true, conversation => 'd/carol/frank'), 6::bigint, 'of an edit that is withheld');
+select is(pg_temp.code('carol:phone', 'message.delete', '{"conversation":"u/frank","seq":7}'), '{"seq": 9}', 'what it says can be deleted');
+select is((pg_temp.said('d/carol/frank', 8))[1], '8 message-edited {"seq":7}', 'and is gone');
 -- what is to disappear does so, also where some of it has been purged
 select gnatter.create_group('fades', 'alice', '{bob}'), gnatter.set_timer('g/fades', 60) \g /dev/null
 select pg_temp.say('bob:phone', 'g/fades', 'f' || i, 'one') from generate_series(3, 6) i \g /dev/null
@@ -343,10 +352,10 @@ create function pg_temp.reword(seq bigint) returns jsonb language sql
 as $$ select pg_temp.ask('bob:phone', 'message.edit', jsonb_build_object('conversation', 'g/fades', 'seq', seq, 'payload', 'two')::text) $$;
 select pg_temp.reword(5), pg_temp.reword(4), pg_temp.say('bob:phone', 'g/fades', 'f9'), pg_temp.reword(6) \g /dev/null
 select pg_temp.acked(d, 'g/fades', 8) from unnest('{alice:phone,alice:laptop,bob:phone}'::text[]) d \g /dev/null
-select is(gnatter.purge(delivered_to_all => true, conversation => 'g/fades'), 3::bigint,
-    'the edit of 6 has not been got, so 6 is kept, so the edits of 4 and 5 are, so these are');
+select is(gnatter.purge(delivered_to_all => true, conversation => 'g/fades'), 5::bigint,
+    'the edit of 6 has not been got, so 6 is kept, and the edits of 4 and 5 without what they say');
 select pg_temp.later('g/fades', 70) \g /dev/null
-select is(pg_temp.swept(10, 100), 4, 'they disappear');
+select is(pg_temp.swept(10, 100), 2, 'they disappear');
 select is((select count(*) from gnatter.message m where m.conversation_id = pg_temp.c('g/fades') and position('two'::bytea in m.payload) > 0),
     0::bigint, 'all of them');
 select is_empty('select * from gnatter.verify()', 'all is well');

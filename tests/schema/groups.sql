@@ -69,7 +69,17 @@ select is(pg_temp.log('g/kitchen', 11), array['11 - member-removed {"user":"bob"
     'the longest member when there is no admin');
 select is(gnatter.remove_member('kitchen', 'carol'), 13::bigint, 'the last one goes');
 select is((select last_seq from gnatter.conversation where name = 'g/kitchen'), 13::bigint, 'and nobody is owner');
-select lives_ok($$ select gnatter.add_member('kitchen', 'alice', 'owner') $$, 'an empty group can be filled again');
+select lives_ok($$ select gnatter.add_member('kitchen', 'alice') $$, 'an empty group can be filled again');
+select is(pg_temp.log('g/kitchen', 14), '{"14 - member-added {\"user\":\"alice\",\"role\":\"owner\"}"}', 'the first one is its owner');
+select gnatter.create_group('empty', 'dave'), gnatter.remove_member('empty', 'dave') \g /dev/null
+select lives_ok($$ insert into gnatter.member (conversation_id, user_id) select pg_temp.c('g/empty'), pg_temp.u(u) from unnest('{bob,carol}'::text[]) u $$,
+    'also by plain DML');
+select is(pg_temp.log('g/empty', 3), array['3 - member-added {"user":"bob","role":"owner"}', '4 - member-added {"user":"carol","role":"member"}'],
+    'and nobody else');
+select is_empty('select * from gnatter.verify()', 'a group with members has an owner');
+select gnatter.create_group('told', 'dave'), gnatter.remove_member('told', 'dave') \g /dev/null
+with made as (insert into gnatter.members (group_name, user_name) values ('told', 'bob') returning *)
+select is(made::text, '(g/told,told,bob,owner,3,0,0)', 'what has become of it is returned') from made;
 
 -- ---- DML on the view ----
 select lives_ok($$ insert into gnatter.members (group_name, user_name) values ('kitchen', 'bob'), ('kitchen',
@@ -95,6 +105,8 @@ select throws_ok($$ insert into gnatter.members (conversation, group_name, user_
     'carol') $$, 'GN006', null, 'into two');
 select throws_ok($$ update gnatter.members set user_name = 'carol' where group_name = 'kitchen'
     and user_name = 'bob' $$, 'GN006', null, 'a member is not made another');
+select throws_ok($$ update gnatter.members set role = 'member', delivered_seq = 1 where group_name = 'kitchen' and user_name = 'bob' $$,
+    'GN006', null, 'nor are her marks moved');
 select throws_ok($$ update gnatter.members set role = 'member' where group_name = 'kitchen' and user_name = 'alice' $$,
     'GN005', null, 'the last owner stays');
 select pg_temp.say('alice:phone', 'd/alice/bob', 'x') \g /dev/null
@@ -114,6 +126,12 @@ select lives_ok($$ delete from gnatter.member where left_seq is null and (conver
     alice from id) $$, 'delete');
 select throws_ok($$ delete from gnatter.member where left_seq is not null and conversation_id = (select kitchen
     from id) $$, 'GN005', null, 'the past stays');
+select throws_ok($$ update gnatter.member set role = 'member' where left_seq is null
+    and (conversation_id, user_id) = (select kitchen, dave from id) $$, 'GN005', null, 'the last owner stays');
+select throws_ok($$ update gnatter.member set role = 'admin' where conversation_id = (select direct from id) $$, 'GN006', null,
+    'no roles in a direct one');
+select is_empty($$ update gnatter.member set role = 'admin' where left_seq is not null and conversation_id = (select kitchen from id)
+    returning 1 $$, 'nor for who has left');
 select throws_ok($$ insert into gnatter.member (conversation_id, user_id, role) select kitchen, carol, 'member'
     from id $$, 'GN004', null, 'a member twice');
 select throws_ok($$ insert into gnatter.member (conversation_id, user_id, role) select direct, carol, 'member'
@@ -134,6 +152,9 @@ select is(pg_temp.log('g/kitchen', 20), array['20 - member-added {"user":"carol"
 select results_eq($$ select joined_seqs, left_seqs from gnatter.conversation_members((select array[kitchen] from id))
     where user_name = 'alice' $$,
     $$ values ('{1,14}'::bigint[], '{7,22}'::bigint[]) $$, 'and an interval');
+
+select throws_ok('truncate gnatter.member', 'GN005', null, 'memberships do not end without a word, whoever asks');
+select throws_ok('truncate gnatter.user_account cascade', 'GN005', null, 'nor with everything else');
 
 -- ---- deleted ----
 select throws_ok($$ select gnatter.delete_group('nothing') $$, 'GN003', null, 'deleting what is not there');

@@ -35,6 +35,7 @@ select is(array[pg_temp.name_seen('bob:phone'), pg_temp.name_seen('erin:phone')]
 select gnatter.block_user('bob', 'alice');
 select is(pg_temp.name_seen('bob:phone'), null, 'nor is he while one blocks the other');
 select gnatter.unblock_user('bob', 'alice');
+select is(pg_temp.name_seen('bob:phone'), 'Alice', 'and no longer');
 select gnatter.set_privacy('alice', '{"profile":"nobody"}');
 select is(array[pg_temp.name_seen('bob:phone'), pg_temp.name_seen('alice:laptop')], '{NULL,Alice}', 'for nobody but herself');
 
@@ -65,6 +66,18 @@ create function pg_temp.shows(user_name text, online text, last_seen text) retur
 $$ select from gnatter.set_privacy(user_name, jsonb_build_object('online', online, 'last_seen', last_seen)) $$;
 select is(array[pg_temp.sees('bob', 'alice'), pg_temp.sees('erin', 'alice')], '{"online 1770000000",""}',
           'to contacts, and to the minute');
+select gnatter.block_user('bob', 'alice');
+select is(array[pg_temp.sees('bob', 'alice'), pg_temp.sees('alice', 'bob')], '{"",""}', 'not while one blocks the other');
+select gnatter.unblock_user('bob', 'alice');
+select isnt(pg_temp.sees('bob', 'alice'), '', 'nor longer');
+select gnatter.create_group('left', 'erin', '{alice}'), gnatter.remove_member('left', 'erin');
+select is(array[pg_temp.sees('alice', 'erin'), pg_temp.sees('erin', 'alice')], '{"",""}', 'who has left is no contact, on neither side');
+select gnatter.conversation_load('{d/alice/erin}', '{t}');
+select is(pg_temp.sees('erin', 'alice'), '', 'nor who has said nothing');
+select gnatter.revoke_device('erin', 'phone'), gnatter.add_device('erin', 'phone');
+select gnatter.set_privacy('erin', '{"last_seen":"everyone"}');
+select is(pg_temp.sees('alice', 'erin'), null, 'a device that is gone was not seen');
+select gnatter.set_privacy('erin', '{"last_seen":"contacts"}');
 select pg_temp.shows('alice', 'everyone', 'nobody');
 select is(array[pg_temp.sees('bob', 'alice'), pg_temp.sees('erin', 'alice')], '{"online ","online "}', 'online only, to everybody');
 select is(pg_temp.sees('alice', 'bob'), 'online ', 'so she sees when nobody was last seen');

@@ -236,8 +236,8 @@ select is(pg_temp.code('dave:phone', 'message.delete', '{"conversation": "g/kitc
     'nor who has left');
 select is(pg_temp.code('eve:p', 'message.delete', '{"conversation": "g/kitchen", "seq": 18}'), 'not-member',
     'nor a stranger');
-select is(pg_temp.code('dave:phone', 'message.delete', '{"conversation": "u/alice", "seq": 1}'), 'denied',
-    'a direct message: only its sender');
+select is(pg_temp.ask('dave:phone', 'message.delete', '{"conversation": "u/alice", "seq": 1}') -> 'error',
+    '{"code": "denied", "message": "only its sender deletes a direct message"}', 'a direct message: only its sender');
 select is(pg_temp.result('alice:phone', 'message.delete', '{"conversation": "u/dave", "seq": 1}'), '{"seq": 21}',
     'who does');
 select is(pg_temp.log('g/kitchen', 16),
@@ -258,8 +258,10 @@ select is(pg_temp.code('alice:laptop', 'device.revoke', '{}'), 'bad-request', 'r
 select is(pg_temp.ask('alice:laptop', 'device.revoke', '{"device": "phone"}', 'rev'), '{"result": {}}',
     'device.revoke');
 select is(pg_temp.ask('alice:laptop', 'device.revoke', '{"device": "phone"}', 'rev'), '{"result": {}}', 'asked again');
+select pg_temp.d('alice:laptop') as laptop \gset
 select is(pg_temp.ask('alice:laptop', 'device.revoke', '{"device": "laptop"}'), '{"result": {}}',
     'the device that asks');
+select is(gnatter.rpc(:laptop, 'late', 'devices', '{}') #>> '{error,code}', 'denied', 'which asks in vain from then on');
 select is_empty($$ select * from gnatter.device_open('{alice:phone,alice:laptop}') $$, 'they are gone');
 select is_empty('select * from gnatter.verify()', 'all is well');
 

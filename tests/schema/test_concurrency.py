@@ -307,9 +307,10 @@ def test_what_is_notified(a, b, c):
     assert notified(listener, 2) == ["r nb:p", "d nb:p"]
     ask(b, "select gnatter.add_device('nb', 'q')")
     assert quiet(listener), "a new device is nothing to tell"
+    user_id = device(b, "nb:q")[0]
     ask(b, "select gnatter.remove_user('nb')")
-    told = notified(listener, 4)
-    assert told == ["r nb:q", "d nb:q", "c g/n1", "r nb"], told
+    told = notified(listener, 5)
+    assert told == ["r nb:q", "d nb:q", "c g/n1", f"u {user_id}", "r nb"], told
     ask(b, "select gnatter.delete_group('n1')")
     assert notified(listener, 1) == ["c g/n1"]
     listener.close()

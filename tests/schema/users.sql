@@ -17,6 +17,13 @@ select throws_ok($$ select gnatter.add_device('bob', 'tv', null) $$, 'GN006', nu
 select throws_ok($$ select gnatter.add_device('nobody', 'tv') $$, 'GN002', null, 'a device of nobody');
 select gnatter.add_device('dave', 'd' || i) from generate_series(1, 63) i \g /dev/null
 select throws_ok($$ select gnatter.add_device('dave', 'one-more') $$, 'GN007', null, '64 devices are enough');
+select throws_ok($$ select gnatter.create_users('{dave}', 'one-more') $$, 'GN007', null, 'also for many users at once');
+select lives_ok($$ select gnatter.create_users('{dave}', 'd63') $$, 'who have that one');
+select gnatter.revoke_device('dave', 'd63') \g /dev/null
+select lives_ok($$ select gnatter.create_users('{dave}', 'd64') $$, 'one that is gone does not count');
+select gnatter.revoke_device('dave', 'd64') \g /dev/null
+select lives_ok($$ select gnatter.add_device('dave', 'd65') $$, 'nor here');
+delete from gnatter.device where name in ('d63', 'd64'); -- what is revoked is counted below
 
 -- a new device starts at the present of what there is, also of what its user has left
 select is(pg_temp.say('alice:phone', 'g/kitchen', 'm1'), '2', 'a message');
@@ -91,6 +98,7 @@ select is((select online_is_shown from gnatter.presence_state(array[pg_temp.u('a
 -- ---- removing ----
 select gnatter.create_group('band', 'dave', '{alice,bob}') \g /dev/null
 select pg_temp.say('dave:phone', 'g/band', 'm1') \g /dev/null
+select pg_temp.say('bob:phone', 'd/bob/dave', 'm1') \g /dev/null
 select gnatter.set_profile('dave', '{"display_name": "Dave"}') \g /dev/null
 select lives_ok($$ select gnatter.remove_user('dave') $$, 'removing a user');
 select is_empty($$ select * from gnatter.devices where user_name = 'dave' $$, 'her devices go');
@@ -105,8 +113,17 @@ select throws_ok($$ select gnatter.create_user('dave') $$, 'GN004', null, 'her n
 select throws_ok($$ select gnatter.remove_user('dave') $$, 'GN002', null, 'removing twice');
 select throws_ok($$ select gnatter.add_device('dave', 'tv') $$, 'GN002', null, 'no more devices');
 select throws_ok($$ select gnatter.add_member('kitchen', 'dave') $$, 'GN002', null, 'no more groups');
-select is((select state from gnatter.conversation_load('{d/alice/dave}', '{true}')), 'no-such-user',
-    'nobody starts to talk to her');
+select is((select array_agg(state) from gnatter.conversation_load('{d/alice/dave,d/dave/zoe}', '{true,true}')), '{no-such-user,no-such-user}',
+    'nobody starts to talk to her') from gnatter.create_user('zoe');
+select set_eq($$ select online_is_shown, user_id from gnatter.presence_state(array[pg_temp.u('alice')], '{dave}', false) $$,
+    $$ values (false, null::bigint) $$, 'nor sees her');
+select is(pg_temp.code('alice:phone', 'profile.get', '{"user":"dave"}'), 'no-such-user', 'nor has she a profile');
+select is(pg_temp.code('alice:phone', 'conversation.open', '{"conversation":"u/dave"}'), 'no-such-user', 'or a screen');
+select is(array[pg_temp.say('bob:phone', 'd/bob/dave', 'm1'), pg_temp.say('bob:phone', 'd/bob/dave', 'm2'),
+                pg_temp.say('bob:phone', 'd/bob/bob', 'm1')], '{duplicate,no-such-user,1}', 'nor goes on');
+select is((select array_agg(user_name || ' ' || is_full order by user_name)
+             from gnatter.conversation_members(array[pg_temp.c('d/bob/dave')])), '{"bob false","dave true"}',
+          'which a service sees that loads it');
 select isnt_empty($$ select * from gnatter.revocations(null) where name = 'dave' $$, 'her tokens are void');
 
 -- ---- many at once ----
