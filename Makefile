@@ -11,7 +11,7 @@ SAN ?=
 WERROR ?=
 
 ifneq ($(SAN),)
-BUILD := $(BUILD)/san
+BUILD := $(BUILD)/$(if $(filter thread,$(SAN)),tsan,san)
 SAN_FLAGS := -fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-recover=all
 CFLAGS ?= -O1 -g
 else
@@ -66,7 +66,7 @@ install-packages:
 
 # ---- objects ----
 # OpenSSL's headers want the system's <limits.h>, which clients/protocol would hide.
-$(BUILD)/obj/sync-service/push/%.o: PROTOCOL_INCLUDE :=
+$(BUILD)/obj/sync-service/push/%.o $(BUILD)/obj/clients/gnatterctl/certificate.o: PROTOCOL_INCLUDE :=
 $(BUILD)/obj/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) -c -o $@ $<
@@ -89,7 +89,7 @@ $(BUILD)/bin/gnatter-syncd: $(call obj,$(SERVICE_SRC)) $(PROTOCOL_LIB)
 
 $(BUILD)/bin/gnatterctl: $(call obj,$(CTL_SRC)) $(BUILD)/obj/schema.o $(PROTOCOL_LIB)
 	@mkdir -p $(@D)
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ -lpq -lsodium -lcjson
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ -lpq -lsodium -lcjson -lssl -lcrypto
 
 $(BUILD)/bin/gnatter-load: $(call obj,$(LOAD_SRC)) $(PROTOCOL_LIB)
 	@mkdir -p $(@D)
@@ -117,7 +117,7 @@ run:
 	@$(BUILD)/bin/gnatterctl --dir run up $(UP)
 	@BIN=$(BUILD)/bin sh tools/first-conversation.sh run
 stop:
-	@[ ! -e run/gnatter.conf ] || $(BUILD)/bin/gnatterctl --dir run down
+	@[ ! -e run/mosquitto.conf ] || $(BUILD)/bin/gnatterctl --dir run down
 
 # ---- install ----
 INSTALL_TO := $(DESTDIR)$(PREFIX)
@@ -132,6 +132,15 @@ install: all
 	install -m 644 docs/man/gnatter-syncd.8 $(INSTALL_TO)/share/man/man8/
 	install -m 644 clients/gnatterctl/completion/gnatterctl.bash $(INSTALL_TO)/share/bash-completion/completions/gnatterctl
 	install -m 644 clients/gnatterctl/completion/_gnatterctl $(INSTALL_TO)/share/zsh/site-functions/
+
+# Only what install has put there: folders that others use stay, and so do nodes.
+.PHONY: uninstall
+uninstall:
+	rm -f $(INSTALL_TO)/bin/gnatterctl $(INSTALL_TO)/sbin/gnatter-syncd $(INSTALL_TO)/lib/gnatter/gnatter_plugin.so \
+	    $(INSTALL_TO)/lib/gnatter/gnatter_accelerator.so $(INSTALL_TO)/share/man/man1/gnatterctl.1 \
+	    $(INSTALL_TO)/share/man/man8/gnatter-syncd.8 $(INSTALL_TO)/share/bash-completion/completions/gnatterctl \
+	    $(INSTALL_TO)/share/zsh/site-functions/_gnatterctl
+	[ ! -d $(INSTALL_TO)/lib/gnatter ] || rmdir $(INSTALL_TO)/lib/gnatter
 
 # ---- tests ----
 .SECONDEXPANSION:
@@ -156,12 +165,20 @@ $(BUILD)/fuzz/%_fuzz: tests/fuzz/%_fuzz.c $(PROTOCOL_SRC) $(wildcard clients/pro
 	clang -std=gnu11 -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -I. -Iclients/protocol \
 	    -o $@ $< $(PROTOCOL_SRC) $$(sed -n 's|^.*link: *\([^*]*\).*|\1|p' $<) -lsodium -lcjson
 
-.PHONY: test-programs test clean help
+# What has threads, under the thread sanitizer: in each test run these; `make threads` the service with push besides.
+THREADED := $(patsubst %,build/tsan/tests/%_test,clerk database mailbox primary pusher worker worker_keys)
+
+.PHONY: test-programs test threads clean help
 test-programs: all $(LOAD) $(SIM) $(UNIT) $(MACHINE)
 test: install-packages
 	$(MAKE) --no-print-directory -j2 test-programs fuzz-programs
 	$(MAKE) --no-print-directory -j2 SAN=address,undefined WERROR= test-programs
+	$(MAKE) --no-print-directory -j2 SAN=thread WERROR= $(THREADED)
 	/usr/bin/python3 tests/run.py
+threads: install-packages
+	$(MAKE) --no-print-directory -j2 all
+	$(MAKE) --no-print-directory -j2 SAN=thread WERROR= build/tsan/bin/gnatter-syncd build/tsan/bin/gnatterctl $(THREADED)
+	/usr/bin/python3 tests/run.py threads push-threads
 .PHONY: fuzz-programs fuzz
 fuzz-programs: $(FUZZ)
 # Each fuzzer for FUZZ_SECONDS from the seeds in the tree; what it finds stays in build/fuzz.
@@ -194,7 +211,7 @@ lint: install-packages dependencies
 	    -D'DL_FOREACH2(head,el,next)=while((el=(head)))' -D'DL_FOREACH_SAFE2(head,el,tmp,next)=while((el=tmp=(head)))' \
 	    -D'LL_FOREACH2(head,el,next)=while((el=(head)))' -D'LL_FOREACH(head,el)=while((el=(head)))' \
 	    --suppress=missingIncludeSystem -j2 -I. -Iclients/protocol $(C_FILES)
-	printf '%s\n' $(C_FILES) | xargs -P2 -I{} sh -c 'protocol=; case {} in sync-service/push/*) ;; *) protocol=-Iclients/protocol ;; esac; \
+	printf '%s\n' $(C_FILES) | xargs -P2 -I{} sh -c 'protocol=; case {} in sync-service/push/* | */certificate.c) ;; *) protocol=-Iclients/protocol ;; esac; \
 	    clang-tidy --quiet --warnings-as-errors="*" {} -- -std=gnu11 -I. $$protocol -Iclients/gnatterctl -isystem /usr/include/postgresql'
 	shellcheck $(SH_FILES)
 
@@ -213,10 +230,11 @@ help:
 	@echo 'make run | stop      a private node in ./run, with a first conversation'
 	@echo 'make test            install what is missing, build, run every test'
 	@echo 'make bench           ratios against the raw broker; bench-report: plots and docs/performance.md'
+	@echo 'make threads         what has threads, the service with push too, under the thread sanitizer'
 	@echo 'make soak            faults and simulation, DURATION=1h'
 	@echo 'make fuzz            each fuzzer for FUZZ_SECONDS'
 	@echo 'make lint            clang-format, clang-tidy, cppcheck, shellcheck'
-	@echo 'make install         DESTDIR= PREFIX=$(PREFIX)'
-	@echo 'SAN=address,undefined builds beside, in build/san; WERROR=1 makes warnings errors'
+	@echo 'make install         DESTDIR= PREFIX=$(PREFIX); make uninstall takes the same away'
+	@echo 'SAN=address,undefined builds beside, in build/san, SAN=thread in build/tsan; WERROR=1 makes warnings errors'
 
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)

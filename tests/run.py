@@ -24,11 +24,11 @@ PYTEST = [sys.executable, "-B", "-m", "pytest", "-q", "-rf", "-p", "no:cacheprov
 
 
 class Suite:
-    def __init__(self, name, limit_s, commands, form="tap", env=None, alone=False):
+    def __init__(self, name, limit_s, commands, form="tap", env=None, alone=False, by_name=False):
         """`commands` gives the commands to run, none when the suite is not there; `alone`: after all others, since what
-        else runs would change what it sees."""
+        else runs would change what it sees; `by_name`: only when it is named."""
         self.name, self.limit_s, self.commands, self.form, self.env = name, limit_s, commands, form, env or {}
-        self.alone = alone
+        self.alone, self.by_name = alone, by_name
 
 
 def programs(pattern):
@@ -58,6 +58,7 @@ UBSAN = {"UBSAN_OPTIONS": "print_stacktrace=1", "ASAN_OPTIONS": "detect_leaks=1"
 # The service and the tools with the sanitizers; the broker is not built with them, so its plugin stays plain there.
 # A report ends the process with a status of its own, and lands in its log: the suites look for it there.
 SANITIZED_NODE = {"GNATTER_BIN": str(BUILD / "san/bin"), "GNATTER_PLUGIN": str(BUILD / "lib/gnatter_plugin.so"), **UBSAN}
+THREADED_NODE = {"GNATTER_BIN": str(BUILD / "tsan/bin"), "GNATTER_PLUGIN": str(BUILD / "lib/gnatter_plugin.so")}
 SUITES = [  # the long ones first: the short ones fill what they leave
     Suite("fault", 900, pytest("tests/fault"), "junit"),
     Suite("system-sanitized", 1200, pytest("tests/system", "system-sanitized", "build/san/bin/gnatter-syncd"), "junit",
@@ -71,6 +72,9 @@ SUITES = [  # the long ones first: the short ones fill what they leave
     Suite("ctl", 900, pytest("tests/ctl"), "junit"),
     Suite("schema", 600, script("tests/schema/run.sh")),
     Suite("sanitized", 600, sanitized, env={"CMOCKA_MESSAGE_OUTPUT": "TAP", **UBSAN}),
+    Suite("threads", 300, programs("build/tsan/tests/*_test"), env={"CMOCKA_MESSAGE_OUTPUT": "TAP"}),
+    Suite("push-threads", 600, pytest("tests/push", "push-threads", "build/tsan/bin/gnatter-syncd", only="test_wake.py"),
+          "junit", env=THREADED_NODE, by_name=True),
     Suite("unit", 300, programs("build/tests/*_test"), env={"CMOCKA_MESSAGE_OUTPUT": "TAP"}),
     Suite("ws", 400, script("tests/system/ws/run.sh", "ws.test.mjs")),
     Suite("asyncapi", 300, script("tests/system/ws/run.sh", "asyncapi.test.mjs")),
@@ -202,7 +206,7 @@ def main():
     LOGS.mkdir(parents=True, exist_ok=True)
     if not args.suites:
         shutil.rmtree(LOGS / "nodes", ignore_errors=True)
-    chosen = [suite for suite in SUITES if suite.name in args.suites or not args.suites]
+    chosen = [suite for suite in SUITES if suite.name in args.suites or not (args.suites or suite.by_name)]
     passed = failed = 0
     for jobs, suites in ((args.jobs, [s for s in chosen if not s.alone]), (1, [s for s in chosen if s.alone])):
         with ThreadPoolExecutor(max(jobs, 1)) as lanes:

@@ -160,8 +160,10 @@ static void print_mode(const struct args *args, const struct node *node, const s
            mode->is_exposed ? ", FROM ANYWHERE" : ", from this machine");
     printf("password    %s\n\n", mode->password);
     print_commands(node, mode);
-    printf("\nRate limits hold also here: gnatterctl down, gnatterctl up --limits off lifts them.\n"
-           "gnatterctl bench-mode off ends it and removes these users and what they wrote.\n");
+    printf("\n%sgnatterctl bench-mode off ends it and removes these users and what they wrote.\n",
+           broker_limits_are_off(node)
+               ? ""
+               : "Rate limits hold also here: gnatterctl down, gnatterctl up --limits off lifts them.\n");
 }
 
 /* ---- the commands ---- */

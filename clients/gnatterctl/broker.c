@@ -1,5 +1,6 @@
 #define _GNU_SOURCE /* environ */
 #include "broker.h"
+#include "certificate.h"
 #include "file.h"
 #include "output.h"
 #include "ports.h"
@@ -74,6 +75,9 @@ enum result broker_files_copy(const struct node *node, bool *ret_changed)
         return REFUSED;
     if (!account_find(ACCOUNT_BROKER, &account))
         return fail("the broker does not stay root, and this system has neither a user mosquitto nor nobody");
+    const char *why = conf->tls_cert[0] ? certificate_why_not(conf->tls_cert, conf->tls_key) : NULL;
+    if (why)
+        return fail("%s", why);
     const struct {
         const char *from, *to;
         mode_t mode;
@@ -169,6 +173,13 @@ enum result broker_conf_write(const struct node *node, bool limits, bool *ret_ch
     if (file_update(node->dir_fd, NODE_BROKER_CONF, text, 0644, ret_changed) != STATUS_OK)
         return fail("cannot write %s: %s", node_path(node, NODE_BROKER_CONF), strerror(errno));
     return DONE;
+}
+
+bool broker_limits_are_off(const struct node *node)
+{
+    char *text;
+    return file_read(node->dir_fd, NODE_BROKER_CONF, &text, NULL) == STATUS_OK &&
+           strstr(text, "plugin_opt_limits off\n");
 }
 
 /* Ours and LD_PRELOAD, with a path that holds from where the broker is started; free() it. NULL: ours will do. */

@@ -11,6 +11,7 @@ MUST_CHECK enum result broker_files_copy(const struct node *node, bool *ret_chan
 MUST_CHECK enum result broker_limits_write(const struct node *node, const struct node_conf *conf, bool *ret_changed);
 /* Writes mosquitto.conf. limits false lifts the rate limits. Says what is wrong. */
 MUST_CHECK enum result broker_conf_write(const struct node *node, bool limits, bool *ret_changed);
+bool broker_limits_are_off(const struct node *node);
 /* False with errno. */
 bool broker_start(const struct node *node, int log_fd, struct process *ret_process);
 /* Are its ports free, or held by `except` (0: nobody)? Says who has them. */

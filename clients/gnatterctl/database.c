@@ -7,6 +7,7 @@
 #include <string.h>
 
 #define COMING_MS 15000 /* to wait for a server that is on its way */
+#define SILENT_MS 5000  /* that refuses at once; who says nothing for so long hangs */
 
 /* Notices of "create ... if not exists" and the like are of no use to who runs a command. */
 static void ignore_notice(void *ctx, const PGresult *result)
@@ -32,11 +33,13 @@ PGconn *database_open(const struct node *node)
 {
     const char *why;
     bool is_coming_up;
+    int64_t began_ms = clock_ms(), until_ms = began_ms + COMING_MS;
     PGconn *conn = primary_connect(node, &why, &is_coming_up);
-    for (int64_t until_ms = clock_ms() + COMING_MS;
-         !(conn && PQstatus(conn) == CONNECTION_OK) && (is_coming_up || is_coming(node)) && clock_ms() < until_ms;) {
+    while (!(conn && PQstatus(conn) == CONNECTION_OK) && clock_ms() < until_ms &&
+           (is_coming_up || (clock_ms() - began_ms < SILENT_MS && is_coming(node)))) {
         PQfinish(conn);
         nap_ms(50);
+        began_ms = clock_ms();
         conn = primary_connect(node, &why, &is_coming_up);
     }
     if (conn && PQstatus(conn) == CONNECTION_OK) {

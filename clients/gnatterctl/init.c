@@ -166,6 +166,10 @@ static enum result begin(const struct node *node)
                           node_path(node, "postgres"))
                    : fail("%s holds a database, but %s is missing: restore that file", node_path(node, "postgres"),
                           node_path(node, NODE_CONF));
+    if (file_exists(node->dir_fd,
+                    NODE_BROKER_CONF)) /* written after gnatter.conf; its database may be a server of yours */
+        return fail("%s is left of a node, but its %s is missing: restore that file, or remove %s to make another node",
+                    node_path(node, NODE_BROKER_CONF), node_path(node, NODE_CONF), node_path(node, NODE_BROKER_CONF));
     if (file_write(node->dir_fd, NODE_UNFINISHED, "", 0, 0644, (uid_t)-1, (gid_t)-1) != STATUS_OK)
         return fail("cannot write %s: %s", node_path(node, NODE_UNFINISHED), strerror(errno));
     return DONE;

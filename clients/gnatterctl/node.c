@@ -154,6 +154,9 @@ static enum result read_conf(const char *dir, int dir_fd, struct node_conf *ret_
 {
     char *text;
     enum status status = file_read(dir_fd, NODE_CONF, &text, NULL);
+    if (status == STATUS_NOT_FOUND && file_exists(dir_fd, NODE_BROKER_CONF)) /* of a node, and written later */
+        return fail("%s/%s is missing: restore that file (kill $(cat %s/run/supervisor.pid) stops a node that is up)",
+                    dir, NODE_CONF, dir);
     if (status == STATUS_NOT_FOUND)
         return fail("no node in %s: make one with gnatterctl --dir %s init (or up)", dir, dir);
     if (status != STATUS_OK)

@@ -1,4 +1,5 @@
 #include "output.h"
+#include "text.h"
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -103,6 +104,27 @@ cJSON *output_row_json(const PGresult *rows, int row)
     return object;
 }
 
+static bool is_control(const unsigned char *at)
+{
+    return *at < ' ' || *at == 0x7f || (at[0] == 0xc2 && at[1] >= 0x80 && at[1] < 0xa0); /* C1, in UTF-8 */
+}
+
+/* What users write must not move an administrator's cursor, nor begin a line. Most of it is returned as it is. */
+static const char *without_controls(const char *text)
+{
+    char *copy = NULL;
+    for (size_t i = 0; text[i]; i++) {
+        if (!is_control((const unsigned char *)text + i))
+            continue;
+        if (!copy)
+            copy = text_copy(text, strlen(text));
+        if ((unsigned char)text[i] == 0xc2)
+            copy[i++] = '?';
+        copy[i] = '?';
+    }
+    return copy ? copy : text;
+}
+
 /* As people read it, and type it where a command takes it. Row -1: the column's name. */
 static const char *cell(const PGresult *rows, int row, int column)
 {
@@ -113,7 +135,7 @@ static const char *cell(const PGresult *rows, int row, int column)
     const char *text = PQgetvalue(rows, row, column);
     if (PQftype(rows, column) == OID_BOOL)
         return text[0] == 't' ? "yes" : "no";
-    return text;
+    return without_controls(text);
 }
 
 /* Widths first: a list of 20,000 users is measured once, not once a line. */

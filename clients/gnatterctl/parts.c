@@ -2,6 +2,7 @@
 #include "parts.h"
 #include "broker.h"
 #include "file.h"
+#include "lock.h"
 #include "orphan.h"
 #include "output.h"
 #include "postgres.h"
@@ -16,7 +17,6 @@
 #include <unistd.h>
 
 #define LAST_LINES 3 /* an error and what it came from */
-#define STATE_FILE "run/parts"
 #define NO_SYNCD   "gnatter-syncd is not beside gnatterctl: run make, or set GNATTER_SYNCD"
 
 const struct part_row part_rows[PARTS] = {
@@ -29,7 +29,7 @@ void parts_read(const struct node *node, struct parts *ret_parts)
 {
     *ret_parts = (struct parts){0};
     char *text;
-    if (file_read(node->dir_fd, STATE_FILE, &text, NULL) != STATUS_OK)
+    if (file_read(node->dir_fd, PARTS_FILE, &text, NULL) != STATUS_OK)
         text = NULL; /* not there */
     for (char *line = text; line && *line;) {
         char *end = strchr(line, '\n');
@@ -48,7 +48,10 @@ void parts_read(const struct node *node, struct parts *ret_parts)
         }
         line = end ? end + 1 : NULL;
     }
-    for (int id = 0; id < PARTS && !ret_parts->supervisor.pid; id++)
+    ret_parts->is_told = ret_parts->supervisor.pid;
+    if (!ret_parts->is_told)
+        (void)lock_find(node, &ret_parts->supervisor); /* pid 0: nobody that could be named */
+    for (int id = 0; id < PARTS && !ret_parts->is_told; id++)
         if (!ret_parts->part[id].pid && part_is_ours(node, (enum part_id)id))
             ret_parts->part[id] = orphan_find(node, (enum part_id)id);
 }
@@ -71,8 +74,13 @@ enum result parts_write(const struct node *node, const struct parts *parts)
                            (unsigned long long)parts->part[id].start_ticks);
         ok = ok && write_pid(node, part_rows[id].pid_file, parts->part[id].pid);
     }
-    ok = ok && file_write(node->dir_fd, STATE_FILE, text, strlen(text), 0644, (uid_t)-1, (gid_t)-1) == STATUS_OK;
+    ok = ok && file_write(node->dir_fd, PARTS_FILE, text, strlen(text), 0644, (uid_t)-1, (gid_t)-1) == STATUS_OK;
     return ok ? DONE : fail("cannot write below %s: %s", node_path(node, "run"), strerror(errno));
+}
+
+bool parts_are_written(const struct node *node)
+{
+    return file_exists(node->dir_fd, PARTS_FILE);
 }
 
 bool part_is_ours(const struct node *node, enum part_id id)

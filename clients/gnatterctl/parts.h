@@ -16,14 +16,18 @@ struct part_row {
 };
 extern const struct part_row part_rows[PARTS];
 
+#define PARTS_FILE "run/parts"
+
 /* The processes, pid 0 where there is none (any more). */
 struct parts {
     struct process supervisor;
     struct process part[PARTS];
+    bool is_told; /* by the supervisor that is at work; else they were looked for, and it may be about to change them */
 };
 void parts_read(const struct node *node, struct parts *ret_parts);
 /* Says what is wrong. */
 MUST_CHECK enum result parts_write(const struct node *node, const struct parts *parts);
+bool parts_are_written(const struct node *node);
 
 /* Has this node such a part? (PostgreSQL may be somebody else's.) */
 bool part_is_ours(const struct node *node, enum part_id id);

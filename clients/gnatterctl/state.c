@@ -64,6 +64,20 @@ static bool has_link(const cJSON *service)
     return false;
 }
 
+/* What it has not said in another way already: connected, and yet nothing moves. */
+static const char *service_why(const cJSON *service)
+{
+    const cJSON *why;
+    cJSON_ArrayForEach(why, cJSON_GetObjectItem(service, "why"))
+    {
+        if (cJSON_IsString(why) && !strcmp(why->valuestring, "database-silent"))
+            return "the database is silent: a question of the service has waited for seconds (a lock, or its disk)";
+        if (cJSON_IsString(why) && !strcmp(why->valuestring, "stalled"))
+            return "the service has a thread that does not move: end it (kill -9), and it is started again";
+    }
+    return NULL;
+}
+
 static const char standing_by[] =
     "the service is standing by: its database has another service, which it follows when that one is gone";
 
@@ -86,7 +100,10 @@ static const char *find_why(const struct node *node, const struct node_state *st
         return "the service has no connection to the database";
     if (!has_link(state->service))
         return "the service has no link to the broker";
-    return NULL;
+    const char *why = service_why(state->service);
+    if (!why && part_is_ours(node, PART_POSTGRES) && !postgres_answers(node))
+        why = "PostgreSQL does not answer"; /* one that hangs: the service finds out when it has a question */
+    return why;
 }
 
 void node_state_look(const struct node *node, struct node_state *ret_state)

@@ -2,6 +2,7 @@
 #include "bench.h"
 #include "broker.h"
 #include "file.h"
+#include "lock.h"
 #include "migrate.h"
 #include "output.h"
 #include "postgres.h"
@@ -14,7 +15,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
@@ -24,12 +24,12 @@
 #include <unistd.h>
 
 #define LOG_FILE       "log/supervisor.log"
-#define PID_FILE       "run/supervisor.pid"
 #define DEATHS         5      /* so many ... */
 #define DEATHS_MS      10000  /* ... within so long are not an accident: */
 #define PAUSE_LONG_MS  1000   /* no faster than this from then on */
 #define PAUSE_SHORT_MS 100    /* after a life of less than a second: let go what its last life held */
 #define STATE_MS       1000   /* the state is tried again after so long: the disk was full */
+#define STATE_LOOK_MS  5000   /* is it still there? Who tidies up in run/ takes from gnatterctl what it looks for */
 #define TURN_MS        50     /* between two looks at something that has no descriptor */
 #define LOST           75     /* exit status of the child that migrates: the database went away, try again */
 #define AWAY_MS        1000   /* the database is tried again after so long, when it does not answer */
@@ -101,44 +101,6 @@ static void report(struct supervisor *s, const char *text)
     const char *line = one_line(text);
     say("error", "start %s", line);
     tell(s, REPORT_FAILED, line);
-}
-
-int supervise_lock(const struct node *node)
-{
-    for (;;) {
-        int fd = openat(node->dir_fd, PID_FILE, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-        struct stat about;
-        if (fd < 0) {
-            (void)fail("cannot write %s: %s", node_path(node, PID_FILE), strerror(errno));
-            return -2;
-        }
-        if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
-            (void)close(fd);
-            return -1;
-        }
-        if (fstat(fd, &about) == 0 && about.st_nlink > 0)
-            return fd;
-        (void)close(fd); /* its holder has just stopped and removed it: there will be another file */
-    }
-}
-
-bool supervise_find(const struct node *node, struct process *ret_process)
-{
-    char *text;
-    struct stat about;
-    *ret_process = (struct process){0};
-    int fd = openat(node->dir_fd, PID_FILE, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return false; /* no supervisor is without it */
-    bool is_held = flock(fd, LOCK_SH | LOCK_NB) != 0;
-    if (is_held && fstat(fd, &about) == 0 && file_read(node->dir_fd, PID_FILE, &text, NULL) == STATUS_OK) {
-        pid_t pid = (pid_t)strtol(text, NULL, 10);
-        /* the id may be a stranger's by now: who has the lock has the file open */
-        if (!process_has_open(pid, &about) || !process_identify(pid, ret_process))
-            ret_process->pid = 0;
-    }
-    (void)close(fd); /* was only looked at */
-    return is_held;
 }
 
 static void write_state(struct supervisor *s)
@@ -351,7 +313,7 @@ static void on_signals(struct supervisor *s)
 
 static int wait_ms(const struct supervisor *s)
 {
-    int64_t now_ms = clock_ms(), until_ms = now_ms + 60000;
+    int64_t now_ms = clock_ms(), until_ms = now_ms + STATE_LOOK_MS;
     if (s->phase == PHASE_DATABASE)
         until_ms = s->schema.start_at_ms > now_ms + TURN_MS ? s->schema.start_at_ms : now_ms + TURN_MS;
     if (s->state_at_ms && s->state_at_ms < until_ms)
@@ -383,7 +345,8 @@ static void turn(struct supervisor *s)
         if (s->life[id].start_at_ms >= 0 && s->life[id].start_at_ms <= now_ms &&
             part_is_ours(s->node, (enum part_id)id))
             start(s, (enum part_id)id);
-    if (s->state_at_ms && s->state_at_ms <= now_ms && s->phase != PHASE_STOP)
+    bool is_state_due = s->state_at_ms ? s->state_at_ms <= now_ms : !parts_are_written(s->node);
+    if (is_state_due && s->phase != PHASE_STOP)
         write_state(s);
     if (s->phase == PHASE_DATABASE && s->schema.start_at_ms <= now_ms &&
         (!s->node->conf.postgres_port || postgres_answers(s->node)))
@@ -473,7 +436,7 @@ enum result supervise(struct supervision *supervision)
         return fail("cannot supervise: %s", strerror(errno));
     const char *pid = text_format("%ld\n", (long)getpid());
     if (ftruncate(supervision->lock_fd, 0) != 0 || pwrite(supervision->lock_fd, pid, strlen(pid), 0) < 0)
-        return fail("cannot write %s: %s", node_path(s.node, PID_FILE), strerror(errno));
+        return fail("cannot write %s: %s", node_path(s.node, LOCK_FILE), strerror(errno));
     say("info", "begin dir=%s", s.node->dir);
     if (!supervision->limits)
         say("warning", "rate-limits-off until=\"the next up without --limits off\"");
@@ -486,8 +449,8 @@ enum result supervise(struct supervision *supervision)
     while (s.phase != PHASE_STOP)
         turn(&s);
     stop_all(&s);
-    (void)unlinkat(s.node->dir_fd, PID_FILE, 0); /* still locked: see supervise_lock */
-    (void)unlinkat(s.node->dir_fd, "run/parts", 0);
+    (void)unlinkat(s.node->dir_fd, LOCK_FILE, 0); /* still locked: see lock_take */
+    (void)unlinkat(s.node->dir_fd, PARTS_FILE, 0);
     say("info", "end");
     (void)close(s.signal_fd);
     return s.failed ? REFUSED : DONE;

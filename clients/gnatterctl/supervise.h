@@ -17,7 +17,7 @@ enum report_kind {
 };
 struct supervision {
     const struct node *node;
-    int lock_fd;   /* run/supervisor.pid, locked: see supervise_lock */
+    int lock_fd;   /* run/supervisor.pid, locked: see lock.h */
     int report_fd; /* -1, or where to tell how the start goes; closed at the other end when the reader is content */
     bool limits;
     bool was_serving;    /* an earlier supervisor's broker or service runs: no failure here is to end that */
@@ -25,10 +25,4 @@ struct supervision {
 };
 /* Until stopped. Not DONE: a part could not be started the first time (reported). */
 enum result supervise(struct supervision *supervision);
-
-/* The lock that says a supervisor is there: >= 0 the descriptor, now ours; -1: somebody has it; -2: said what is wrong.
- */
-int supervise_lock(const struct node *node);
-/* Has somebody that lock, whatever run/parts says? *ret_process: who; pid 0: nobody, or that cannot be told. */
-bool supervise_find(const struct node *node, struct process *ret_process);
 #endif

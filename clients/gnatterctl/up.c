@@ -1,8 +1,9 @@
 /* up, down, reload: a node's life as its operator sees it. */
 #include "bench.h"
 #include "broker.h"
-#include "file.h"
+#include "certificate.h"
 #include "init.h"
+#include "lock.h"
 #include "output.h"
 #include "ports.h"
 #include "postgres.h"
@@ -28,13 +29,6 @@
 #define SCHEMA_MS 7000   /* what was there serves: so long we wait to see whether the schema can be settled */
 #define LOOK_MS   50
 
-static bool limits_are_off(const struct node *node)
-{
-    char *text;
-    return file_read(node->dir_fd, NODE_BROKER_CONF, &text, NULL) == STATUS_OK &&
-           strstr(text, "plugin_opt_limits off\n");
-}
-
 static cJSON *endpoints_json(const struct node_conf *conf)
 {
     cJSON *array = cJSON_CreateArray();
@@ -57,7 +51,7 @@ static cJSON *endpoints_json(const struct node_conf *conf)
 
 static void print_up(const struct args *args, const struct node *node, bool was_up)
 {
-    bool limits = !limits_are_off(node);
+    bool limits = !broker_limits_are_off(node);
     cJSON *endpoints = endpoints_json(&node->conf);
     if (args->json) {
         cJSON *object = cJSON_CreateObject();
@@ -100,7 +94,7 @@ static enum result wait_up(const struct node *node, int report_fd, int64_t until
         const void *mark = text_mark();
         node_state_look(node, &state);
         node_state_done(&state);
-        if (!state.why && !state.parts.supervisor.pid)
+        if (!state.why && !state.parts.is_told)
             state.why = "its supervisor has not begun"; /* what runs may be what the last one left */
         bool is_up = !state.why || state.is_standing_by;
         if (is_up && !settle_ms)
@@ -167,12 +161,13 @@ static bool start_background(struct supervision *supervision, int *ret_report_fd
     return true;
 }
 
-static enum result stop_node(const struct node *node);
+static enum result stop_node(const struct node *node, bool *ret_was_up);
 
 static enum result up_background(const struct args *args, struct supervision *supervision)
 {
     const struct node *node = supervision->node;
     int report_fd;
+    bool was_up;
     if (!start_background(supervision, &report_fd))
         return fail("cannot start the supervisor: %s", strerror(errno));
     (void)close(supervision->lock_fd); /* the supervisor has it */
@@ -181,7 +176,7 @@ static enum result up_background(const struct args *args, struct supervision *su
     if (result == DONE)
         print_up(args, node, false);
     else if (!supervision->was_serving)
-        (void)stop_node(node); /* nothing half-started stays; why was said */
+        (void)stop_node(node, &was_up); /* nothing half-started stays; why was said */
     return result;
 }
 
@@ -204,14 +199,19 @@ static enum result up_foreground(const struct args *args, struct supervision *su
 static enum result already_up(const struct args *args, struct node *node)
 {
     bool changed;
-    enum result result = node_apply_args(node, args, &changed);
+    struct args asked = *args;
+    int64_t *const ports[] = {&asked.mqtt_port, &asked.ws_port, &asked.mqtts_port, &asked.wss_port};
+    for (size_t i = 0; i < sizeof(ports) / sizeof(ports[0]); i++)
+        if (*ports[i] == 0)
+            *ports[i] = -1; /* any port: the one it has */
+    enum result result = node_apply_args(node, &asked, &changed);
     if (result != DONE)
         return result;
     if (changed)
         return fail("the node is up with other settings: gnatterctl down first, then up changes them");
-    if (args->limits && !strcmp(args->limits, "off") != limits_are_off(node))
+    if (args->limits && !strcmp(args->limits, "off") != broker_limits_are_off(node))
         return fail("the node is up with limits %s: gnatterctl down first, then up changes that",
-                    limits_are_off(node) ? "off" : "on");
+                    broker_limits_are_off(node) ? "off" : "on");
     result = wait_up(node, -1, clock_ms() + UP_MS); /* somebody may be starting it just now */
     if (result == DONE)
         print_up(args, node, true);
@@ -262,7 +262,7 @@ static enum result prepare(const struct args *args, struct node *node, bool is_n
 static int lock_or_find(const struct node *node)
 {
     for (int64_t until_ms = clock_ms() + UP_MS;;) {
-        int fd = supervise_lock(node);
+        int fd = lock_take(node);
         struct parts parts;
         parts_read(node, &parts);
         if (fd != -1 || parts.supervisor.pid || clock_ms() >= until_ms)
@@ -298,19 +298,21 @@ out:
     return result;
 }
 
-/* Until nobody has its lock: run/parts may be missing, or older than it. */
-static enum result stop_supervisor(const struct node *node)
+/* Until nobody has its lock: run/parts may be missing, or older than it. *ret_was_up: somebody had. */
+static enum result stop_supervisor(const struct node *node, bool *ret_was_up)
 {
+    *ret_was_up = false;
     for (int64_t until_ms = clock_ms() + WHO_MS;;) {
         struct parts parts;
         parts_read(node, &parts);
         struct process process = parts.supervisor;
-        if (!process.pid && !supervise_find(node, &process))
+        if (!process.pid && !lock_find(node, &process))
             return DONE;
+        *ret_was_up = true;
         if (!process.pid && clock_ms() >= until_ms)
             return fail("a supervisor is at work, but which process that is cannot be told: stop the gnatterctl that "
                         "has %s open, and try again",
-                        node_path(node, "run/supervisor.pid"));
+                        node_path(node, LOCK_FILE));
         if (!process.pid)
             nap_ms(LOOK_MS); /* it begins just now */
         else if (kill(process.pid, SIGTERM) != 0 && errno != ESRCH)
@@ -324,34 +326,31 @@ static enum result stop_supervisor(const struct node *node)
 }
 
 /* First who starts again what dies, then, had that been killed before, what it left. */
-static enum result stop_node(const struct node *node)
+static enum result stop_node(const struct node *node, bool *ret_was_up)
 {
     struct parts parts;
-    enum result result = stop_supervisor(node);
+    enum result result = stop_supervisor(node, ret_was_up);
     if (result != DONE)
         return result;
     parts_read(node, &parts);
     for (int id = PARTS - 1; id >= 0; id--) {
+        *ret_was_up = *ret_was_up || parts.part[id].pid;
         if (parts.part[id].pid && !part_stop((enum part_id)id, parts.part[id]))
             result = fail("%s did not stop in %d s and was killed", part_rows[id].name, part_rows[id].stop_ms / 1000);
         (void)unlinkat(node->dir_fd, part_rows[id].pid_file, 0); /* gone already when the supervisor stopped it */
     }
-    (void)unlinkat(node->dir_fd, "run/parts", 0);
+    (void)unlinkat(node->dir_fd, PARTS_FILE, 0);
     return result;
 }
 
 enum result command_down(struct args *args)
 {
     struct node node;
-    struct parts parts;
+    bool was_up;
     enum result result = node_open(args, &node);
     if (result != DONE)
         return result;
-    parts_read(&node, &parts);
-    bool was_up = parts.supervisor.pid;
-    for (int id = 0; id < PARTS; id++)
-        was_up = was_up || parts.part[id].pid;
-    result = stop_node(&node);
+    result = stop_node(&node, &was_up);
     if (result == DONE) {
         cJSON *object = cJSON_CreateObject();
         (void)cJSON_AddBoolToObject(object, "was_up", was_up);
@@ -374,6 +373,12 @@ enum result command_reload(struct args *args)
         is_up = is_up || parts.part[id].pid;
     if (is_up && (result = parts_service_check(&node)) != DONE)
         goto out; /* it would keep what it has, and only its log would say so */
+    const char *why =
+        is_up && node.conf.tls_cert[0] ? certificate_why_not(node.conf.tls_cert, node.conf.tls_key) : NULL;
+    if (why) {
+        result = fail("nothing is reloaded: %s", why);
+        goto out;
+    }
     if (is_up && node_reload(&node))
         output_done(args, NULL,
                     "broker and service read their keys and configuration again; what needs a restart is in %s",

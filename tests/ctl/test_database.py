@@ -26,6 +26,24 @@ def test_two_nodes_share_a_server(server, up, node):
     node.refused("up", "--database", server)
 
 
+def test_a_lost_configuration_makes_no_other_node(server, node):
+    """A private database would be one without its users and messages, and nobody told."""
+    node.ctl("init", "--database", server, "--mqtt-port", 0, "--ws-port", 0)
+    conf = node.dir / "gnatter.conf"
+    conf.rename(node.home / "kept")
+    for command in (["up"], ["init"], ["up", "--database", server]):
+        line = node.refused(*command)
+        assert f"{conf} is missing: restore" in line and f"remove {node.dir}/mosquitto.conf" in line
+    assert f"{conf} is missing: restore" in node.refused("status")
+    assert not (node.dir / "postgres").exists() and not conf.exists()
+    (node.home / "kept").rename(conf)
+    node.up()
+    node.ctl("down")
+    conf.unlink()
+    (node.dir / "mosquitto.conf").unlink()  # as it said
+    node.ctl("init", "--database", server, "--mqtt-port", 0, "--ws-port", 0)
+
+
 def test_a_server_that_does_not_answer(node):
     line = node.refused("init", "--database", "postgresql://nobody@127.0.0.1:1/none")
     assert "--database" in line and not (node.dir / "gnatter.conf").exists()

@@ -3,7 +3,7 @@ import os
 import re
 import subprocess
 
-from conftest import TOP, make_node
+from conftest import CTL, TOP, make_node
 
 TOUR = TOP / "tools" / "first-conversation.sh"
 
@@ -64,5 +64,11 @@ def test_installed_it_works_the_same():
         node.up()
         assert os.readlink(f"/proc/{node.pid('syncd')}/exe") == str(root / "sbin/gnatter-syncd")
         node.ctl("user", "add", "alice")
+        node.ctl("down")
+        subprocess.run(["make", "-s", "uninstall", f"DESTDIR={node.home}/root", "PREFIX=/usr"], cwd=TOP, check=True)
+        assert not [path for path in root.rglob("*") if path.is_file()] and not (root / "lib/gnatter").exists()
+        node.program = CTL  # the node is still one
+        node.up()
+        assert [user["user"] for user in node.json("user", "list")] == ["alice"]
     finally:
         node.close()

@@ -1,4 +1,5 @@
 """init, up, down, status: a node's life, also when parts of it, or its supervisor, are killed."""
+import contextlib
 import json
 import os
 import select
@@ -37,6 +38,7 @@ def test_up_down_and_again(node):
     node.ctl("user", "add", "alice")
     assert "already" in node.ctl("up").stdout
     assert node.json("up")["was_up"] is True
+    assert node.json("up", "--mqtt-port", 0, "--ws-port", 0)["was_up"] is True  # any port: those it has
     assert node.pids() == pids
     node.ctl("down")
     assert not any(alive(pid) for pid in pids.values())
@@ -94,6 +96,25 @@ def test_what_dies_is_started_again(made):
         wait_until(lambda: made.pid(part) not in (None, old) and alive(made.pid(part)), f"{part} is back")
         wait_until(lambda: made.ctl("status", check=False).returncode == 0, "a device could chat")
         assert {name: pid for name, pid in made.pids().items() if name != part} == others
+
+
+@pytest.mark.parametrize("part, says", [("postgres", "PostgreSQL does not answer"), ("mosquitto", "the broker does not answer"),
+                                        ("syncd", "the service does not tell")])
+def test_a_part_that_hangs_is_named(up, part, says):
+    pid = up.pid(part)
+    below = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()  # PostgreSQL's: it answers by them
+    def signal_all(number):
+        for each in (pid, *below):
+            with contextlib.suppress(ProcessLookupError):  # a session that was about to end
+                os.kill(int(each), number)
+
+    signal_all(signal.SIGSTOP)
+    try:
+        done = up.ctl("--json", "status", check=False)
+        assert done.returncode == 1 and says in done.stderr and says in json.loads(done.stdout)["why"], done
+    finally:
+        signal_all(signal.SIGCONT)
+    wait_until(lambda: up.ctl("status", check=False).returncode == 0, "a device could chat")
 
 
 def test_all_at_once(made):
@@ -311,6 +332,16 @@ def test_tls(node):
     assert not publish()
     node.ctl("reload")
     wait_until(publish, "the new certificate is used")
+    good = cert.read_bytes()
+    make_certificate(cert, node.home / "another.key")
+    assert "nothing is reloaded" in (line := node.refused("reload")) and str(key) in line  # not the key of that one
+    cert.write_text("no certificate")
+    assert "nothing is reloaded" in (line := node.refused("reload")) and str(cert) in line
+    os.kill(node.pid("supervisor"), signal.SIGHUP)  # as systemd may
+    wait_until(lambda: "files-not-copied" in (node.dir / "log/supervisor.log").read_text(), "it has looked")
+    assert (node.dir / "broker/tls.crt").read_bytes() == good  # or the broker could not start again
+    node.ctl("down")
+    assert str(cert) in node.refused("up")
 
 
 def test_an_interrupted_init_can_be_told(node):

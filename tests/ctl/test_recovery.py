@@ -119,6 +119,32 @@ def test_down_without_a_list_of_processes(made):
     assert log(made).splitlines()[-1].endswith(" supervisor end")  # asked to, not killed
 
 
+def test_a_supervisor_is_known_without_a_list_of_processes(made):
+    """By its lock; and it writes the list again."""
+    made.up()
+    before = made.json("status")["parts"]
+    (made.dir / "run/parts").unlink()
+    assert made.json("status")["parts"] == before
+    made.ctl("reload")
+    wait_until(lambda: " reload" in log(made), "the supervisor was told")
+    (made.dir / "run/parts").unlink(missing_ok=True)
+    assert made.json("up")["was_up"] is True
+    assert (made.dir / "run/parts").exists() and made.json("status")["parts"] == before
+
+
+def test_down_of_a_supervisor_that_is_known_by_its_lock_only(made):
+    held = made.dir / "run/supervisor.pid"
+    alone = subprocess.Popen(["flock", "--no-fork", held, "sleep", "300"])
+    try:
+        wait_until(lambda: subprocess.run(["flock", "-n", held, "true"]).returncode, "it has the lock")
+        held.write_text(f"{alone.pid}\n")
+        assert made.json("down") == {"was_up": True} and alone.wait(timeout=20) == -signal.SIGTERM
+    finally:
+        alone.kill()
+        alone.wait()
+    assert made.json("down") == {"was_up": False}
+
+
 def test_down_does_not_say_what_it_cannot_know(made):
     """Somebody has the lock, and it is not the process whose id is in the file: that one is a stranger."""
     with (made.dir / "run/supervisor.pid").open("w") as file, subprocess.Popen(["sleep", "300"]) as stranger:

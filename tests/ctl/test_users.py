@@ -150,6 +150,16 @@ def test_many_members_and_odd_text(up):
     up.refused("group", "create", "injected", "--owner", "mona", "--member", "mm0\",\"mm1")
 
 
+def test_what_users_write_stays_in_its_place(up):
+    """A title with controls moves nobody's cursor and begins no line; scripts get it as it is."""
+    up.ctl("user", "add", "cora")
+    title = "a\x1b[2Jb\nc\u009bd\u00e9\x7f"
+    up.ctl("group", "create", "controls", "--owner", "cora", "--title", title)
+    [line] = [line for line in up.ctl("group", "list").stdout.split("\n") if line.startswith("controls ")]
+    assert "a?[2Jb?c??d\u00e9?" in line and "a?[2Jb?c??d\u00e9? " in up.ctl("group", "show", "controls").stdout
+    assert up.json("group", "show", "controls")["title"] == title
+
+
 def test_verify_and_what_it_finds(up):
     assert up.json("verify") == []
     up.ctl("user", "add", "vera")

@@ -9,11 +9,13 @@ import paho.mqtt.client as mqtt
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-from .protocol import arrival
+from .protocol import JSON_KINDS, arrival
 
 TIMEOUT = 15.0
 _numbers = itertools.count(1)
-seen_topics = set()  # (kind, tail or topic): what the whole run saw, for the comparison with docs/asyncapi.yaml
+# What the whole run saw, for the comparison with docs/asyncapi.yaml:
+seen_topics = set()  # (kind, tail or topic)
+seen_bodies = {}     # (what it is, its shape): JSON of that shape
 
 
 class Refused(Exception):
@@ -45,6 +47,24 @@ class Client(mqtt.Client):
         if len(packet) > 2 and packet[2] >= 0x80:
             self.puback_codes[packet[0] << 8 | packet[1]] = packet[2]
         return super()._handle_pubrec()
+
+
+def shape(value):
+    if isinstance(value, dict):
+        return tuple(sorted((key, shape(part)) for key, part in value.items()))
+    if isinstance(value, list):
+        return tuple(sorted({repr(shape(part)) for part in value}))
+    return type(value).__name__
+
+
+def saw(what, payload):
+    """False: it is no JSON."""
+    try:
+        value = json.loads(payload)
+    except ValueError:
+        return False
+    seen_bodies.setdefault((what, repr(shape(value))), value)
+    return True
 
 
 def new_id():
@@ -179,6 +199,8 @@ class Device:
         with self.changed:
             self.arrived.append(item)
             seen_topics.add((item.kind, item.topic))
+            if item.kind in JSON_KINDS and not saw((item.kind.removeprefix("history-"), item.word), item.payload):
+                wrong = wrong or "no JSON"
             if wrong:
                 self.problems.append(f"{self.client_id}: {wrong}: {item.topic} {item.payload[:80]!r}")
             self.changed.notify_all()
@@ -297,6 +319,7 @@ class Device:
             properties.CorrelationData = correlation
         self.publish(f"rpc/{method}/{request}", body, qos, wait=False, properties=properties)
         answer = self.wait_for("rpc", since=since, id=request)
+        saw(("rpc", method), answer.payload)
         body = json.loads(answer.payload)
         assert set(body) in ({"result"}, {"error"}), body
         assert body.get("error", {}).get("code") != "internal", body

@@ -33,6 +33,7 @@ QOS = {"chat": {1}, "event": {1}, "sent": {0, 1}, "delivered": {0}, "read": {0},
        "error": {1}, "refusal": {1}, "rpc": {1}, "history-chat": {1}, "history-event": {1}, "synced": {1},
        "flags": {0}}
 EMPTY = {"sent", "delivered", "read"}
+JSON_KINDS = {"event", "history-event", "receipts", "error", "refusal", "rpc", "synced", "flags"}
 ERROR_CODES = {"not-member", "no-such-user", "no-such-group", "blocked", "too-large", "bad-request", "denied", "exists",
                "rate-limited", "overloaded", "read-only", "internal", "quota-exceeded"}
 FIELDS = "kind topic tail conversation seq time user device id word payload qos retain properties".split()

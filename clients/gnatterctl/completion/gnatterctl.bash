@@ -25,7 +25,7 @@ _gnatterctl() {
             name=("${words[0]}")
         fi
         mapfile -t COMPREPLY < <(compgen -W "$("$program" "${name[@]}" --help 2>/dev/null |
-            sed -n 's/^  \(--[a-z-]*\).*/\1/p')" -- "$word")
+            sed -n 's/^  \(--[a-z0-9-]*\).*/\1/p')" -- "$word")
     elif ((${#words[@]} == 0)); then
         mapfile -t COMPREPLY < <(compgen -W "$(cut -d' ' -f1 <<<"$commands" | sort -u)" -- "$word")
     elif ((${#words[@]} == 1)); then
