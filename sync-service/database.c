@@ -61,16 +61,6 @@ void database_drop(struct database *database)
         clock_monotonic_ms() + database->pause_ms / 2 + randombytes_uniform(database->pause_ms / 2 + 1);
 }
 
-static bool is_set_up(struct database *database)
-{
-    if (database->setup == NULL)
-        return true;
-    PGresult *result = PQexec(database->conn, database->setup);
-    bool is_done = PQresultStatus(result) == PGRES_COMMAND_OK;
-    PQclear(result);
-    return is_done;
-}
-
 bool database_is_current(const struct database *database)
 {
     return primary_is_current(database->primary, &database->at);
@@ -107,10 +97,21 @@ static PGresult *exec(struct database *database, const char *sql, const struct p
     }
 }
 
+static const struct pg_params none;
+
+static bool is_set_up(struct database *database)
+{
+    if (database->setup == NULL)
+        return true;
+    PGresult *result = exec(database, database->setup, &none, DATABASE_TEXT);
+    bool is_done = PQresultStatus(result) == PGRES_COMMAND_OK;
+    PQclear(result);
+    return is_done;
+}
+
 /* Is it the server to ask? */
 static bool is_primary(struct database *database)
 {
-    static const struct pg_params none;
     PGresult *result = exec(database, PRIMARY_QUESTION, &none, DATABASE_BINARY);
     const char *message = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
     if (message != NULL)

@@ -11,7 +11,7 @@
 struct database {
     struct primary *primary;
     char *name;
-    char *setup; /* SQL for each new connection; NULL: none */
+    char *setup; /* one statement for each new connection; NULL: none */
     PGconn *conn;
     uint64_t connections; /* so far: which one it is, as `conn` may be the same for two */
     struct primary_try at;

@@ -10,6 +10,7 @@
 
 #define PAUSE_MIN_MS 50
 #define PAUSE_MAX_MS 2000
+#define GOOD_MS      5000 /* a connection that was up for so long was a good one */
 #define QUIET_MS     1000 /* before that nobody looks whether something comes at all */
 
 const char *const query_statements[QUERY_KINDS] = {
@@ -161,7 +162,9 @@ static void take_down(struct message_log *log)
     log->state = LOG_DOWN;
     log->retry_at_ms = log->now_ms;
     if (primary_failed(log->options.primary, &log->at)) {
-        log->pause_ms = was_up ? PAUSE_MIN_MS : log->pause_ms * 2;
+        /* up for a moment only: what it was asked then is refused each time */
+        bool was_good = was_up && log->now_ms - log->up_at_ms >= GOOD_MS;
+        log->pause_ms = was_good || log->pause_ms == 0 ? PAUSE_MIN_MS : log->pause_ms * 2;
         if (log->pause_ms > PAUSE_MAX_MS)
             log->pause_ms = PAUSE_MAX_MS;
         log->retry_at_ms += log->pause_ms / 2 + randombytes_uniform(log->pause_ms / 2 + 1);
@@ -315,7 +318,8 @@ static void introduced(struct message_log *log, const struct query *query)
         return;
     }
     log->state = LOG_UP;
-    log->pause_ms = log->tries = 0;
+    log->up_at_ms = log->now_ms;
+    log->tries = 0;
     log_notice("database", "up", LOG_INT("shard", log->options.shard));
     core_on_database_back(log->core, log->now_ms);
 }

@@ -287,6 +287,8 @@ static enum status careful_read(const struct query *query, struct core_append_an
             answer.state = CORE_APPEND_BLOCKED;
         else if (slice_equal(state, SLICE("full")))
             answer.state = CORE_APPEND_FULL;
+        else if (slice_equal(state, SLICE("no-such-user")))
+            answer.state = CORE_APPEND_NO_SUCH_USER;
         if (ord_of(result, row) >= query->items_len)
             return STATUS_INTERNAL;
         answers[ord_of(result, row)] = answer;
@@ -407,10 +409,41 @@ static void keep(struct query *query, size_t place)
     query->result = NULL;
 }
 
+/*
+ * Something that is asked of the logs themselves: what one of them holds cannot be read, such as a damaged block. The
+ * others are asked for again, each alone; the core hears that of this one there is nothing, and says so.
+ */
+static bool is_of_one_log(const struct query *query)
+{
+    const char *sqlstate = PQresultErrorField(query->result, PG_DIAG_SQLSTATE);
+    return (query->kind == QUERY_PAGE || query->kind == QUERY_SENDERS) && sqlstate != NULL &&
+           (strncmp(sqlstate, "XX", 2) == 0 || strncmp(sqlstate, "22", 2) == 0);
+}
+
+static void not_read(struct message_log *log, const struct query *query)
+{
+    bool is_page = query->kind == QUERY_PAGE;
+    if (is_page)
+        known_senders_answered(&log->known_senders);
+    if (query->len == 1 && is_page)
+        core_on_page(log->core, log->now_ms, &query->pages[0], NULL, 0);
+    else if (query->len == 1)
+        core_on_senders(log->core, log->now_ms, &query->senders[0], NULL, 0);
+    for (size_t i = 0; query->len > 1 && i < query->len; i++)
+        if (is_page)
+            message_log_ask_pages(log, &query->pages[i], 1);
+        else
+            message_log_ask_senders(log, &query->senders[i], 1);
+}
+
 void message_log_answer(struct message_log *log, struct query *query)
 {
     enum status status = status_of(query->result);
     bool may_fail = query->kind == QUERY_APPEND || query->kind == QUERY_APPEND_CAREFUL || query->kind == QUERY_MARKS;
+    if (status != STATUS_OK && is_of_one_log(query)) {
+        not_read(log, query);
+        return;
+    }
     /* Nobody knows what to do without these answers, or the database is in no state to give any: start over. */
     if (status == STATUS_UNAVAILABLE || (status != STATUS_OK && !may_fail)) {
         message_log_fail(log, "a question was refused");

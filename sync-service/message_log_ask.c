@@ -136,7 +136,7 @@ void message_log_senders(struct message_log *log, const struct core_senders_requ
     log->senders_len++;
 }
 
-static void ask_pages(struct message_log *log, const struct core_page_request pages[], size_t len)
+void message_log_ask_pages(struct message_log *log, const struct core_page_request pages[], size_t len)
 {
     struct query *query = query_new(log, QUERY_PAGE, len, sizeof *pages);
     if (query == NULL)
@@ -164,7 +164,7 @@ static void ask_pages(struct message_log *log, const struct core_page_request pa
     query_send(log, query);
 }
 
-static void ask_senders(struct message_log *log, const struct core_senders_request senders[], size_t len)
+void message_log_ask_senders(struct message_log *log, const struct core_senders_request senders[], size_t len)
 {
     struct query *query = query_new(log, QUERY_SENDERS, len, sizeof *senders);
     if (query == NULL)
@@ -193,11 +193,11 @@ void message_log_ask_gathered(struct message_log *log)
             items += log->pages[first + len++].items_max;
         } while (first + len < log->pages_len && bytes + log->pages[first + len].bytes_max <= PAGE_BYTES_MAX &&
                  items + log->pages[first + len].items_max <= PAGE_ITEMS_MAX);
-        ask_pages(log, log->pages + first, len);
+        message_log_ask_pages(log, log->pages + first, len);
         first += len;
     }
     if (log->senders_len > 0 && message_log_is_up(log))
-        ask_senders(log, log->senders, log->senders_len);
+        message_log_ask_senders(log, log->senders, log->senders_len);
     log->pages_len = log->senders_len = 0;
 }
 

@@ -61,6 +61,7 @@ struct message_log {
     enum log_state state;
     PostgresPollingStatusType polling;
     int64_t retry_at_ms, give_up_at_ms, answer_wait_ms;
+    int64_t up_at_ms; /* since when it is up */
     uint32_t pause_ms, tries; /* tries: that failed since it was up */
     bool wants_flush;         /* libpq has bytes that the socket did not take */
     bool is_failed;           /* to be taken down at the end of the step */
@@ -90,5 +91,8 @@ void message_log_fail(struct message_log *log, const char *why);
 /* The answer to the oldest question is complete; borrows it. */
 void message_log_answer(struct message_log *log, struct query *query);
 void message_log_ask_gathered(struct message_log *log);
+/* These in one question. */
+void message_log_ask_pages(struct message_log *log, const struct core_page_request pages[], size_t len);
+void message_log_ask_senders(struct message_log *log, const struct core_senders_request senders[], size_t len);
 
 #endif

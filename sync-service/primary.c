@@ -18,7 +18,8 @@
 
 #define HOSTS_MAX     16
 #define LOOK_EVERY_MS 5000 /* at the hosts that are not in use */
-#define LOOK_WAIT     "3"  /* seconds for one of them */
+#define LOOK_WAIT     "3"  /* seconds to connect to one of them */
+#define LOOK_WAIT_MS  3000 /* ... and for its answer */
 #define WAIT_ONE_MS   10000
 #define WAIT_EACH_MS  5000
 #define FILE_BYTES    64
@@ -244,6 +245,24 @@ int primary_wait_ms(const struct primary *primary)
 }
 
 /* ---- looking at the others ---- */
+/* NULL: no answer in time, or this ends. A server that hangs must not keep us from seeing another one promoted. */
+static PGresult *ask(const struct primary *primary, PGconn *conn)
+{
+    int64_t until_ms = clock_monotonic_ms() + LOOK_WAIT_MS, left_ms;
+    if (PQsendQueryParams(conn, PRIMARY_QUESTION, 0, NULL, NULL, NULL, NULL, 1) != 1)
+        return NULL;
+    while (PQisBusy(conn)) {
+        struct pollfd fds[2] = {{PQsocket(conn), POLLIN, 0}, {primary->stop_fd, POLLIN, 0}};
+        left_ms = until_ms - clock_monotonic_ms();
+        if (left_ms <= 0 || atomic_load(&primary->is_stopping))
+            return NULL;
+        (void)poll(fds, 2, (int)left_ms); /* interrupted: an early look */
+        if (PQconsumeInput(conn) != 1)
+            return NULL;
+    }
+    return PQgetResult(conn);
+}
+
 static void look_at(struct primary *primary, size_t index)
 {
     struct primary_params params;
@@ -251,7 +270,7 @@ static void look_at(struct primary *primary, size_t index)
     PGconn *conn = PQconnectdbParams(params.keywords, params.values, 1);
     PGresult *result = NULL;
     if (conn != NULL && PQstatus(conn) == CONNECTION_OK)
-        result = PQexecParams(conn, PRIMARY_QUESTION, 0, NULL, NULL, NULL, NULL, 1);
+        result = ask(primary, conn);
     if (PQresultStatus(result) == PGRES_TUPLES_OK && PQntuples(result) == 1) {
         int64_t system_id = pg_read_bigint(PQgetvalue(result, 0, 0));
         int64_t timeline = pg_read_bigint(PQgetvalue(result, 0, 1));

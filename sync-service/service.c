@@ -62,7 +62,7 @@ static void notifications_missed(void *ctx)
     struct service *service = ctx;
     if (atomic_load(&service->is_started))
         hub_resync(service->hub);
-    pusher_note_news(service->pusher, 0);
+    pusher_note_missed(service->pusher);
 }
 
 /* ---- making ---- */
@@ -278,8 +278,12 @@ enum status service_start(const struct config *config, struct primary *primary, 
     service->primary = primary;
     service->since_unix_s = clock_unix_ms() / 1000;
     enum status status = hub_new(&service->hub);
-    if (status == STATUS_OK)
-        status = links_make(service);
+    if (status != STATUS_OK) {
+        log_error("main", "cannot-start", LOG_TEXT("why", status_name(status)));
+        free(service);
+        return status;
+    }
+    status = links_make(service);
     if (status == STATUS_OK)
         status = pusher_make(service);
     if (status == STATUS_OK)

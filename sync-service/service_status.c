@@ -228,6 +228,14 @@ static void add_busy(cJSON *object, const struct service *service)
     (void)cJSON_AddItemToObject(object, "slowest", rows_json(slowest, slowest_len));
 }
 
+/* As /readyz has them; empty: ready. */
+static cJSON *whys_json(struct service *service)
+{
+    const char *whys[SERVICE_WHYS_MAX];
+    size_t len = service_why_not_ready(service, whys);
+    return cJSON_CreateStringArray(whys, (int)len);
+}
+
 size_t service_status(struct service *service, char *buf, size_t buf_size)
 {
     struct hub_state hub;
@@ -238,6 +246,7 @@ size_t service_status(struct service *service, char *buf, size_t buf_size)
     put(object, "since", (double)service->since_unix_s);
     (void)cJSON_AddBoolToObject(object, "standing_by", notify_claim(service->notify) == NOTIFY_CLAIM_OTHER);
     (void)cJSON_AddBoolToObject(object, "database", service_is_database_up(service));
+    (void)cJSON_AddItemToObject(object, "why", whys_json(service));
     (void)cJSON_AddItemToObject(object, "links", links_json(service));
     put(object, "shards", (double)service->shards_len);
     put(object, "sessions", (double)hub.sessions);

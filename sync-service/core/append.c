@@ -347,6 +347,9 @@ static void group_appended(struct core *core, struct conversation *conversation,
         case CORE_APPEND_FULL:
             message_fail(core, conversation, "quota-exceeded");
             break;
+        case CORE_APPEND_NO_SUCH_USER:
+            message_fail(core, conversation, "no-such-user");
+            break;
         case CORE_APPEND_STALE: /* a group is stale as a whole */
             message_fail(core, conversation, "internal");
             break;

@@ -323,6 +323,11 @@ static bool is_needed(const struct conversation *conversation)
            conversation->count_delivered.to_seq || conversation->count_read.to_seq || conversation->is_asking_senders;
 }
 
+size_t conversations_unknown(const struct core *core)
+{
+    return HASH_COUNT(core->conversations) - HASH_CNT(hh_id, core->conversations_by_id);
+}
+
 bool conversations_are_crowded(const struct core *core)
 {
     return HASH_COUNT(core->conversations) / 2 >= core->options.conversations_max;

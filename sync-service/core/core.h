@@ -127,6 +127,7 @@ enum core_append_state {
     CORE_APPEND_STALE,      /* membership changed: nothing of this group was appended (not careful) */
     CORE_APPEND_BLOCKED,    /* (careful only, and only with refuses_blocked) */
     CORE_APPEND_FULL,       /* too much waits for the other one of a direct conversation (careful only) */
+    CORE_APPEND_NO_SUCH_USER, /* she was removed (careful only) */
 };
 struct core_append_answer { /* one per item */
     enum core_append_state state;

@@ -190,13 +190,18 @@ static void type_to_open(struct core *core, const struct conversation *conversat
     gathered->len = 0;
 }
 
-/* To the other current members, if the conversation is at hand: the first thing dropped. */
+/*
+ * To the other current members, if the conversation is at hand: the first thing dropped. Nor does typing have more
+ * conversations wait to be loaded than are loaded at once, for whatever is typed into.
+ */
 void core_on_typing(struct core *core, int64_t now_ms, const struct core_device *device, struct slice conversation_name,
                     bool is_typing)
 {
     (void)now_ms;
-    struct conversation *conversation = core->is_away ? NULL : conversation_want(core, conversation_name);
-    if (!conversation || !conversation_is_known(conversation) || restraint_is_quiet(conversation))
+    struct conversation *conversation = conversation_find(core, conversation_name);
+    if (!conversation && !core->is_away && conversations_unknown(core) < LOADS_MAX)
+        (void)conversation_want(core, conversation_name); /* at hand when she types on */
+    if (core->is_away || !conversation || !conversation_is_known(conversation) || restraint_is_quiet(conversation))
         return;
     const struct member *typist = member_find(conversation, device->user_id);
     if (!typist || !member_is_current(typist))

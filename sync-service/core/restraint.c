@@ -1,7 +1,7 @@
 /*
  * Direct conversations in which somebody keeps something back: one of the two blocks the other, has not accepted her
- * first messages yet, does not share what she has read, or has a full inbox. Most conversations have none of that, and
- * pay a comparison with NULL.
+ * first messages yet, does not share what she has read, has a full inbox, or was removed. Most conversations have none
+ * of that, and pay a comparison with NULL.
  */
 #include "restraint.h"
 
@@ -15,7 +15,7 @@ struct side {
     bool is_blocking; /* now */
     bool is_asked;    /* it waits for this one as a request */
     bool hides_reads;
-    bool is_full; /* too much waits for this one */
+    bool is_full; /* no more is taken for this one */
 };
 
 struct restraint {

@@ -360,6 +360,7 @@ struct slice conversation_view_of(const struct conversation *conversation, struc
                                   char buf[LIMIT_CONVERSATION_LEN + 1]);
 void conversations_load(struct core *core);
 void conversations_evict(struct core *core);
+size_t conversations_unknown(const struct core *core); /* those that wait for their first load */
 bool conversations_are_crowded(const struct core *core); /* far above the bound: no more replays are begun */
 void conversation_unload(struct core *core, struct conversation *conversation); /* forgets what the database told */
 void conversation_free(struct core *core, struct conversation *conversation);

@@ -144,6 +144,16 @@ void pusher_note_news(struct pusher *pusher, int64_t device_id)
     (void)pthread_mutex_unlock(&pusher->lock);
 }
 
+void pusher_note_missed(struct pusher *pusher)
+{
+    if (pusher == NULL)
+        return;
+    (void)pthread_mutex_lock(&pusher->lock);
+    pusher->is_everything = pusher->is_news = true;
+    wake(pusher);
+    (void)pthread_mutex_unlock(&pusher->lock);
+}
+
 struct notes *pusher_notes_new(struct pusher *pusher)
 {
     if (pusher == NULL || pusher->notes_len == NOTES_THREADS_MAX)

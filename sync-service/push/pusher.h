@@ -35,10 +35,12 @@ void pusher_note_gone(struct pusher *pusher, const int64_t device_ids[], size_t 
 /* The same, when it is not known which devices these are: all are looked at. */
 void pusher_note_everybody(struct pusher *pusher);
 /*
- * The same; a notification says that this device has registered, or that an operator resumes (0), or some were missed
- * (0). Which is not believed: the device is looked at, and when anything was resumed is counted.
+ * The same; a notification says that this device has registered, or that an operator resumes (0). Which is not
+ * believed: the device is looked at, and when anything was resumed is counted.
  */
 void pusher_note_news(struct pusher *pusher, int64_t device_id);
+/* The same; notifications were missed, whatever they said: all that is registered is looked at, and counted. */
+void pusher_note_missed(struct pusher *pusher);
 /* The keys are read again, and providers that had stopped go on. */
 void pusher_reload(struct pusher *pusher);
 

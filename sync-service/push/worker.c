@@ -320,7 +320,7 @@ static void claim(struct worker *worker, int64_t now_ms)
     if (jobs_claim(&worker->database, worker->options.type, worker->name, room, 2 * push->timeout_ms + LEASE_MORE_MS,
                    push, &rows) != STATUS_OK)
         return;
-    if (worker->is_stopped)
+    if (worker->is_stopped && PQntuples(rows) > 0) /* else there is nothing to try it with yet */
         worker->probe_at_ms = now_ms + STOPPED_MS;
     for (int row = 0; row < PQntuples(rows) && row < room; row++) {
         struct push_wake wake;
@@ -340,9 +340,8 @@ static void on_credential(void *ctx, const struct push_response *response)
     int64_t now_ms = clock_monotonic_ms();
     worker->is_credential_under_way = false;
     worker->options.type->credential_verdict(worker->provider, response, clock_unix_ms(), &verdict);
-    worker->credential_at_ms = now_ms + CREDENTIAL_WAIT_MS;
     if (verdict.outcome == PUSH_SENT) {
-        worker->credential_at_ms = worker->claim_at_ms = 0;
+        worker->claim_at_ms = 0;
         if (worker->is_credential_missing) /* it may have been stopped for want of it */
             go_on(worker);
         worker->is_credential_missing = false;

@@ -2,6 +2,7 @@
 import json
 import os
 import subprocess
+import time
 import urllib.request
 from pathlib import Path
 
@@ -9,7 +10,13 @@ from lib.node import Node, wait_until
 
 HERE = Path(__file__).resolve().parent
 TEAM, KID, TOPICS = "TEAM123456", "KEY1234567", ["net.example.gnatter", "net.example.other"]
+QUIET_S = 1.5  # five times the grace
 PROJECT, EMAIL = "gnatter-test", "push@gnatter-test.iam.gserviceaccount.com"
+
+
+def keep_quiet(seconds=QUIET_S):
+    """Before it is said that there was no request: that has no event to wait for."""
+    time.sleep(seconds)
 
 
 def openssl(*args, stdin=None):
@@ -181,6 +188,13 @@ class PushNode(Node):
         user, device = client_id.split(":")
         rows = [r for r in self.json("push", "list", user) if r["device"] == device]
         return rows[0] if rows else None
+
+    def lose_listener(self):
+        """The connection that hears of registrations and of `push resume` is lost, and there is another one."""
+        listening = "select pid from pg_locks where locktype = 'advisory' and classid = 451445956 and granted"
+        before = self.sql_value(listening)
+        self.sql(f"select pg_terminate_backend({before}, 5000)")
+        wait_until(lambda: self.sql_value(listening) not in (None, before), 15, "another one has")
 
     def go(self):
         """What waits for its time goes now."""

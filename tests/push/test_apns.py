@@ -6,7 +6,7 @@ import time
 import pytest
 
 from lib.node import wait_until
-from stage import KID, TEAM, TOPICS
+from stage import KID, TEAM, TOPICS, keep_quiet
 
 
 def wake(stage, **fields):
@@ -98,14 +98,6 @@ def test_retried(stage):
 REFUSED = [apns_error(400, "BadDeviceToken"), apns_error(400, "DeviceTokenNotForTopic"), apns_error(400, "MissingDeviceToken")]
 
 
-def lose_listener(node):
-    """The connection that hears of `push resume` is lost, and there is another one."""
-    listening = "select pid from pg_locks where locktype = 'advisory' and classid = 451445956 and granted"
-    before = node.sql_value(listening)
-    node.sql(f"select pg_terminate_backend({before}, 5000)")
-    wait_until(lambda: node.sql_value(listening) not in (None, before), 15, "another one has")
-
-
 def test_refused_is_kept_and_not_tried_again_until_resumed(stage):
     cast = stage.answered("apns", REFUSED)
     for device, token, answer in cast:
@@ -115,9 +107,9 @@ def test_refused_is_kept_and_not_tried_again_until_resumed(stage):
     friend = stage.device()
     for device, _, _ in cast:
         friend.say(device.address)
-    time.sleep(1.5)
+    keep_quiet()
     assert [len(stage.providers.requests("apns", token)) for _, token, _ in cast] == [1] * len(cast)
-    lose_listener(stage.node)
+    stage.node.lose_listener()
     stage.node.ctl("push", "resume", "apns")
     for device, _, _ in cast:
         friend.say(device.address)
@@ -174,7 +166,7 @@ def test_a_wrong_configuration_stops_the_provider_and_burns_no_token(stage):
         if count == 1:
             assert f"apns stopped: {reason}" in stage.node.ctl("status").stdout
             stage.device().say(other.address)
-            time.sleep(1.5)
+            keep_quiet()
             assert stage.providers.requests("apns", other_token) == []
         assert stage.node.registered(device.client_id)["refused"] is None
         stage.providers.control("/forget-provider-tokens", {})

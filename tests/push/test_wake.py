@@ -1,12 +1,12 @@
 """Who is woken, when, and how often. Wire details of each provider: test_<provider>.py."""
-import time
+import secrets
 
 import pytest
 
 from lib.node import wait_until
+from stage import QUIET_S, keep_quiet
 
 PROVIDERS = ["apns", "fcm", "webpush", "unifiedpush", "webhook"]
-QUIET_S = 1.5  # five times the grace
 
 
 def server(provider):
@@ -14,7 +14,7 @@ def server(provider):
 
 
 def nothing_for(stage, provider, token, seconds=QUIET_S):
-    time.sleep(seconds)  # the absence of a request has no event to wait for
+    keep_quiet(seconds)
     assert stage.providers.requests(server(provider), token) == []
 
 
@@ -29,7 +29,7 @@ def test_a_message_wakes_a_device_that_is_away(stage, provider):
     assert friend.user not in str(request["json"])
     nothing_more = len(stage.providers.requests(server(provider), token))
     friend.say(device.address, b"another")
-    time.sleep(QUIET_S)
+    keep_quiet()
     assert len(stage.providers.requests(server(provider), token)) == nothing_more, "one wake-up per conversation"
 
 
@@ -81,7 +81,7 @@ def test_one_wake_up_for_several_conversations_within_the_grace(stage):
     friend.wait_for("sent", count=5)
     other.wait_for("sent", count=5)
     request = stage.providers.wait("apns", token)[0]
-    time.sleep(QUIET_S)
+    keep_quiet()
     assert len(stage.providers.requests("apns", token)) == 1
     assert request["json"]["aps"]["badge"] == 10
     assert request["json"]["gnatter"] == {"v": 1, "badge": 10, "conversations": 2}
@@ -113,7 +113,7 @@ def test_a_group(stage):
     device, token, friend = stage.sleeper("fcm")
     bystander, other_token, _ = stage.sleeper("fcm")
     group = friend.rpc("group.create", members=[device.user, bystander.user])["group"]
-    time.sleep(QUIET_S)
+    keep_quiet()
     assert stage.providers.requests("fcm") == [], "an event wakes nobody"
     friend.say(f"g/{group}")
     stage.providers.wait("fcm", token)
@@ -132,7 +132,7 @@ def test_a_muted_conversation_wakes_nobody(stage):
     stage.away(device)
     friend.say(device.address)
     nothing = stage.providers.requests("apns", token)
-    time.sleep(QUIET_S)
+    keep_quiet()
     assert stage.providers.requests("apns", token) == nothing
     device.connect()
     assert device.rpc("conversation.mute", conversation=friend.address, muted=False) == {"muted": False}
@@ -231,6 +231,21 @@ def test_a_service_that_starts_finds_who_should_have_been_woken(stage):
     stage.node.wait_restarted("syncd", old)
     stage.node.wait_up()
     stage.providers.wait("apns", token, timeout=40)
+
+
+def test_a_registration_that_nobody_heard_of(stage):
+    """It was announced while nobody listened; the message that the device lacks was looked at before."""
+    node, device, friend, token = stage.node, stage.device(), stage.device(), secrets.token_hex(32)
+    stage.away(device)
+    node.ctl("push", "resume")  # counts
+    wait_until(lambda: node.json("status")["service"]["push"]["registrations"] == 0, 20, "no registrations", 0.1)
+    friend.say(device.address)
+    node.sql(f"""insert into gnatter.push_registration (device_id, user_id, provider, token)
+        select d.device_id, d.user_id, 'apns', '{token}'
+          from gnatter.device d join gnatter.user_account u on u.user_id = d.user_id
+         where u.name = '{device.user}' and d.name = '{device.name}'""")
+    node.lose_listener()
+    stage.providers.wait("apns", token)
 
 
 def test_info(stage):

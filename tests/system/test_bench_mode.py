@@ -176,6 +176,10 @@ def test_it_is_loud_survives_a_restart_and_leaves_nothing(node):
     warning = "BENCH MODE IS ON"
     assert node.ctl("bench-mode", "on", check=False).returncode == 1  # is on
     assert warning in node.ctl("status").stdout and node.json("status")["bench_mode"] is True
+    told = "Rate limits hold"
+    assert told not in node.ctl("bench-mode", "status").stdout  # they are off here
+    node.down()
+    assert warning in node.up().stderr and told in node.ctl("bench-mode", "status").stdout
     node.down()
     assert warning in node.up("--limits", "off").stderr
     assert node.json("bench-mode", "status") == node.bench

@@ -3,6 +3,8 @@ import json
 
 import pytest
 
+from lib.node import wait_until
+
 
 def body(item):
     return json.loads(item.payload)
@@ -333,3 +335,21 @@ def test_removed_user_leaves_groups_messages_stay(cast):
     alice.rpc("history", conversation=group)
     assert alice.wait_for("history-chat", id=sent.id).payload == b"I was here"
     assert alice.refused(bob.address) == "no-such-user"
+
+
+def outcome(device, conversation, **more):
+    """How a message is answered: its `sent`, or the code of its error."""
+    since, mid = device.here(), device.send(conversation, **more)
+    return device.until(lambda: next((i.word or i for i in device.all_of(since=since, id=mid) if i.kind in ("error", "sent")),
+                                     None), "sent or error")
+
+
+def test_nobody_writes_to_a_removed_user_any_more(cast):
+    """Not where they have talked either; what was accepted stays accepted."""
+    alice, bob = cast(2)
+    first = alice.say(bob.address)
+    cast.node.ctl("user", "remove", bob.user)
+    wait_until(lambda: outcome(alice, bob.address) == "no-such-user", 10, "the service hears of it")
+    again = outcome(alice, bob.address, mid=first.id)
+    assert (again.seq, again.time) == (first.seq, first.time)
+    assert alice.rpc("history", conversation=bob.address)["first_seq"] == 1

@@ -284,6 +284,8 @@ def test_not_ready_while_the_database_is_silent(node, cast):
         mid = alice.send(bob.address)
         wait_until(lambda: ready(node)["why"] == ["database-silent"], 10, lambda: str(ready(node)), 0.1)
         assert request(node, "/healthz")[0] == 200
+        status = node.ctl("status", check=False)
+        assert status.returncode == 1 and "the database is silent" in status.stderr
         now = scrape(node)
         assert max(value for key, value in now.items() if key.startswith("gnatter_shard_database_wait_seconds")) >= 5
         assert now["gnatter_ready"] == 0 and now["gnatter_messages_pending"] == 1

@@ -272,6 +272,21 @@ def test_sync_forward(cast):
     assert bob.seqs(alice.address) == [4]
 
 
+def test_sync_beyond_the_end_is_the_end(cast):
+    alice, bob = cast(2)
+    for _ in range(2):
+        alice.say(bob.address)
+    bob.wait_for("chat", seq=2)
+    assert replayed(bob.sync_lines({alice.address: 9223372036854775807})) == 0
+    third = alice.say(bob.address)
+    bob.wait_for("chat", id=third.id)
+    bob.stop()
+    alice.say(bob.address)
+    since = bob.here()
+    bob.connect()
+    assert bob.seqs(alice.address, since) == [3, 4]
+
+
 def test_sync_with_all_its_history_for_a_new_device(cast):
     anna, bert = cast.users(2)
     sender, tablet = anna.device(), bert.device("tablet")

@@ -1,8 +1,12 @@
 """The readme's way: mosquitto_pub and mosquitto_sub."""
+import json
 import re
 import subprocess
+from pathlib import Path
 
 import pytest
+
+from lib.node import CTL
 
 VERSIONS = pytest.mark.parametrize("version", ["mqttv311", "mqttv5"])
 
@@ -42,3 +46,28 @@ def test_denied_publish_is_told_by_v5(cast):
     alice = cast.user().device(connect=False)
     done = pub(cast.node, alice, "mqttv5", "nonsense", "-m", "x")
     assert "Not authorized" in done.stdout + done.stderr
+
+
+def shell(node, script, more=""):
+    """Runs it as it stands in docs/protocol.md, against this node."""
+    functions = f'gnatterctl() {{ {CTL} --dir {node.dir} "$@"; }}\n' + "".join(
+        f'{name}() {{ command {name} -h {node.host} -p {node.port} {more} "$@"; }}\n'
+        for name in ("mosquitto_pub", "mosquitto_sub", "mosquitto_rr"))
+    return subprocess.Popen(["timeout", "30", "bash", "-e", "-c", functions + script], text=True, stdin=subprocess.DEVNULL,
+                            stdout=subprocess.PIPE)
+
+
+def test_as_the_protocols_page_says(node):
+    page = (Path(__file__).resolve().parents[2] / "docs" / "protocol.md").read_text()
+    listens, says = re.findall(r"```sh\n(.*?)```", page.split("## From a shell\n", 1)[1].split("\n## ", 1)[0], re.S)
+    with shell(node, listens, "-C 2") as bob:
+        for line in bob.stdout:
+            if line.startswith("inbox/bob/synced "):
+                break
+        with shell(node, says) as alice:
+            answer = json.loads(alice.stdout.readline())["result"]
+            assert alice.wait(30) == 0
+        heard = bob.stdout.readline()
+        assert bob.wait(30) == 0
+    assert (answer["conversation"], answer["count"], answer["first_seq"]) == ("u/bob", 1, 1)
+    assert re.fullmatch(r"inbox/bob/chat/u/alice/1/\d{13}/alice:shell/hello-1 Hi bob\n", heard), heard

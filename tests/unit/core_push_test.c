@@ -1,5 +1,6 @@
 /* What reaches a live device, in which order, and how much of it at once. The notation: core_script.h */
 #include "core_script.h"
+#include "../../sync-service/core/state.h"
 
 /* Alice sends from her phone, bob has a phone and a tab; all hold what there is of g/x. */
 static void three_live(struct stage *stage)
@@ -309,6 +310,48 @@ static void typing_is_for_the_others(void **state)
     stage_close(&stage);
 }
 
+static void count_loads(void *ctx, const struct slice names[], const int64_t senders[], size_t len)
+{
+    (void)names, (void)senders;
+    *(size_t *)ctx += len;
+}
+
+static void type_into(struct core *core, int group)
+{
+    char name[32];
+    (void)snprintf(name, sizeof name, "g/%d", group);
+    core_on_typing(core, 1000, &(struct core_device){.device_id = 1, .user_id = 1}, slice_of(name), true);
+}
+
+/* Of what is typed into something nobody has asked for yet, no more waits to be loaded than is loaded at once. */
+static void typing_makes_no_queue_of_loads(void **state)
+{
+    (void)state;
+    size_t loads = 0;
+    struct core_options options;
+    struct core_stats stats;
+    core_options_default(&options);
+    struct core *core = core_new(&options, &(struct core_port){.ctx = &loads, .load = count_loads});
+    for (int group = 0; group < LOADS_MAX + 1; group++)
+        type_into(core, group);
+    core_stats(core, &stats);
+    assert_int_equal(stats.conversations, LOADS_MAX);
+    (void)core_turn(core, 1000);
+    assert_int_equal(loads, LOADS_MAX);
+    type_into(core, LOADS_MAX);
+    (void)core_turn(core, 1000);
+    assert_int_equal(loads, LOADS_MAX); /* the database has not answered yet */
+    core_on_loaded(core, 1000, &(struct core_conversation){.name = SLICE("g/0"), .state = CORE_LOAD_NO_SUCH_GROUP});
+    core_on_loaded(core, 1000,
+                   &(struct core_conversation){
+                       .name = SLICE("g/1"), .conversation_id = 1, .first_seq = 1, .is_group = true}); /* at hand */
+    for (int group = LOADS_MAX; group < LOADS_MAX + 3; group++)
+        type_into(core, group);
+    (void)core_turn(core, 1000);
+    assert_int_equal(loads, LOADS_MAX + 2);
+    core_free(core);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -329,6 +372,7 @@ int main(void)
         cmocka_unit_test(the_window_is_shared_fairly),
         cmocka_unit_test(a_changed_conversation_is_loaded_again),
         cmocka_unit_test(typing_is_for_the_others),
+        cmocka_unit_test(typing_makes_no_queue_of_loads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -110,7 +110,10 @@ static void nothing_more_goes_into_a_full_inbox(void **state)
          {"appended 4",
           "0 bob:phone sent/u/alice/4/1000/m5\n" /* she has got some just now */
           "1 alice:phone chat/u/bob/4/1000/bob:phone/m5\n1 bob:tab chat/u/alice/4/1000/bob:phone/m5\ndone 3"},
-         {"chat alice:phone d/alice/bob m6", "append d/alice/bob@1 alice:phone/m6"}); /* she may write */
+         {"chat bob:phone d/alice/bob m6", "append-carefully d/alice/bob@1 bob:phone/m6"},
+         {"appended gone", /* an administrator has removed her */
+          "1 bob:phone error/u/alice/m6/no-such-user {\"message\":\"there is no such user\"}\ndone 4"},
+         {"chat alice:phone d/alice/bob m7", "append d/alice/bob@1 alice:phone/m7"}); /* she may write */
     stage_close(&stage);
 }
 

@@ -11,7 +11,7 @@
  *   loaded g/x last=2 alice=1- bob=1-2,4-@4/1 [first=1] [version=1] [cursor=alice:phone:2] [deleted]
  *     [blocks=alice:3-5,8-] [asked=alice] [hides=alice] [full=alice]: of a member named before
  *   nosuch g/x                                  append g/x@1 alice:phone/m1   (append-carefully ...)
- *   appended 3 | 3@2 (another version) | stale | dup 1 | refused | blocked | full | !internal
+ *   appended 3 | 3@2 (another version) | stale | dup 1 | refused | blocked | full | gone | !internal
  *                                               0 alice:phone sent/g/x/3/1000/m1   (QoS, sessions, tail, payload)
  *   page g/x 1:created 2:bob:tab/m1~5           page g/x after 0       (~5: edited by that event)
  *   ack, read, rewind alice:phone g/x 3         flush alice:phone@g/x=3 alice@g/x=3/0
@@ -316,6 +316,8 @@ static void happen_appended(struct stage *stage, char **at)
             answers[len++].state = CORE_APPEND_BLOCKED;
         else if (!strcmp(part, "full"))
             answers[len++].state = CORE_APPEND_FULL;
+        else if (!strcmp(part, "gone"))
+            answers[len++].state = CORE_APPEND_NO_SUCH_USER;
         else {
             answers[len].state = strcmp(part, "dup") ? CORE_APPEND_NEW : CORE_APPEND_DUPLICATE;
             answers[len++].seq = atoi(strcmp(part, "dup") ? part : word(at));

@@ -5,9 +5,14 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "false_server.h"
+#include "sync-service/clock.h"
 #include "sync-service/primary.h"
+
+#define WAIT_MS 20000 /* for what comes much sooner */
 
 static struct primary *the_primary;
 
@@ -83,6 +88,34 @@ static void a_newer_one_is_followed(void **state)
     assert_true(primary_check(the_primary, &finder, 7, 2));
 }
 
+/* A server that takes connections and says nothing more hides no promotion, and holds up no end. */
+static void a_server_that_hangs_is_passed(void **state)
+{
+    (void)state;
+    struct false_server hangs = {.answers_max = 0};
+    struct false_server promoted = {.system_id = 7, .timeline = 2, .answers_max = 1};
+    struct primary_try at = {.failures = 0};
+    char conninfo[160];
+    false_server_start(&hangs);
+    false_server_start(&promoted);
+    (void)snprintf(conninfo, sizeof conninfo,
+                   "host=127.0.0.1,127.0.0.1,127.0.0.1 port=1,%u,%u user=x sslmode=disable gssencmode=disable",
+                   hangs.port, promoted.port);
+    primary_free(the_primary);
+    assert_int_equal(primary_new(conninfo, "", &the_primary), STATUS_OK);
+    assert_string_equal(begin(&at), "127.0.0.1");
+    assert_true(primary_check(the_primary, &at, 7, 1));
+    assert_int_equal(primary_start(the_primary), STATUS_OK);
+    int64_t until_ms = clock_monotonic_ms() + WAIT_MS;
+    while (primary_is_current(the_primary, &at) && clock_monotonic_ms() < until_ms)
+        (void)poll(NULL, 0, 10);
+    assert_false(primary_is_current(the_primary, &at));
+    assert_int_equal(atomic_load(&hangs.asked), 1);
+    assert_true(primary_stop(the_primary, clock_monotonic_ms() + WAIT_MS));
+    false_server_stop(&promoted);
+    false_server_stop(&hangs);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -91,6 +124,7 @@ int main(void)
         TEST(each_has_its_turn),
         TEST(what_worked_is_asked_first),
         TEST(a_newer_one_is_followed),
+        TEST(a_server_that_hangs_is_passed),
     };
     return cmocka_run_group_tests_name("primary", tests, NULL, NULL);
 }

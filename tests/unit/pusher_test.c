@@ -1,174 +1,280 @@
 /*
- * Who is looked at for a push notification, with a database that has only devices.
+ * Who is looked at for a push notification, and when. The stage: pusher_stage.h
  * link: sync-service/push/pusher.c sync-service/log.c sync-service/thread.c
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
-#include <poll.h>
-#include <string.h>
-#include "sync-service/clock.h"
-#include "sync-service/push/jobs.h"
-#include "sync-service/push/pusher.h"
-#include "sync-service/push/transport.h"
+#include "pusher_stage.h"
 
-#define DEVICES 250 /* more than one batch of a sweep */
-
-static struct pusher *the_pusher;
-static atomic_int looked_at[DEVICES + 1]; /* by device id */
-
-/* ---- the clock: a look at it takes ten seconds, so that nothing is waited for ---- */
-static _Atomic int64_t time_ms;
-
-int64_t clock_monotonic_ms(void)
+/* ---- the grace ---- */
+static void what_is_noted_is_looked_at_after_its_grace(void **state)
 {
-    return atomic_fetch_add(&time_ms, 10000);
+    (void)state;
+    say_in(7, 7);
+    assert_int_equal(wait_ms, 1000);
+    leave(8);
+    pass(LOOK_MS - 1);
+    assert_int_equal(evaluations, 0);
+    assert_int_equal(wait_ms, 1);
+    pass(1);
+    assert_int_equal(evaluations, 1);
+    assert_true(conversations_len == 1 && conversation_ids[0] == 7 && devices_len == 1 && device_ids[0] == 8);
+    pass(LOOK_MS);
+    assert_int_equal(evaluations, 1);
 }
 
-/* ---- the database ---- */
-enum status database_init(struct database *database, struct primary *primary, const char *name)
+static void what_is_noted_again_is_looked_at_again(void **state)
 {
-    (void)primary, (void)name;
-    memset(database, 0, sizeof *database);
-    return STATUS_OK;
+    (void)state;
+    say_in(7, 7);
+    time_ms += 1000;
+    say_in(7, 7);
+    pass(LOOK_MS - 1000);
+    assert_int_equal(evaluations, 1);
+    pass(LOOK_MS - 1);
+    assert_int_equal(evaluations, 1);
+    pass(1);
+    assert_int_equal(evaluations, 2);
+    assert_int_equal(conversation_ids[0], 7);
 }
 
-void database_done(struct database *database)
+static void no_question_is_too_long(void **state)
 {
-    (void)database;
+    (void)state;
+    say_in(1, BATCH + 1);
+    for (int64_t id = 1000; id < 1000 + BATCH + 1; id++)
+        pusher_note_gone(the_pusher, &id, 1);
+    turn();
+    pass(LOOK_MS);
+    assert_int_equal(evaluations, 3);
+    assert_true(conversations_len == 0 && devices_len == 1 && device_ids[0] == 1000 + BATCH);
 }
 
-void database_drop(struct database *database)
+static void nobody_is_noted_where_nobody_is_registered(void **state)
 {
-    (void)database;
+    (void)state;
+    struct pusher_state now;
+    registrations = 0;
+    pass(10000);
+    say_in(7, 7);
+    leave(8);
+    pusher_state(the_pusher, &now);
+    assert_int_equal(now.noted, 0);
+    registrations = 1;
+    pass(10000);
+    leave(8);
+    pusher_state(the_pusher, &now);
+    assert_int_equal(now.noted, 1);
 }
 
-bool database_connect(struct database *database)
+static void the_database_is_asked_again_where_that_may_help(void **state)
 {
-    database->connections = 1;
-    return true;
+    (void)state;
+    say_in(7, 7);
+    evaluate_status = STATUS_UNAVAILABLE;
+    pass(LOOK_MS);
+    assert_int_equal(evaluations, 1);
+    assert_int_equal(wait_ms, 500);
+    pass(499);
+    assert_int_equal(evaluations, 1);
+    pass(1);
+    assert_int_equal(evaluations, 2);
+    evaluate_status = STATUS_MALFORMED;
+    pass(500);
+    assert_int_equal(evaluations, 3);
+    pass(500);
+    assert_int_equal(evaluations, 3); /* it would be refused each time */
 }
 
-enum status jobs_count(struct database *database, struct jobs_count *ret_count)
+static void who_sends_it_is_woken(void **state)
 {
-    (void)database;
-    *ret_count = (struct jobs_count){.registrations = DEVICES};
-    return STATUS_OK;
+    (void)state;
+    struct pusher_state now;
+    made_for = "another's";
+    say_in(7, 7);
+    pass(LOOK_MS);
+    assert_int_equal(wakes, 0);
+    made_for = "ours";
+    say_in(7, 7);
+    pass(LOOK_MS);
+    assert_int_equal(wakes, 1);
+    pusher_state(the_pusher, &now);
+    assert_int_equal(now.made, 6);
 }
 
-enum status jobs_prune(struct database *database)
+/* ---- counting ---- */
+static void it_counts_when_there_is_news(void **state)
 {
-    (void)database;
-    return STATUS_OK;
+    (void)state;
+    assert_int_equal(counts, 1);
+    pass(9999);
+    assert_int_equal(counts, 1);
+    pass(1);
+    assert_int_equal(counts, 2);
+    for (int i = 0; i < 10; i++) { /* anybody can notify */
+        pusher_note_news(the_pusher, 0);
+        pass(99);
+    }
+    assert_int_equal(counts, 2);
+    pusher_note_news(the_pusher, 0);
+    pass(10);
+    assert_int_equal(counts, 3);
+    pass(1000);
+    assert_int_equal(counts, 3); /* no more news */
+    pass(9000);
+    assert_int_equal(counts, 4);
+    assert_int_equal(prunes, 1);
+    pass(60000);
+    assert_int_equal(prunes, 2);
 }
 
-enum status jobs_sweep(struct database *database, int64_t after_device_id, int64_t ids[], size_t ids_size,
-                       size_t *ret_len)
+static void an_operator_who_resumes_is_heard_once(void **state)
 {
-    (void)database;
-    for (*ret_len = 0; *ret_len < ids_size && after_device_id < DEVICES;)
-        ids[(*ret_len)++] = ++after_device_id;
-    return STATUS_OK;
+    (void)state;
+    pass(10000);
+    assert_int_equal(reloads, 0);
+    resumed_ms = 6;
+    pass(10000);
+    assert_int_equal(reloads, 1);
+    pass(10000);
+    assert_int_equal(reloads, 1);
+    resumed_ms = 7;
+    pass(10000);
+    assert_int_equal(reloads, 2);
 }
 
-enum status jobs_evaluate(struct database *database, const int64_t conversation_ids[], size_t conversations_len,
-                          const int64_t device_ids[], size_t devices_len, const struct push_options *options,
-                          void (*on_made)(void *ctx, const char *provider, int64_t jobs), void *ctx)
+static void who_registers_is_looked_at(void **state)
 {
-    (void)database, (void)conversation_ids, (void)conversations_len, (void)options, (void)on_made, (void)ctx;
-    for (size_t i = 0; i < devices_len; i++)
-        if (atomic_fetch_add(&looked_at[device_ids[i]], 1) == 0 && device_ids[i] == 1)
-            pusher_note_everybody(the_pusher); /* the first ones are being passed just now */
-    return STATUS_OK;
+    (void)state;
+    pusher_note_news(the_pusher, 1);
+    turn();
+    pass(LOOK_MS);
+    assert_int_equal(looked_at[1], 1);
 }
 
-/* ---- no provider ---- */
-static bool is_never(const struct push_options *options)
+/* ---- sweeps ---- */
+static void all_are_looked_at_after_the_start_and_each_hour(void **state)
 {
-    (void)options;
-    return false;
+    (void)state;
+    registrations = SWEEP_BATCH + 50;
+    pass(START_MS + GRACE_MS - 1);
+    assert_int_equal(sweeps, 0);
+    pass(1);
+    assert_int_equal(sweeps, 1);
+    assert_int_equal(wait_ms, 0); /* the rest at once */
+    turn();
+    assert_int_equal(sweeps, 2);
+    assert_int_equal(looked_at[SWEEP_BATCH + 50], 1);
+    pass(HOUR_MS - 1);
+    assert_int_equal(sweeps, 2);
+    registrations = 0;
+    evaluations = 0;
+    pass(1);
+    assert_int_equal(sweeps, 3);
+    assert_int_equal(evaluations, 0); /* nobody to ask about */
 }
 
-static const struct push_provider_type none = {.name = "none", .is_configured = is_never};
-const struct push_provider_type *const push_provider_types[PUSH_PROVIDERS] = {&none, &none, &none, &none};
-
-bool transport_init(void)
+static void a_sweep_goes_on_where_it_was(void **state)
 {
-    return true;
+    (void)state;
+    registrations = SWEEP_BATCH + 50;
+    pass(START_MS + GRACE_MS);
+    sweep_status = STATUS_UNAVAILABLE;
+    turn();
+    assert_int_equal(wait_ms, 500);
+    sweep_status = STATUS_OK;
+    pass(499);
+    assert_int_equal(sweeps, 1);
+    evaluate_status = STATUS_UNAVAILABLE;
+    pass(1);
+    evaluate_status = STATUS_OK;
+    pass(500);
+    assert_int_equal(looked_at[1], 1);
+    assert_int_equal(looked_at[SWEEP_BATCH + 1], 1);
 }
 
-enum status worker_new(const struct worker_options *options, struct worker **ret_worker)
-{
-    (void)options, (void)ret_worker;
-    return STATUS_INTERNAL;
-}
-
-enum status worker_start(struct worker *worker)
-{
-    (void)worker;
-    return STATUS_INTERNAL;
-}
-
-void worker_stop(struct worker *worker)
-{
-    (void)worker;
-}
-
-bool worker_join(struct worker *worker, int64_t deadline_ms)
-{
-    (void)worker, (void)deadline_ms;
-    return true;
-}
-
-void worker_free(struct worker *worker)
-{
-    (void)worker;
-}
-
-void worker_wake(struct worker *worker)
-{
-    (void)worker;
-}
-
-void worker_reload(struct worker *worker)
-{
-    (void)worker;
-}
-
-bool worker_serves(const struct worker *worker, const char *provider)
-{
-    (void)worker, (void)provider;
-    return false;
-}
-
-void worker_state(struct worker *worker, struct worker_state *ret_state)
-{
-    (void)worker, (void)ret_state;
-}
-
-/* ---- */
 /* A sweep that has passed somebody already does not do for what is noted behind it. */
 static void who_was_passed_is_looked_at_again(void **state)
 {
     (void)state;
-    static const struct push_options options = {.grace_ms = 0};
-    const struct pusher_setup setup = {.options = &options, .name = "test"};
-    assert_int_equal(pusher_new(&setup, &the_pusher), STATUS_OK);
-    assert_int_equal(pusher_start(the_pusher), STATUS_OK);
-    for (int i = 0; i < 10000 && atomic_load(&looked_at[DEVICES]) < 2; i++)
-        (void)poll(NULL, 0, 1);
-    int64_t end_ms = atomic_load(&time_ms);
-    assert_true(pusher_stop(the_pusher, INT64_MAX));
-    pusher_free(the_pusher);
-    assert_int_equal(atomic_load(&looked_at[1]), 2);
-    assert_int_equal(atomic_load(&looked_at[DEVICES]), 2);
-    assert_true(end_ms < 3600 * 1000); /* and not because an hour is over */
+    registrations = SWEEP_BATCH + 50;
+    notes_everybody = true;
+    pass(START_MS + GRACE_MS);
+    turn();
+    assert_int_equal(looked_at[SWEEP_BATCH + 50], 1);
+    pass(LOOK_MS);
+    turn();
+    assert_int_equal(looked_at[1], 2);
+    assert_int_equal(looked_at[SWEEP_BATCH + 50], 2);
+    pass(LOOK_MS);
+    turn();
+    assert_int_equal(looked_at[1], 2); /* once */
 }
+
+/* Notifications were missed: one of them may have said that a device has registered, the very first at that. */
+static void who_has_registered_unheard_is_looked_at(void **state)
+{
+    (void)state;
+    registrations = 0;
+    pass(START_MS + GRACE_MS);
+    registrations = 1;
+    pusher_note_missed(the_pusher);
+    turn();
+    pass(LOOK_MS - 1);
+    assert_int_equal(looked_at[1], 0);
+    pass(1);
+    assert_int_equal(looked_at[1], 1);
+    pass(LOOK_MS);
+    assert_int_equal(looked_at[1], 1);
+}
+
+/* So many have gone, and then the first one, who is registered; how often all were looked at for that. */
+static int sweeps_for(size_t len, bool is_at_once)
+{
+    static int64_t ids[WAITING_MAX];
+    for (size_t i = 0; i < len; i++)
+        ids[i] = 1000 + (int64_t)i;
+    sweeps = looked_at[1] = 0;
+    pusher_note_gone(the_pusher, ids, len);
+    if (!is_at_once)
+        turn();
+    leave(1);
+    pass(LOOK_MS);
+    assert_int_equal(looked_at[1], 1);
+    return sweeps;
+}
+
+static void what_there_is_no_room_for_is_found_by_looking_at_all(void **state)
+{
+    (void)state;
+    pass(START_MS + GRACE_MS);
+    assert_int_equal(sweeps_for(WAITING_MAX - 1, false), 0);
+    assert_int_equal(sweeps_for(WAITING_MAX, false), 1);
+    assert_int_equal(sweeps_for(WAITING_MAX - 1, true), 0);
+    assert_int_equal(sweeps_for(WAITING_MAX, true), 1);
+    sweeps = 0;
+    say_in(1, 10 * NOTES_MAX); /* nor in one thread's notes */
+    pass(LOOK_MS);
+    assert_int_equal(sweeps, 1);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(who_was_passed_is_looked_at_again)};
+    const struct CMUnitTest tests[] = {
+        TEST(what_is_noted_is_looked_at_after_its_grace),
+        TEST(what_is_noted_again_is_looked_at_again),
+        TEST(no_question_is_too_long),
+        TEST(nobody_is_noted_where_nobody_is_registered),
+        TEST(the_database_is_asked_again_where_that_may_help),
+        TEST(who_sends_it_is_woken),
+        TEST(it_counts_when_there_is_news),
+        TEST(an_operator_who_resumes_is_heard_once),
+        TEST(who_registers_is_looked_at),
+        TEST(all_are_looked_at_after_the_start_and_each_hour),
+        TEST(a_sweep_goes_on_where_it_was),
+        TEST(who_was_passed_is_looked_at_again),
+        TEST(who_has_registered_unheard_is_looked_at),
+        TEST(what_there_is_no_room_for_is_found_by_looking_at_all),
+    };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
