@@ -27,6 +27,7 @@ SCHEDULES = 1_000_000
 CHUNK = 20_000
 ROUND_S, USERS, DEVICES, RATE = 300, 60, 200, 0.5  # of a round with the nemesis
 CROWD = 20_000  # connections at once to a broker with the accelerator, or as many as we may have descriptors
+CROWD_S = 1800  # that many take longer than any test of `make test`
 OTHER_DESCRIPTORS = 80  # of test_many.py besides the connections
 
 
@@ -145,8 +146,8 @@ class Soak:
         began = time.monotonic()
         count = min(CROWD, descriptors(CROWD + OTHER_DESCRIPTORS) - OTHER_DESCRIPTORS)
         done = subprocess.run([sys.executable, "-B", "-m", "pytest", "-q", "-p", "no:cacheprovider",
-                               "tests/accelerator/test_many.py"], cwd=TOP, capture_output=True, text=True, check=False,
-                              env={**os.environ, "ACCELERATOR_CONNECTIONS": str(count)})
+                               f"--timeout={CROWD_S}", "tests/accelerator/test_many.py"], cwd=TOP, capture_output=True,
+                              text=True, check=False, env={**os.environ, "ACCELERATOR_CONNECTIONS": str(count)})
         if done.returncode != 0:
             return self.fail(f"{count} connections to an accelerated broker:\n{done.stdout}")
         self.say(f"{count} connections to an accelerated broker"

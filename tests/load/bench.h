@@ -106,6 +106,7 @@ struct bench {
     struct device **connect_queue; /* ring of devices_len + 1 */
     uint32_t connect_head, connect_len;
     uint32_t under_way, live;
+    uint32_t let_in; /* had CONNACK, and are still there */
     /* delayed acknowledgements: first in, first due */
     struct device *ack_first, *ack_last;
     uint64_t tick_ns;
@@ -187,6 +188,8 @@ struct talk *scenario_group(struct bench *bench, struct load *load, struct devic
                             uint32_t members_len, uint32_t senders);
 bool groups_create(struct bench *bench); /* once the members are live; groups are made through the protocol */
 bool scenario_connect(struct bench *bench, double seconds);
+/* bench_until, where the server is to be there: not when it lets nobody in for some seconds. */
+bool scenario_until(struct bench *bench, bool (*reached)(struct bench *bench), double seconds);
 void scenario_measure(struct bench *bench, struct load *const loads[], size_t loads_len);
 void scenario_settle(struct bench *bench);
 

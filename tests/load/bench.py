@@ -126,6 +126,7 @@ def measure(bench, options):
     bench.rounds("latency", ["pairs", "--pairs", "100", "--rate", f"{rate:.0f}", "--ack-every", "1", *window])
     # The same where the cores have time left: what the way itself takes, and what waiting for a core adds
     bench.rounds("latency-light", ["pairs", "--pairs", "100", "--rate", f"{rate / 6:.0f}", "--ack-every", "1", *window])
+    extremes.slower_disk(bench, ["pairs", "--pairs", "100", "--rate", f"{rate:.0f}", "--ack-every", "1", *window])
     bench.rounds("storm", ["storm", "--idle", str(options.storm), "--waiting", "10", "--senders", "8", "--window", "64",
                            "--pause-us", "500"], rounds=options.heavy_rounds)
     bench.rounds("drain", ["drain", "--count", str(options.drain), "--senders", "8", "--window", "64",

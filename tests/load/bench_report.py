@@ -169,7 +169,8 @@ def main():
                     + (" (other work ran beside it: judge by the noise below)" if machine["load_before"] > 1 else ""),
             fdatasync=f"{result['fdatasync_ms']:.2f} ms", table=figures.table(result), noise=noise(result), cpu=cpu,
             rounds=result["options"]["rounds"], seconds=result["options"]["seconds"],
-            heavy_rounds=result["options"]["heavy_rounds"])
+            heavy_rounds=result["options"]["heavy_rounds"], slower_ms=figures.SLOWER_MS,
+            **{size: f"{result['options'][size]:,}" for size in ("idle", "storm", "drain")})
     with open(os.path.join(options.docs, "performance.md"), "w", encoding="utf-8") as out:
         out.write(page)
     print(os.path.relpath(os.path.join(options.docs, "performance.md")))

@@ -117,6 +117,8 @@ static void device_set(struct bench *bench, struct device *device, enum device_s
     bool is_under_way = state == DEVICE_CONNECTING || state == DEVICE_SUBSCRIBING;
     bench->under_way += is_under_way;
     bench->under_way -= was_under_way;
+    bench->let_in += state >= DEVICE_SUBSCRIBING;
+    bench->let_in -= device->state >= DEVICE_SUBSCRIBING;
     bench->live += state == DEVICE_LIVE;
     bench->live -= device->state == DEVICE_LIVE;
     device->state = state;

@@ -74,6 +74,18 @@ def overload_of_the_database(bench, seconds):
         bench.nodes[0].sql(FAST)
 
 
+def slower_disk(bench, arguments):
+    """A commit that waits as an ordinary disk makes it wait, asleep. This machine's may answer from memory, and then the way
+    through the processes is many times its fdatasync, whatever that way takes."""
+    for node in bench.nodes:
+        node.set_commit_delay(figures.SLOWER_MS * 1000)
+    try:
+        bench.rounds("latency-disk", arguments)
+    finally:
+        for node in bench.nodes:
+            node.set_commit_delay(0)
+
+
 def herd(bench, devices, rounds):
     """The broker is killed with all devices live and talking."""
     bench.runs["herd"] = []

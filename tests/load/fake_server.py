@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """A server in memory that speaks enough of the device protocol to test the load client, and can misbehave on purpose.
 
-Prints its port. --fault names what it does wrong, to every 50th message or so; `none`, `refuse`, `close` and `twice` are
+Prints its port, then "full USER" when that one's socket takes no more. --fault names what it does wrong, to every 50th message or so; `none`, `refuse`, `close` and `twice` are
 within the protocol, the others break a promise that the client must notice.
 """
 import argparse
@@ -22,7 +22,7 @@ class Conversation:
 class Session:
     def __init__(self, server, reader, writer):
         self.server, self.reader, self.writer = server, reader, writer
-        self.user, self.packet_id = "", 0
+        self.user, self.packet_id, self.is_full = "", 0, False
 
     def put(self, first, body):
         length, digits = len(body), b""
@@ -32,6 +32,9 @@ class Session:
             if not length:
                 break
         self.writer.write(bytes([first]) + digits + body)
+        if self.writer.transport.get_write_buffer_size() and not self.is_full:
+            self.is_full = True
+            print(f"full {self.user}", flush=True)
 
     def publish(self, tail, payload=b"", qos=0):
         topic = f"inbox/{self.user}/{tail}".encode()

@@ -4,6 +4,8 @@ What is not there is a KeyError or a ZeroDivisionError, never a 0: that would be
 """
 import statistics
 
+SLOWER_MS = 1  # what a commit takes longer on the slower disk
+
 
 def sent_per_s(run):
     return sum(load["sent_per_s"] for load in run["load"]["loads"])
@@ -63,8 +65,9 @@ def throughput(rows, runs):
         cpu(rows, f"CPU s per million messages, {server}", pairs, server, confirmed_per_s, target)
 
 
-def latency(rows, result, figure, load, has_target):
-    pairs, unit_ms = result["runs"].get(figure, []), result["fdatasync_ms"]
+def latency(rows, result, figure, load, has_target, slower_ms=0):
+    """In units of an fdatasync of this disk, or of one that is slower_ms slower."""
+    pairs, unit_ms = result["runs"].get(figure, []), result["fdatasync_ms"] + slower_ms
     if not pairs:
         return
     for which, what in (("publish_to_sent", "publish to sent"), ("publish_to_delivery", "publish to delivery"),
@@ -75,11 +78,11 @@ def latency(rows, result, figure, load, has_target):
             for server, words in (("gnatter", ""), ("accelerated", ", accelerated")):
                 own = median(pairs, server, lambda run: latency_ms(run, which, quantile))
                 is_target = has_target and which != "publish_to_delivered" and not words
-                rows.put(f"{what} {quantile} at {load} load{words}, minus raw's", (own - raw) / unit_ms, "fdatasyncs",
+                rows.put(f"{what} {quantile} at {load}{words}, minus raw's", (own - raw) / unit_ms, "fdatasyncs",
                          target if is_target else None, "less", raw_ms=raw, **{f"{server}_ms": own})
     busy = {server: median(pairs, server, lambda run: sum(run["cpu_per_s"].values()))
             for server in ("raw", "gnatter", "accelerated")}
-    rows.put(f"cores busy at {load} load, client included", busy["gnatter"], f"of {result['machine']['cores']}", raw=busy["raw"],
+    rows.put(f"cores busy at {load}, client included", busy["gnatter"], f"of {result['machine']['cores']}", raw=busy["raw"],
              accelerated=busy["accelerated"])
 
 
@@ -134,8 +137,9 @@ def overload(rows, runs):
 def compute(result):
     runs, rows = result["runs"], Rows()
     throughput(rows, runs)
-    latency(rows, result, "latency", "30 %", True)
-    latency(rows, result, "latency-light", "5 %", False)
+    latency(rows, result, "latency", "30 % load", True)
+    latency(rows, result, "latency-light", "5 % load", False)
+    latency(rows, result, "latency-disk", f"30 % load, commits {SLOWER_MS} ms slower", False, SLOWER_MS)
     for members in (100, 1000):
         pairs = runs[f"group-{members}"]
         compared(rows, f"deliveries/s to a group of {members} over raw fan-out", pairs, deliveries_per_s, "x raw", 0.9)

@@ -14,9 +14,10 @@ struct conn {
     enum conn_state state;
     int fd;
     bool woken, reading, writing; /* in the wake list; EPOLLIN wanted; EPOLLOUT wanted */
-    uint16_t packet_id;           /* the last one used */
-    uint64_t wrote_ns;            /* for the keep alive */
-    struct buffer in, out;        /* in: an incomplete packet's start */
+    bool narrow; /* before it is opened: its socket holds a few KB, so that it is full soon when it is not read */
+    uint16_t packet_id;    /* the last one used */
+    uint64_t wrote_ns;     /* for the keep alive */
+    struct buffer in, out; /* in: an incomplete packet's start */
     struct conn *wake_next;
     void *owner;
 };

@@ -58,7 +58,7 @@ static bool backlog_make(struct bench *bench, uint32_t receivers, uint64_t messa
     for (uint32_t i = 0; i < senders; i++)
         device_connect(bench, &bench->devices[receivers + i]);
     load_start(bench, load);
-    if (messages && !bench_until(bench, backlog_is_sent, PREPARE_S)) {
+    if (messages && !scenario_until(bench, backlog_is_sent, PREPARE_S)) {
         fprintf(stderr, "gnatter-load: the backlog could not be sent; %s\n", bench->last_error);
         return false;
     }
@@ -74,7 +74,7 @@ static bool backlog_take(struct bench *bench, uint32_t receivers, const char *ra
     bench_phase("measure");
     for (uint32_t i = 0; i < receivers; i++)
         device_connect(bench, &bench->devices[i]);
-    bool done = bench_until(bench, is_drained, PREPARE_S);
+    bool done = scenario_until(bench, is_drained, PREPARE_S);
     bench->to_ns = bench->loop.now_ns;
     bench_phase("measured");
     double seconds = (double)(bench->to_ns - from_ns) / 1e9;

@@ -33,6 +33,8 @@ static struct talk *neighbour_add(struct bench *bench, struct load *load, enum d
     if (kind == DISTURB_STORM)
         return scenario_group(bench, load, members, members_len, (uint32_t)bench->options.senders);
     load->lossy = bench->options.raw && kind == DISTURB_NOREAD;
+    members[1]->conn.narrow =
+        kind == DISTURB_NOREAD; /* or the kernel would hold all that it is sent, and nobody wait */
     return scenario_pair(bench, load, members[0], members[1]);
 }
 

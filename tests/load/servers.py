@@ -161,6 +161,12 @@ class Gnatter:
     def sql(self, statement):
         return self.ctl("psql", "-qAtc", statement).strip()
 
+    def set_commit_delay(self, microseconds):
+        """Before each flush of the log PostgreSQL sleeps so long, whoever else is about to commit."""
+        self.sql(f"alter system set commit_delay = {microseconds}")
+        self.sql("alter system set commit_siblings = 0")
+        self.sql("select pg_reload_conf()")
+
     def arguments(self):
         return ["--port", str(self.port), "--devices", self.devices_file]
 

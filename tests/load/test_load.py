@@ -1,6 +1,7 @@
 """The load client notices what it is there to notice, and takes what the protocol allows."""
 import json
 import os
+import socket
 import subprocess
 import sys
 
@@ -29,9 +30,8 @@ def load(fault, devices, *arguments):
                              capture_output=True, text=True, timeout=60, check=False)
     finally:
         server.kill()
-        server.wait()
-        server.stdout.close()
-    return run.returncode, json.loads(run.stdout)
+        said = server.communicate()[0]
+    return run.returncode, {**json.loads(run.stdout), "server_said": said.split("\n")}
 
 
 PAIRS = ("--pairs", "8", "--window", "4", "pairs")
@@ -89,6 +89,34 @@ def test_a_slow_neighbour_comes_to_its_senses(devices, disturb):
     assert [entry["name"] for entry in result["loads"]] == ["without", "with", "neighbour"]
 
 
+def test_who_does_not_read_has_a_full_socket(devices):
+    """Already of what a device may have outstanding: a socket as others have it would hold ten times as much."""
+    arguments = ("slow", "--pairs", "4", "--rate", "100", "--seconds", "0.5", "--warm-up", "0.1", "--group-rate", "400")
+    status, result = load("none", devices, "--disturb", "noread", *arguments)
+    assert status == 0 and result["server_said"] == ["full load9", ""], result
+    status, result = load("none", devices, "--disturb", "noack", *arguments)
+    assert status == 0 and result["server_said"] == [""], result
+
+
+def test_where_nothing_listens(devices):
+    """Found out in seconds, by those too that are patient with a server that is there."""
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        port = str(nobody.getsockname()[1])
+        runs = [subprocess.Popen([LOAD, "--port", port, "--devices", devices, *arguments], stdout=subprocess.PIPE,
+                                 stderr=subprocess.PIPE, text=True)
+                for arguments in (("--idle", "20", "--senders", "2", "storm"), ("--senders", "3", "drain"),
+                                  ("--idle", "10", "idle"), ("--idle", "10", "herd"), PAIRS)]
+        try:
+            for run in runs:
+                said = run.communicate(timeout=60)[1]
+                assert run.returncode == 1 and f"127.0.0.1:{port} has let nobody in" in said and "refused" in said, said
+        finally:
+            for run in runs:
+                run.kill()
+                run.wait()
+
+
 @pytest.mark.parametrize("fault", ["refuse", "close", "twice"])
 @pytest.mark.parametrize("arguments", [PAIRS, GROUP], ids=["pairs", "group"])
 def test_what_the_protocol_allows_is_taken(devices, fault, arguments):
@@ -135,8 +163,9 @@ def a_result():
                 "gnatter": run_of(50_000 / slow, 500, {"broker": 1.0, "service": 0.25, "postgres": 0.5, "client": 0.2}),
                 "accelerated": run_of(120_000 / slow, 300, {"broker": 0.6, "service": 0.3, "postgres": 0.3, "client": 0.2}),
                 "capacity_per_s": 50_000}
-    names = ["pairs", "pairs-narrow", "latency", "latency-light", "storm", "drain", "group-100", "group-1000", "neighbour-noread",
-             "neighbour-noack", "neighbour-storm", "herd", "overload", "overload-database", "wal-2", "wal-100", "wal-1000", "idle"]
+    names = ["pairs", "pairs-narrow", "latency", "latency-light", "latency-disk", "storm", "drain", "group-100", "group-1000",
+             "neighbour-noread", "neighbour-noack", "neighbour-storm", "herd", "overload", "overload-database", "wal-2",
+             "wal-100", "wal-1000", "idle"]
     return {"machine": {"cores": 2}, "fdatasync_ms": 0.1, "runs": {name: [pair(n) for n in (0, 1, 2)] for name in names}}
 
 
@@ -148,6 +177,8 @@ def test_figures_are_ratios_of_medians():
     assert cpu["value"] == pytest.approx(1.75 / 45_000 * 1e6), "without the client, for what came back and was delivered"
     sent = rows["publish to sent p99 at 30 % load, minus raw's"]
     assert sent["value"] == pytest.approx((5 - 1) / 0.1) and figures.met(sent) == "yes"
+    slower = rows["publish to sent p99 at 30 % load, commits 1 ms slower, minus raw's"]
+    assert slower["value"] == pytest.approx((5 - 1) / 1.1) and slower["target"] is None
     assert figures.met({**sent, "value": 40.1}) == "no" == figures.met({**sent, "value": 0.5, "target": 0.6, "better": "more"})
 
 

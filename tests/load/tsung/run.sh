@@ -14,13 +14,14 @@ for tool in tsung erlc; do
 done
 half=$(($(grep -c . "$devices") / 2))
 : "${USERS:=$half}" "${RATE:=50}" "${MESSAGES:=20}"
+# They come at random: the time is such that all do, and ends with the last of them.
 dtd=/usr/share/tsung/tsung-1.0.dtd
 dir=$(mktemp -d /tmp/gnatter-tsung-XXXXXX)
 trap 'rm -rf "$dir"' EXIT INT TERM
 head -n "$half" "$devices" | tr '\t' ';' >"$dir/devices.csv"
 tail -n "+$((half + 1))" "$devices" | cut -f2 >"$dir/friends.csv"
 sed -e "s|@DTD@|$dtd|; s|@PORT@|$port|; s|@DIR@|$dir|; s|@USERS@|$USERS|; s|@RATE@|$RATE|; s|@MESSAGES@|$MESSAGES|" \
-    -e "s|@SECONDS@|$((USERS / RATE + 1))|" "$here/chat.xml.in" >"$dir/chat.xml"
+    -e "s|@SECONDS@|$((2 * USERS / RATE + 10))|" "$here/chat.xml.in" >"$dir/chat.xml"
 erlc -o "$dir" "$here/gnatter_mqtt.erl"
 HOME=$dir tsung -X "$dir" -f "$dir/chat.xml" -l "$dir/log" start >"$dir/out" 2>&1 || { cat "$dir/out" >&2; exit 1; }
 log=$(find "$dir/log" -name tsung.log)
