@@ -11,4 +11,4 @@ begin
 end
 $$;
 comment on function gnatter.push_sweep(bigint, int) is
-    'the registered devices, some at a time: for a service that starts and has seen nothing of what went before';
+    'the registered devices, some at a time: for a service that has seen nothing of what went before';

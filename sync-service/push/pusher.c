@@ -55,7 +55,7 @@ struct pusher {
     struct waiting *waiting;
     struct database database;
     int64_t sweep_at_ms, sweep_after_id, count_at_ms, counted_at_ms, prune_at_ms, not_before_ms;
-    bool is_sweep_wanted; /* another one, behind the one under way */
+    bool is_sweep_wanted; /* another one, behind the next */
     int64_t resumed_ms;   /* as counted; -1: not yet */
     pthread_t thread;
     bool is_started;
@@ -175,12 +175,15 @@ void pusher_reload(struct pusher *pusher)
 }
 
 /* ---- the watcher: who is in the grace ---- */
-/* Everybody is to be looked at then. Whom a sweep under way has passed already is looked at in the next one. */
+/*
+ * Everybody is to be looked at, not before then. A sweep that is under way may have passed some, and for one that comes
+ * sooner their messages may be too young: there is another one behind it.
+ */
 static void sweep_by(struct pusher *pusher, int64_t due_ms)
 {
-    if (pusher->sweep_after_id > 0)
+    if (pusher->sweep_after_id > 0 || pusher->sweep_at_ms < due_ms)
         pusher->is_sweep_wanted = true;
-    else if (due_ms < pusher->sweep_at_ms)
+    else
         pusher->sweep_at_ms = due_ms;
 }
 
@@ -315,10 +318,13 @@ static void count(struct pusher *pusher, int64_t now_ms)
         return;
     pusher->counted_at_ms = now_ms;
     pusher->count_at_ms = now_ms + COUNT_EVERY_MS;
-    if (pusher->resumed_ms >= 0 && counted.resumed_ms > pusher->resumed_ms)
+    bool is_first = pusher->resumed_ms < 0;
+    if (!is_first && counted.resumed_ms > pusher->resumed_ms)
         pusher_reload(pusher);
     pusher->resumed_ms = counted.resumed_ms;
-    atomic_store(&pusher->is_wanted, counted.registrations > 0);
+    bool is_wanted = counted.registrations > 0, was_wanted = atomic_exchange(&pusher->is_wanted, is_wanted);
+    if (is_wanted && !was_wanted) /* nothing was noted until now */
+        sweep_by(pusher, now_ms + pusher->setup.options->grace_ms + (is_first ? SWEEP_AFTER_START_MS : NOTES_SLOT_MS));
     (void)pthread_mutex_lock(&pusher->lock);
     pusher->state.registrations = counted.registrations;
     pusher->state.waiting = counted.waiting;
@@ -393,7 +399,7 @@ enum status pusher_new(const struct pusher_setup *setup, struct pusher **ret_pus
     pusher->resumed_ms = -1;
     pusher->state.registrations = pusher->state.waiting = pusher->state.oldest_s = -1;
     (void)pthread_mutex_init(&pusher->lock, NULL);
-    pusher->sweep_at_ms = clock_monotonic_ms() + SWEEP_AFTER_START_MS + setup->options->grace_ms;
+    pusher->sweep_at_ms = INT64_MAX; /* until anybody is registered */
     pusher->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     enum status status = pusher->wake_fd < 0 || !transport_init() ? STATUS_UNAVAILABLE : STATUS_OK;
     if (status == STATUS_OK)

@@ -8,7 +8,8 @@
  *                                                 workers, one per provider  <--for update skip locked----'
  *
  * Nothing here is waited for by anybody: the watcher and each worker have a thread and a connection of their own. What
- * the watcher is told lives in memory; a service that starts looks at all registered devices once.
+ * the watcher is told lives in memory, and only while anybody is registered; a service that starts, or counts the first
+ * registration, looks at all registered devices once.
  */
 #include "../notes.h"
 #include "worker.h"

@@ -117,8 +117,10 @@ enum status jobs_evaluate(struct database *database, const int64_t conversations
     }
     if (made_for != NULL)
         on_made(ctx, made_for, 3);
-    if (notes_everybody && looked_at[1] == 1)
+    if (notes_everybody && looked_at[1] == 1) {
+        notes_everybody = false;
         pusher_note_everybody(the_pusher); /* the first ones are being passed just now */
+    }
     return STATUS_OK;
 }
 

@@ -65,6 +65,26 @@ static void nobody_is_noted_where_nobody_is_registered(void **state)
     assert_int_equal(now.noted, 1);
 }
 
+/* What was said between the first registration and its being counted was not noted. */
+static void what_was_said_before_the_first_one_was_counted_is_found(void **state)
+{
+    (void)state;
+    registrations = 0;
+    pass(START_MS + GRACE_MS);
+    registrations = 1;
+    pusher_note_news(the_pusher, 0);
+    say_in(7, 7);
+    leave(1);
+    pass(1000);
+    assert_int_equal(looked_at[1], 0);
+    pass(LOOK_MS - 1);
+    assert_int_equal(looked_at[1], 0);
+    pass(1);
+    assert_int_equal(looked_at[1], 1);
+    pass(10000);
+    assert_int_equal(looked_at[1], 1); /* counted again, and nothing was missed */
+}
+
 static void the_database_is_asked_again_where_that_may_help(void **state)
 {
     (void)state;
@@ -209,21 +229,35 @@ static void who_was_passed_is_looked_at_again(void **state)
     assert_int_equal(looked_at[1], 2); /* once */
 }
 
-/* Notifications were missed: one of them may have said that a device has registered, the very first at that. */
-static void who_has_registered_unheard_is_looked_at(void **state)
+/* A sweep that comes sooner finds messages that are too young. */
+static void who_was_swept_too_soon_is_looked_at_again(void **state)
 {
     (void)state;
-    registrations = 0;
-    pass(START_MS + GRACE_MS);
-    registrations = 1;
-    pusher_note_missed(the_pusher);
+    pass(START_MS + GRACE_MS - 1);
+    pusher_note_everybody(the_pusher);
     turn();
-    pass(LOOK_MS - 1);
-    assert_int_equal(looked_at[1], 0);
     pass(1);
     assert_int_equal(looked_at[1], 1);
     pass(LOOK_MS);
-    assert_int_equal(looked_at[1], 1);
+    assert_int_equal(looked_at[1], 2);
+    pass(LOOK_MS);
+    assert_int_equal(looked_at[1], 2);
+}
+
+/* Notifications were missed: one of them may have said that a device has registered. */
+static void who_has_registered_unheard_is_looked_at(void **state)
+{
+    (void)state;
+    pass(START_MS + GRACE_MS);
+    registrations = 3;
+    pusher_note_missed(the_pusher);
+    turn();
+    pass(LOOK_MS - 1);
+    assert_int_equal(looked_at[3], 0);
+    pass(1);
+    assert_int_equal(looked_at[3], 1);
+    pass(LOOK_MS);
+    assert_int_equal(looked_at[3], 1);
 }
 
 /* So many have gone, and then the first one, who is registered; how often all were looked at for that. */
@@ -265,6 +299,7 @@ int main(void)
         TEST(what_is_noted_again_is_looked_at_again),
         TEST(no_question_is_too_long),
         TEST(nobody_is_noted_where_nobody_is_registered),
+        TEST(what_was_said_before_the_first_one_was_counted_is_found),
         TEST(the_database_is_asked_again_where_that_may_help),
         TEST(who_sends_it_is_woken),
         TEST(it_counts_when_there_is_news),
@@ -273,6 +308,7 @@ int main(void)
         TEST(all_are_looked_at_after_the_start_and_each_hour),
         TEST(a_sweep_goes_on_where_it_was),
         TEST(who_was_passed_is_looked_at_again),
+        TEST(who_was_swept_too_soon_is_looked_at_again),
         TEST(who_has_registered_unheard_is_looked_at),
         TEST(what_there_is_no_room_for_is_found_by_looking_at_all),
     };
