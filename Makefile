@@ -117,7 +117,7 @@ run:
 	@$(BUILD)/bin/gnatterctl --dir run up $(UP)
 	@BIN=$(BUILD)/bin sh tools/first-conversation.sh run
 stop:
-	@[ ! -e run/mosquitto.conf ] || $(BUILD)/bin/gnatterctl --dir run down
+	@[ ! -e run/mosquitto.conf ] || { $(MAKE) --no-print-directory -s $(BUILD)/bin/gnatterctl && $(BUILD)/bin/gnatterctl --dir run down; }
 
 # ---- install ----
 INSTALL_TO := $(DESTDIR)$(PREFIX)
