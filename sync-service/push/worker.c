@@ -221,7 +221,7 @@ static bool write_results(struct worker *worker)
     if (len == 0)
         return true;
     enum status status = jobs_finish(&worker->database, worker->name, results, len);
-    if (status == STATUS_UNAVAILABLE)
+    if (status == STATUS_UNAVAILABLE || status == STATUS_DENIED) /* it is away, or takes no changes now */
         return false;
     if (status != STATUS_OK) /* their lease ends, and they are claimed again */
         log_error("push", "results-not-written", LOG_TEXT("why", status_name(status)));

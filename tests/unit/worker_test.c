@@ -73,6 +73,9 @@ static void what_is_not_written_is_kept(void **state)
     turn();
     pass(5000);
     assert_int_equal(claims, before); /* first what was sent: it could be due again */
+    finish_status = STATUS_DENIED;    /* it takes no changes now */
+    pass(1000);
+    assert_int_equal(claims, before);
     finish_status = STATUS_OK;
     turn();
     assert_int_equal(results_len, 1);
