@@ -28,6 +28,9 @@ begin
         elsif item.state = 'refused' then
             update gnatter.push_registration r set refused_at = now(), refused_reason = item.reason
              where r.device_id = item.device_id and r.registration_id = item.registration_id;
+            if found then -- until then she was told nothing
+                delete from gnatter.push_wake w where w.device_id = item.device_id;
+            end if;
         elsif item.state = 'failed' then -- the next message tries again
             delete from gnatter.push_wake w where w.device_id = item.device_id;
         end if;

@@ -324,11 +324,12 @@ static void count(struct pusher *pusher, int64_t now_ms)
     pusher->counted_at_ms = now_ms;
     pusher->count_at_ms = now_ms + COUNT_EVERY_MS;
     bool is_first = pusher->resumed_ms < 0;
-    if (!is_first && counted.resumed_ms > pusher->resumed_ms)
+    bool is_resumed = !is_first && counted.resumed_ms > pusher->resumed_ms;
+    if (is_resumed)
         pusher_reload(pusher);
     pusher->resumed_ms = counted.resumed_ms;
     bool is_wanted = counted.registrations > 0, was_wanted = atomic_exchange(&pusher->is_wanted, is_wanted);
-    if (is_wanted && !was_wanted) /* nothing was noted until now */
+    if (is_wanted && (!was_wanted || is_resumed)) /* until now nothing was noted, or who was refused passed over */
         sweep_by(pusher, now_ms + pusher->setup.options->grace_ms + (is_first ? SWEEP_AFTER_START_MS : NOTES_SLOT_MS));
     (void)pthread_mutex_lock(&pusher->lock);
     pusher->state.registrations = counted.registrations;

@@ -175,13 +175,12 @@ update gnatter.push_job set state = 'queued', finished_at = null, due_at = now()
 select count(*) from pg_temp.claim() c (a text, b bigint, c int, d text, e text, f text, g bigint, h text);
 select pg_temp.finish('bob:phone', 'refused');
 select is((select refused_reason from gnatter.push_registrations), 'why', 'refused: kept, and not used');
-select pg_temp.gone('bob:phone');
 select is(pg_temp.evaluate('{d/alice/bob}', '{bob:phone}'), 0::bigint, 'no more of these');
 select throws_ok($$ select gnatter.push_resume('apsn') $$, 'GN006', 'no such push provider: apsn', 'a provider that there is');
 select is(gnatter.push_resume('fcm'), 1::bigint, 'until an operator resumes');
 select is((select resumed_ms from gnatter.push_count()), (select floor(extract(epoch from resumed_at) * 1000)::bigint
     from gnatter.push_provider where provider = 'fcm'), 'of which services hear when they count');
-select is(pg_temp.evaluate('{d/alice/bob}', '{bob:phone}'), 1::bigint, 'then again');
+select is(pg_temp.evaluate('{d/alice/bob}', '{bob:phone}'), 1::bigint, 'then again, in this absence as well: he has had none');
 select count(*) from pg_temp.claim() c (a text, b bigint, c int, d text, e text, f text, g bigint, h text);
 select pg_temp.finish('bob:phone', 'gone', 0, gnatter.now_ms() + 60000);
 select is((select count(*) from gnatter.push_registration), 0::bigint, 'gone since: unregistered');

@@ -169,13 +169,17 @@ static void it_counts_when_there_is_news(void **state)
 static void an_operator_who_resumes_is_heard_once(void **state)
 {
     (void)state;
-    pass(10000);
+    pass(START_MS + GRACE_MS);
     assert_int_equal(reloads, 0);
+    assert_int_equal(looked_at[1], 1);
     resumed_ms = 6;
     pass(10000);
     assert_int_equal(reloads, 1);
+    pass(LOOK_MS);
+    assert_int_equal(looked_at[1], 2); /* what was said to those who were refused was passed over */
     pass(10000);
     assert_int_equal(reloads, 1);
+    assert_int_equal(looked_at[1], 2);
     resumed_ms = 7;
     pass(10000);
     assert_int_equal(reloads, 2);
