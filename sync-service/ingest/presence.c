@@ -279,8 +279,9 @@ static void ask_again(struct presence *presence, int64_t now_ms)
         return;
     if (presence->again_left == 0 || presence->again_left > presence->again_len)
         presence->again_left = presence->again_len;
-    for (size_t len = 0; len < presence->again_max && presence->again_left > 0; len++, presence->again_left--) {
-        struct watch *watch = presence->again;
+    struct watch *watch;
+    for (size_t len = 0; len < presence->again_max && presence->again_left > 0 && (watch = presence->again) != NULL;
+         len++, presence->again_left--) {
         again_set(presence, watch, false); /* to the end of the list: */
         ask(presence, watch);
     }

@@ -282,7 +282,7 @@ static bool evaluate_due(struct pusher *pusher, int64_t now_ms)
     if (evaluate(pusher, now_ms, conversation_ids, conversations_len, device_ids, devices_len) == STATUS_UNAVAILABLE)
         return false;
     for (; len > 0 && (waiting = pusher->waiting) != NULL; len--) { /* the same ones: they are the oldest */
-        bool is_again = waiting->is_again;
+        bool is_again = waiting->is_again; /* NOLINT(clang-analyzer-*): it does not see that the list moves on */
         HASH_DEL(pusher->waiting, waiting);
         if (is_again)
             wait_add(pusher, waiting->key.id, waiting->key.is_device != 0,
