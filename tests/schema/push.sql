@@ -230,5 +230,13 @@ select is((select state from gnatter.push_job where finished_at is null), 'queue
 select cmp_ok(pg_temp.reads($$select gnatter.push_badge(pg_temp.u('bob'))$$), '<=', 25000::bigint, 'counting ends');
 select is(gnatter.push_badge(pg_temp.u('bob')), 10000::bigint, 'at 10,000, of all conversations together');
 
+-- ---- the clock was ahead for an hour, and was set back: the log's times stand still until then ----
+select gnatter.push_register('carol', 'laptop', '{"provider":"fcm","token":"0123456789abcdef:clock"}');
+select pg_temp.gone('carol:laptop');
+select pg_temp.say('alice:phone', 'd/alice/carol', 'hello', -3600);
+select is(pg_temp.evaluate('{d/alice/carol}'), 1::bigint, 'said ahead of the clock: nobody waits until then');
+select bag_has($$select a, f from pg_temp.claim('sender') c (a text, b bigint, c int, d text, e text, f text, g bigint, h text)$$,
+    $$values ('carol:laptop', 'alice')$$, 'nor is it needless');
+
 select * from finish();
 rollback;
