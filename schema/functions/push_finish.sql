@@ -35,13 +35,13 @@ begin
             delete from gnatter.push_wake w where w.device_id = item.device_id;
         end if;
         update gnatter.push_job j
-           set state = case when item.state in ('retry', 'defer') or (item.state = 'sent' and j.is_again) then 'queued'
-                            else item.state end,
-               finished_at = case when item.state in ('retry', 'defer', 'held') or (item.state = 'sent' and j.is_again)
-                                  then null else now() end,
+           set state = case when item.state in ('retry', 'defer') or (item.state in ('sent', 'failed') and j.is_again)
+                            then 'queued' else item.state end,
+               finished_at = case when item.state in ('retry', 'defer', 'held')
+                                    or (item.state in ('sent', 'failed') and j.is_again) then null else now() end,
                -- not the provider's doing: the attempt does not count
                attempt = case when item.state in ('defer', 'held') then greatest(j.attempt - 1, 0)
-                              when item.state = 'sent' then 0 else j.attempt end,
+                              when item.state = 'sent' or (item.state = 'failed' and j.is_again) then 0 else j.attempt end,
                due_at = now() + make_interval(secs => item.after_ms / 1000.0),
                is_again = false, reason = item.reason
          where j.job_id = item.job_id and j.claimed_by = worker and j.state = 'sending';

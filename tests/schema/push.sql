@@ -188,6 +188,7 @@ select gnatter.push_register('bob', 'phone', '{"provider":"fcm","token":"0123456
 select pg_temp.gone('bob:phone');
 select is(pg_temp.evaluate('{}', '{bob:phone}'), 1::bigint, 'registered again, and woken');
 update gnatter.push_job set created_at = now() - interval '2 hours' where finished_at is null;
+update gnatter.message set time_ms = time_ms - 7200000;
 select is_empty($$select * from pg_temp.claim() c (a text, b bigint, c int, d text, e text, f text, g bigint, h text)$$, 'too old to be of use');
 select is(pg_temp.state('bob:phone'), 'expired', 'and over');
 select is(pg_temp.evaluate('{}', '{bob:phone}'), 0::bigint, 'he has had it in this absence');
@@ -237,6 +238,28 @@ select pg_temp.say('alice:phone', 'd/alice/carol', 'hello', -3600);
 select is(pg_temp.evaluate('{d/alice/carol}'), 1::bigint, 'said ahead of the clock: nobody waits until then');
 select bag_has($$select a, f from pg_temp.claim('sender') c (a text, b bigint, c int, d text, e text, f text, g bigint, h text)$$,
     $$values ('carol:laptop', 'alice')$$, 'nor is it needless');
+
+-- ---- a wake-up that waited for long, as its provider was stopped, speaks of what was said meanwhile ----
+select pg_temp.finish('carol:laptop', 'sent');
+select gnatter.marks_flush('{}', '{}', '{}', array[pg_temp.u('carol')], array[pg_temp.conversation('d/alice/carol')], array[1000], array[0]);
+select pg_temp.say('bob:phone', 'd/bob/carol', 'old', 7200);
+select pg_temp.gone('carol:laptop');
+select is(pg_temp.evaluate('{d/bob/carol}'), 1::bigint, 'one waits');
+update gnatter.push_job set created_at = now() - interval '2 hours' where finished_at is null;
+select pg_temp.say('bob:phone', 'd/bob/carol', 'new', 5);
+select is(pg_temp.evaluate('{d/bob/carol}'), 0::bigint, 'another one is not made');
+select is((select array_agg(c.message || (c.created_ms > gnatter.now_ms() - 60000))
+             from gnatter.push_claim('{fcm}', 'w', 100, 60000, 3600, 'full') c where c.client_id = 'carol:laptop'),
+    array['newtrue'], 'it is as old as what it tells');
+select gnatter.push_finish('w', array[j.job_id], '{failed}', '{0}', array[0::bigint], '{0}', '{why}')
+  from gnatter.push_job j where j.device_id = pg_temp.id('carol:laptop') and j.finished_at is null;
+select is(pg_temp.state('carol:laptop'), 'failed', 'it cannot be sent');
+select is(pg_temp.evaluate('{d/bob/carol}'), 1::bigint, 'the next one is tried');
+select count(*) from pg_temp.claim() c (a text, b bigint, c int, d text, e text, f text, g bigint, h text);
+delete from gnatter.push_wake;
+select is(pg_temp.evaluate('{d/bob/carol}'), 1::bigint, 'and what is said while that is being sent');
+select pg_temp.finish('carol:laptop', 'failed');
+select is(pg_temp.state('carol:laptop'), 'queued', 'is not given up with it');
 
 select * from finish();
 rollback;
