@@ -200,6 +200,7 @@ static enum status reset(struct clerk *clerk)
     enum status status = database_ask(&clerk->database, "select gnatter.devices_reset()", DATABASE_BINARY, &result);
     PQclear(result);
     clerk->is_reset = status == STATUS_OK;
+    clerk->is_refused |= status == STATUS_DENIED;
     return status;
 }
 
@@ -240,7 +241,7 @@ static void do_batch(struct clerk *clerk, enum job_kind kind)
         if (status != STATUS_UNAVAILABLE)
             status = by_kind[kind](clerk, &result);
         PQclear(result);
-        clerk->is_refused |= status == STATUS_DENIED && kind != JOB_REVOCATIONS && kind != JOB_PRESENCE;
+        clerk->is_refused |= status == STATUS_DENIED && (kind == JOB_LIVE || kind == JOB_GONE);
         if (status != STATUS_UNAVAILABLE || atomic_load(&clerk->is_stopping))
             break;
         (void)poll(NULL, 0, RETRY_WAIT_MS);

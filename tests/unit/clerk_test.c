@@ -335,6 +335,19 @@ static void nobody_is_live_at_the_start(void **state)
     assert_string_equal(asked, "devices_reset;");
 }
 
+/* Where that is refused at first, all who are registered for push have been looked at since, and taken for live. */
+static void all_are_looked_at_where_the_start_was_read_only(void **state)
+{
+    (void)state;
+    atomic_store(&takes_no_changes, true);
+    assert_int_equal(clerk_start(the_hub.options.clerk), STATUS_OK);
+    wait_for(&refusals, 1);
+    atomic_store(&takes_no_changes, false);
+    wait_for(&losses, 1);
+    assert_true(clerk_stop(the_hub.options.clerk, clock_monotonic_ms() + 10000));
+    assert_non_null(strstr(asked, "everybody;"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -348,6 +361,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(presence_leaves_room, setup, teardown),
         cmocka_unit_test_setup_teardown(who_came_and_went_meanwhile_is_told_when_it_takes_changes, setup, teardown),
         cmocka_unit_test_setup_teardown(nobody_is_live_at_the_start, setup, teardown),
+        cmocka_unit_test_setup_teardown(all_are_looked_at_where_the_start_was_read_only, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
