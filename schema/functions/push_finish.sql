@@ -22,9 +22,8 @@ begin
             delete from gnatter.push_registration r
              where r.device_id = item.device_id and r.registration_id = item.registration_id
                and (item.before_ms = 0 or r.registered_at < to_timestamp(item.before_ms / 1000.0));
-            if found then
-                delete from gnatter.push_wake w where w.device_id = item.device_id;
-            end if;
+            -- one that was registered since stays, and was told nothing
+            delete from gnatter.push_wake w where w.device_id = item.device_id;
         elsif item.state = 'refused' then
             update gnatter.push_registration r set refused_at = now(), refused_reason = item.reason
              where r.device_id = item.device_id and r.registration_id = item.registration_id;

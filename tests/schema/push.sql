@@ -260,6 +260,10 @@ delete from gnatter.push_wake;
 select is(pg_temp.evaluate('{d/bob/carol}'), 1::bigint, 'and what is said while that is being sent');
 select pg_temp.finish('carol:laptop', 'failed');
 select is(pg_temp.state('carol:laptop'), 'queued', 'is not given up with it');
+select count(*) from pg_temp.claim() c (a text, b bigint, c int, d text, e text, f text, g bigint, h text);
+select pg_temp.finish('carol:laptop', 'gone', 0, 1000);
+select is(pg_temp.state('carol:laptop'), 'gone', 'gone before it was registered: that is over, too');
+select is(pg_temp.evaluate('{d/bob/carol}'), 1::bigint, 'and as it stays, the next one is tried');
 
 select * from finish();
 rollback;
