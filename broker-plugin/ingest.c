@@ -190,7 +190,9 @@ static enum verdict refuse_overloaded(struct gateway *gateway, const struct publ
 
 static enum verdict refuse_limited(struct gateway *gateway, const struct publish *publish, const struct limit_hit *hit)
 {
-    const struct refusal refusal = {"rate-limited", hit->message, hit->retry_after_ms > 0 ? hit->retry_after_ms : 1};
+    const struct refusal refusal = {
+        "rate-limited", hit->message,
+        rates_pause_ms(&gateway->limiter.rates, publish->session->rates, hit->retry_after_ms, publish->now.clock_ms)};
     return refuse(gateway, publish, &refusal);
 }
 
