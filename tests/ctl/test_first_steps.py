@@ -70,7 +70,7 @@ def test_the_two_terminals_of_the_readme(up):
             assert line
         with run(alice, stderr=subprocess.PIPE) as writer:
             assert (writer.communicate(timeout=30), writer.returncode) == (("", ""), 0)
-        assert re.fullmatch(r"inbox/bob/chat/u/alice/1/\d+/alice:laptop/hello-1 Hi bob\n", listener.stdout.readline())
+        assert re.fullmatch(r"inbox/bob/chat/u/alice/\d+/\d+/alice:laptop/hello-1 Hi bob\n", listener.stdout.readline())
         with run(group) as making:
             assert "garden" in making.communicate(timeout=30)[0] and making.returncode == 0
     finally:
