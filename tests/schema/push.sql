@@ -51,7 +51,7 @@ select is(pg_temp.rpc('bob:phone', 'push.register', params), expected, why)
   from (values
     ('{"provider":"carrier-pigeon","token":"x"}'::jsonb,
      '{"error":{"code":"bad-request","message":"no such push provider: carrier-pigeon"}}'::jsonb, 'an unknown provider'),
-    ('{"provider":"apns"}', '{"error":{"code":"bad-request","message":"\"token\" is not a string"}}', 'no token'),
+    ('{"provider":"apns"}', '{"error":{"code":"bad-request","message":"\"token\" is missing"}}', 'no token'),
     ('{"provider":"apns","token":"../../etc/passwd"}',
      '{"error":{"code":"bad-request","message":"\"token\" is not one of apns"}}', 'a token that would be another path'),
     ('{"provider":"fcm","token":"short"}', '{"error":{"code":"bad-request","message":"\"token\" is not one of fcm"}}', 'a short token'),
