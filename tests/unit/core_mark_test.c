@@ -57,8 +57,10 @@ static void own_messages_are_passed_over(void **state)
     two_messages_out(&stage);
     PLAY(&stage, {"chat bob:phone g/x b4", "append g/x@1 bob:phone/b4"},
          {"appended 4", "0 bob:phone sent/g/x/4/1000/b4\n1 alice:phone,bob:tab chat/g/x/4/1000/bob:phone/b4\ndone 3"},
-         {"ack bob:phone g/x 3", "done 4\n0 alice:phone delivered/g/x/3/bob"},
-         {"wait 500", "flush bob:phone@g/x=4 bob@g/x=3/1"}, {"flushed", ""});
+         {"chat bob:phone g/x b5", "append g/x@1 bob:phone/b5"},
+         {"appended 5", "0 bob:phone sent/g/x/5/1000/b5\n1 alice:phone,bob:tab chat/g/x/5/1000/bob:phone/b5\ndone 4"},
+         {"ack bob:phone g/x 3", "done 5\n0 alice:phone delivered/g/x/3/bob"},
+         {"wait 500", "flush bob:phone@g/x=5 bob@g/x=3/1"}, {"flushed", ""});
     stage_close(&stage);
 }
 

@@ -117,14 +117,16 @@ static void bytes_count_too(void **state)
     (void)state;
     struct stage stage;
     stage_open_quiet(&stage);
-    stage.options.window_bytes = 200; /* a payload of 5 and what goes with it, twice, is more */
+    stage.options.window_bytes = 300; /* a payload of 5 and what goes with it, three times, is more */
     three_live(&stage);
     PLAY(&stage, {"gone bob:tab", ""}, {"chat alice:phone g/x m1", "append g/x@1 alice:phone/m1"},
          {"appended 2", "0 alice:phone sent/g/x/2/1000/m1\n1 bob:phone chat/g/x/2/1000/alice:phone/m1\ndone 1"},
          {"chat alice:phone g/x m2", "append g/x@1 alice:phone/m2"},
-         {"appended 3", "0 alice:phone sent/g/x/3/1000/m2\ndone 2"},
-         {"ack bob:phone g/x 2", "done 3\n0 alice:phone delivered/g/x/2/bob\npage g/x after 2"},
-         {"page g/x 3:alice:phone/m2", "1 bob:phone chat/g/x/3/1000/alice:phone/m2"});
+         {"appended 3", "0 alice:phone sent/g/x/3/1000/m2\n1 bob:phone chat/g/x/3/1000/alice:phone/m2\ndone 2"},
+         {"chat alice:phone g/x m3", "append g/x@1 alice:phone/m3"},
+         {"appended 4", "0 alice:phone sent/g/x/4/1000/m3\ndone 3"},
+         {"ack bob:phone g/x 2", "done 4\n0 alice:phone delivered/g/x/2/bob\npage g/x after 3"},
+         {"page g/x 4:alice:phone/m3", "1 bob:phone chat/g/x/4/1000/alice:phone/m3"});
     stage_close(&stage);
 }
 
@@ -139,7 +141,8 @@ static void own_messages_come_at_a_pace(void **state)
          {"loaded g/x last=3 alice=1- bob=1-@3/0", "page g/x after 0"},
          {"page g/x 1:bob:phone/m1 2:bob:phone/m2", "1 bob:phone sent/g/x/1/1000/m1\n1 bob:phone sent/g/x/2/1000/m2"},
          {"wait 249", ""}, {"wait 1", "page g/x after 2"},
-         {"page g/x 3:bob:phone/m3", "1 bob:phone sent/g/x/3/1000/m3\ncaught-up bob:phone 3"});
+         {"page g/x 3:bob:phone/m3", "1 bob:phone sent/g/x/3/1000/m3\ncaught-up bob:phone 3"},
+         {"ready bob:phone", "flush bob:phone@g/x=3\nscan bob:phone"}, {"scanned", "caught-up bob:phone 0"});
     stage_close(&stage);
 }
 
@@ -153,9 +156,9 @@ static void what_is_not_acknowledged_goes_again(void **state)
     PLAY(
         &stage, {"gone bob:tab", ""}, {"chat alice:phone g/x m1", "append g/x@1 alice:phone/m1"},
         {"appended 2", "0 alice:phone sent/g/x/2/1000/m1\n1 bob:phone chat/g/x/2/1000/alice:phone/m1\ndone 1"},
-        {"chat alice:phone g/x m2", "append g/x@1 alice:phone/m2"},
+        {"wait 1000", ""}, {"chat alice:phone g/x m2", "append g/x@1 alice:phone/m2"}, /* does not begin anew */
         {"appended 3", "0 alice:phone sent/g/x/3/1000/m2\n1 bob:phone chat/g/x/3/1000/alice:phone/m2\ndone 2"},
-        {"wait 4999", ""}, {"wait 1", "page g/x after 1"},
+        {"wait 3999", ""}, {"wait 1", "page g/x after 1"},
         {"page g/x 2:alice:phone/m1 3:alice:phone/m2", "1 bob:phone chat/g/x/2/1000/alice:phone/m1\n"
                                                        "1 bob:phone chat/g/x/3/1000/alice:phone/m2"},
         {"wait 9999", ""}, {"wait 1", "page g/x after 1"},                           /* twice as long, */
@@ -168,6 +171,132 @@ static void what_is_not_acknowledged_goes_again(void **state)
         {"ack bob:phone g/x 2", "done 3\n0 alice:phone delivered/g/x/2/bob\npage g/x after 2"},
         {"page g/x 3:alice:phone/m2", "1 bob:phone chat/g/x/3/1000/alice:phone/m2"}, {"wait 4999", ""},
         {"wait 1", "page g/x after 2"}); /* it answered: from the start */
+    stage_close(&stage);
+}
+
+/* Alice sends bob's only device this and the next one, which it has room for. */
+static void two_out(struct stage *stage)
+{
+    three_live(stage);
+    PLAY(stage, {"gone bob:tab", ""}, {"chat alice:phone g/x m1", "append g/x@1 alice:phone/m1"},
+         {"appended 2", "0 alice:phone sent/g/x/2/1000/m1\n1 bob:phone chat/g/x/2/1000/alice:phone/m1\ndone 1"},
+         {"chat alice:phone g/x m2", "append g/x@1 alice:phone/m2"},
+         {"appended 3", "0 alice:phone sent/g/x/3/1000/m2\n1 bob:phone chat/g/x/3/1000/alice:phone/m2\ndone 2"});
+}
+
+static void silence_does_not_get_more(void **state)
+{
+    (void)state;
+    struct stage stage;
+    stage_open_quiet(&stage);
+    stage.options.flush_after_ms = 100000000;
+    stage.options.window_items = 4;
+    two_out(&stage);
+    PLAY(&stage, {"wait 5000", "page g/x after 1"},
+         {"page g/x 2:alice:phone/m1 3:alice:phone/m2", "1 bob:phone chat/g/x/2/1000/alice:phone/m1\n"
+                                                        "1 bob:phone chat/g/x/3/1000/alice:phone/m2"});
+    for (unsigned i = 0; i < UINT8_MAX + 2; i++)
+        PLAY(&stage, {"wait 60000", "page g/x after 1"},
+             {"page g/x 2:alice:phone/m1 3:alice:phone/m2", "1 bob:phone chat/g/x/2/1000/alice:phone/m1"});
+    PLAY(&stage, {"ready bob:phone", "flush alice:phone@g/x=3\nscan bob:phone"},
+         {"scanned bob:phone g/x 1", "page g/x after 1"},
+         {"page g/x 2:alice:phone/m1 3:alice:phone/m2", "1 bob:phone chat/g/x/2/1000/alice:phone/m1\n"
+                                                        "1 bob:phone chat/g/x/3/1000/alice:phone/m2\n"
+                                                        "caught-up bob:phone 2"}); /* it has spoken */
+    stage_close(&stage);
+}
+
+static void silence_gets_no_more_of_what_is_new(void **state)
+{
+    (void)state;
+    struct stage stage;
+    stage_open_quiet(&stage);
+    stage.options.window_items = 4;
+    two_out(&stage);
+    PLAY(&stage, {"ack bob:phone g/x 2", "done 3\n0 alice:phone delivered/g/x/2/bob"},
+         {"wait 5000", "page g/x after 2"}, {"page g/x 3:alice:phone/m2", "1 bob:phone chat/g/x/3/1000/alice:phone/m2"},
+         {"changed g/x", "load g/x"},
+         {"loaded g/x last=6 alice=1- bob=1-", "page g/x after 3"}, /* written by SQL; two may be out */
+         {"page g/x 4:renamed 5:renamed 6:renamed", "1 alice:phone,bob:phone event/g/x/4/1000/-/renamed\n"
+                                                    "1 alice:phone event/g/x/5/1000/-/renamed\n"
+                                                    "1 alice:phone event/g/x/6/1000/-/renamed"});
+    stage_close(&stage);
+}
+
+/* Where its own messages make more entries than it may have outstanding. */
+static void silence_of_one_who_sends(void **state)
+{
+    (void)state;
+    struct stage stage;
+    stage_open_quiet(&stage);
+    stage.options.window_items = 4;
+    two_out(&stage);
+    PLAY(&stage, {"ack bob:phone g/x 2", "done 3\n0 alice:phone delivered/g/x/2/bob"},
+         {"wait 5000", "page g/x after 2"}, {"page g/x 3:alice:phone/m2", "1 bob:phone chat/g/x/3/1000/alice:phone/m2"},
+         {"wait 10000", "page g/x after 2"},
+         {"page g/x 3:alice:phone/m2", "1 bob:phone chat/g/x/3/1000/alice:phone/m2"},
+         {"chat bob:phone g/x b4", "append g/x@1 bob:phone/b4"},
+         {"appended 4", "0 bob:phone sent/g/x/4/1000/b4\n1 alice:phone chat/g/x/4/1000/bob:phone/b4\ndone 4"},
+         {"chat alice:phone g/x m5", "append g/x@1 alice:phone/m5"},
+         {"appended 5", "0 alice:phone sent/g/x/5/1000/m5\ndone 5"});
+    stage_close(&stage);
+}
+
+static void silence_in_one_does_not_hold_up_another(void **state)
+{
+    (void)state;
+    struct stage stage;
+    stage_open_quiet(&stage);
+    stage.options.window_items = 2;
+    two_out(&stage);
+    PLAY(&stage, {"wait 5000", "page g/x after 1"},
+         {"page g/x 2:alice:phone/m1 3:alice:phone/m2", "1 bob:phone chat/g/x/2/1000/alice:phone/m1"},
+         {"open bob:phone g/y", "load g/y"},
+         {"loaded g/y last=1 alice=1- bob=1-@1/0 cursor=alice:phone:1", "page g/y after 0"},
+         {"page g/y 1:created", "1 bob:phone event/g/y/1/1000/-/created"});
+    stage_close(&stage);
+}
+
+static void assert_stats(const struct stage *stage, uint64_t pushed, uint64_t outstanding, uint64_t redelivered,
+                         uint64_t behind)
+{
+    struct core_stats stats;
+    core_stats(stage->core, &stats);
+    assert_int_equal(stats.pushed, pushed);
+    assert_int_equal(stats.outstanding, outstanding);
+    assert_int_equal(stats.redelivered, redelivered);
+    assert_int_equal(stats.behind, behind);
+}
+
+static void what_is_outstanding_is_counted(void **state)
+{
+    (void)state;
+    struct stage stage;
+    stage_open_quiet(&stage);
+    two_out(&stage);
+    assert_stats(&stage, 2, 2, 0, 0);
+    PLAY(&stage, {"ack bob:phone g/x 2", "done 3\n0 alice:phone delivered/g/x/2/bob"});
+    for (int seq = 4; seq <= 8; seq++) {
+        char appended[24];
+        (void)snprintf(appended, sizeof appended, "appended %d", seq);
+        happen(&stage, "chat alice:phone g/x more");
+        (void)core_turn(stage.core, stage.now_ms);
+        happen(&stage, appended);
+    }
+    assert_stats(&stage, 7, 6, 0, 0); /* 3 to 8 */
+    PLAY(&stage, {"ack bob:phone g/x 6", "done 9\n0 alice:phone delivered/g/x/6/bob"});
+    assert_stats(&stage, 7, 2, 0, 0);
+    PLAY(&stage, {"wait 5000", "page g/x after 6"});
+    assert_stats(&stage, 7, 0, 2, 1);
+    PLAY(&stage, {"page g/x 7:alice:phone/more 8:alice:phone/more", "1 bob:phone chat/g/x/7/1000/alice:phone/more\n"
+                                                                    "1 bob:phone chat/g/x/8/1000/alice:phone/more"});
+    assert_stats(&stage, 9, 2, 2, 0);
+    PLAY(&stage, {"ack bob:phone g/x 8", "done 10\n0 alice:phone delivered/g/x/8/bob"});
+    assert_stats(&stage, 9, 0, 2, 0);
+    happen(&stage, "wait 1000000");
+    (void)core_turn(stage.core, stage.now_ms); /* the marks */
+    happen(&stage, "flushed");
+    assert_int_equal(core_turn(stage.core, stage.now_ms), INT64_MAX); /* nothing is to go again */
     stage_close(&stage);
 }
 
@@ -263,7 +392,8 @@ static void auto_devices_take_at_a_pace(void **state)
                                                  "1 bob:auto chat/g/x/2/1000/alice:phone/m2"},
          {"wait 249", ""}, {"wait 1", "page g/x after 2"},
          {"page g/x 3:alice:phone/m3", "1 bob:auto chat/g/x/3/1000/alice:phone/m3\ncaught-up bob:auto 3"},
-         {"wait 60000", ""}); /* nothing to repeat */
+         {"wait 60000", ""}, /* nothing to repeat, */
+         {"ready bob:auto", "flush bob:auto@g/x=3\nscan bob:auto"}, {"scanned", "caught-up bob:auto 0"}); /* ever */
     stage_close(&stage);
 }
 
@@ -363,6 +493,11 @@ int main(void)
         cmocka_unit_test(bytes_count_too),
         cmocka_unit_test(own_messages_come_at_a_pace),
         cmocka_unit_test(what_is_not_acknowledged_goes_again),
+        cmocka_unit_test(silence_does_not_get_more),
+        cmocka_unit_test(silence_gets_no_more_of_what_is_new),
+        cmocka_unit_test(silence_of_one_who_sends),
+        cmocka_unit_test(silence_in_one_does_not_hold_up_another),
+        cmocka_unit_test(what_is_outstanding_is_counted),
         cmocka_unit_test(a_member_sees_her_time),
         cmocka_unit_test(an_edit_is_for_those_who_were_there),
         cmocka_unit_test(who_was_there_for_an_edit_is_loaded_first),

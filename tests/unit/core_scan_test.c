@@ -53,6 +53,18 @@ static void what_is_loaded_is_taken_to_be_held(void **state)
     stage_close(&stage);
 }
 
+static void an_old_ack_takes_nothing_back(void **state)
+{
+    (void)state;
+    struct stage stage;
+    stage_open(&stage);
+    PLAY(&stage, {"ready bob:phone", "scan bob:phone"}, {"scanned", "caught-up bob:phone 0"},
+         {"changed g/x", "load g/x"}, {"loaded g/x last=2 alice=1- bob=1-@2/0 cursor=bob:phone:2", ""},
+         {"ready bob:tab", "scan bob:tab"}, {"ack bob:tab g/x 1", "done 1"}, {"scanned", "caught-up bob:tab 0"},
+         {"ready bob:tab", "flush bob:tab@g/x=1\nscan bob:tab"}, {"flushed", ""}, {"scanned", "caught-up bob:tab 0"});
+    stage_close(&stage);
+}
+
 static void the_scan_sees_every_mark(void **state)
 {
     (void)state;
@@ -149,6 +161,16 @@ static void a_rewind_replays_what_was_acknowledged(void **state)
          {"page g/x 1:created", "1 bob:phone event/g/x/1/1000/-/created\ncaught-up bob:phone 1"},
          {"wait 500", "flush bob:phone@g/x:=0"}, {"flushed", "done 1"},
          {"ack bob:phone g/x 1", "done 2\nsenders g/x 0..1"}, {"wait 500", "flush bob:phone@g/x=1 bob@g/x=1/0"});
+    stage_close(&stage);
+}
+
+static void a_rewind_of_nothing_is_waited_for(void **state)
+{
+    (void)state;
+    struct stage stage;
+    stage_open(&stage);
+    PLAY(&stage, {"rewind bob:phone g/none 0", "load g/none"}, {"ready bob:phone", "scan bob:phone"}, {"scanned", ""},
+         {"nosuch g/none", "caught-up bob:phone 0\ndone 1"});
     stage_close(&stage);
 }
 
@@ -306,6 +328,7 @@ int main(void)
         cmocka_unit_test(replay_then_synced),
         cmocka_unit_test(live_items_wait_for_the_scan),
         cmocka_unit_test(what_is_loaded_is_taken_to_be_held),
+        cmocka_unit_test(an_old_ack_takes_nothing_back),
         cmocka_unit_test(the_scan_sees_every_mark),
         cmocka_unit_test(who_comes_during_a_scan_shares_the_next),
         cmocka_unit_test(who_comes_soon_after_a_scan_shares_the_next),
@@ -313,6 +336,7 @@ int main(void)
         cmocka_unit_test(long_pages_do_not_wait),
         cmocka_unit_test(ready_again_replays_again),
         cmocka_unit_test(a_rewind_replays_what_was_acknowledged),
+        cmocka_unit_test(a_rewind_of_nothing_is_waited_for),
         cmocka_unit_test(a_lost_database_is_scanned_again),
         cmocka_unit_test(a_removed_device_is_forgotten),
         cmocka_unit_test(the_idle_are_forgotten),
