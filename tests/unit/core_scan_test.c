@@ -12,6 +12,7 @@ static void replay_then_synced(void **state)
     PLAY(
         &stage, {"ready bob:phone", "scan bob:phone"},
         {"mark bob:phone g/x alice 4/2", "0 bob:phone read/g/x/2/alice\n0 bob:phone delivered/g/x/4/alice"},
+        {"mark bob:phone g/x carol 1/1", "0 bob:phone read/g/x/1/carol"},
         {"counts bob:phone g/large 7 40 3", "0 bob:phone receipts/g/large/7 {\"delivered\":40,\"read\":3}"},
         {"scanned bob:phone g/x 1 bob:phone d/alice/bob 3", "load g/x\nload d/alice/bob"},
         {"loaded g/x last=3 alice=1- bob=1- cursor=bob:phone:1", "page g/x after 1"},
