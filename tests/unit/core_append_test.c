@@ -197,7 +197,7 @@ static void there_is_no_such(void **state)
          {"nosuch d/alice/carol", "load d/alice/carol+"}, /* a message does */
          {"nosuch d/alice/carol",
           "1 alice:phone error/u/carol/m3/no-such-user {\"message\":\"there is no such user\"}\ndone 3"},
-         {"chat alice:phone g/gone m4", "load g/gone"},
+         {"chat alice:phone g/gone m4", "load g/gone"}, {"changed g/gone", ""}, {"nosuch g/gone", "load g/gone"},
          {"loaded g/gone last=2 deleted alice=1-2 cursor=alice:phone:2", "append-carefully g/gone@1 alice:phone/m4"},
          {"appended refused",
           "1 alice:phone error/g/gone/m4/no-such-group {\"message\":\"there is no such group\"}\ndone 4"});
@@ -257,6 +257,13 @@ static void a_read_only_database_refuses_what_it_has_not(void **state)
          {"appended dup 3", "0 alice:phone sent/g/x/3/1000/m1\ndone 1\nappend-carefully g/x@1 alice:phone/m2"},
          {"appended !denied", "1 alice:phone error/g/x/m2/read-only "
                               "{\"message\":\"nothing can be stored at the moment\",\"retry_after_ms\":5000}\ndone 2"});
+    PLAY(&stage, {"chat alice:phone d/alice/bob m3", "load d/alice/bob+"});
+    stage.told[0] = '\0';
+    core_on_loaded(stage.core, stage.now_ms,
+                   &(struct core_conversation){.name = SLICE("d/alice/bob"), .state = CORE_LOAD_READ_ONLY});
+    assert_string_equal(stage.told,
+                        "1 alice:phone error/u/bob/m3/read-only "
+                        "{\"message\":\"nothing can be stored at the moment\",\"retry_after_ms\":5000}\ndone 3\n");
     stage_close(&stage);
 }
 

@@ -18,9 +18,9 @@ static void the_first_that_moved_says_when(void **state)
     (void)state;
     struct stage stage;
     both_hold_three(&stage);
-    PLAY(&stage, {"ack bob:pad " D " 1", "done 1"}, {"wait 300", ""}, {"ack bob:pad " D " 2", "done 2"},
-         {"wait 199", ""}, {"wait 1", "flush bob:pad@" D "=2"}, {"flushed!", FAILED}, {"wait 499", ""},
-         {"wait 1", "flush bob:pad@" D "=2"}, {"flushed", ""});
+    PLAY(&stage, {"ack bob:pad " D " 1", "done 1"}, {"wait 300", ""}, {"ack bob:watch " D " 2", "done 2"},
+         {"wait 199", ""}, {"wait 1", "flush bob:pad@" D "=1 bob:watch@" D "=2"}, {"flushed!", FAILED},
+         {"wait 499", ""}, {"wait 1", "flush bob:pad@" D "=1 bob:watch@" D "=2"}, {"flushed", ""});
     assert_true(core_is_flushed(stage.core));
     stage_close(&stage);
 }
@@ -77,6 +77,19 @@ static void a_load_takes_nothing_back(void **state)
              {"read bob:tab " D " 2", ""}); /* is told already */
         stage_close(&stage);
     }
+}
+
+static void a_load_takes_no_delivered_back(void **state)
+{
+    (void)state;
+    struct stage stage;
+    stage_open(&stage);
+    PLAY(&stage, {"ready alice:phone", "scan alice:phone"}, {"scanned", "caught-up alice:phone 0"},
+         {"ack bob:pad " D " 2", "done 1\nload " D},
+         {"loaded " D " last=3 alice=1- bob=1- cursor=alice:phone:3", "0 alice:phone delivered/u/bob/2/bob"},
+         {"lost", ""}, {"back", "flush bob:pad@" D "=2 bob@" D "=2/0\nscan alice:phone"},
+         {"ack bob:tab " D " 2", "done 2\nload " D}, {"loaded " D " last=3 alice=1- bob=1- cursor=alice:phone:3", ""});
+    stage_close(&stage);
 }
 
 static void a_load_takes_no_rewind_back(void **state)
@@ -221,6 +234,7 @@ int main(void)
         cmocka_unit_test(the_last_piece_is_a_piece),
         cmocka_unit_test(what_moves_nothing_waits_for_what_does),
         cmocka_unit_test(a_load_takes_nothing_back),
+        cmocka_unit_test(a_load_takes_no_delivered_back),
         cmocka_unit_test(a_load_takes_no_rewind_back),
         cmocka_unit_test(a_rewind_that_failed_is_scanned_for_again),
         cmocka_unit_test(a_rewind_that_failed_is_not_taken_to_be_held),

@@ -208,7 +208,44 @@ static void a_changed_conversation_is_loaded_again(void **state)
          {"changed g/x", "load g/x"}, {"loaded g/x last=2 version=2 alice=1- bob=1- carol=2-", "page g/x after 1"},
          {"page g/x 2:member-added", "1 alice:phone,bob:phone,bob:tab,carol:pad event/g/x/2/1000/-/member-added"},
          {"changed g/x", "load g/x"}, {"changed g/x", ""}, /* the answer may be older than this */
-         {"loaded g/x last=3 version=2 alice=1- bob=1- carol=2-", "load g/x"});
+         {"loaded g/x last=3 version=2 alice=1- bob=1- carol=2-", "load g/x"}, {"changed g/x", ""},
+         {"nosuch g/x", "load g/x"}, /* nor that it is not there */
+         {"loaded g/x last=2 version=2 alice=1- bob=1- carol=2-", "page g/x after 2"}, {"changed g/x", "load g/x"},
+         {"loaded g/x last=3 version=2 alice=1- bob=1- carol=2-", ""}, /* its page is under way */
+         {"loaded g/x last=4", "log 3 a conversation was loaded that was not asked for: g/x"},
+         {"nosuch g/y", "log 3 a conversation was loaded that was not asked for: g/y"});
+    core_on_user_changed(stage.core, stage.now_ms, 5);
+    PLAY(&stage, {"wait 0", ""});
+    core_on_user_changed(stage.core, stage.now_ms, 3);
+    PLAY(&stage, {"wait 0", "load g/x"}); /* carol shares something else now */
+    stage_close(&stage);
+}
+
+static void who_has_left_gets_what_was_hers(void **state)
+{
+    (void)state;
+    struct stage stage;
+    stage_open_quiet(&stage);
+    three_live(&stage);
+    PLAY(&stage, {"gone alice:phone", ""}, {"changed g/x", "load g/x"},
+         {"loaded g/x last=2 version=2 alice=1- bob=1-2", "page g/x after 1"},
+         {"page g/x 2:member-removed", "1 bob:phone,bob:tab event/g/x/2/1000/-/member-removed"},
+         {"changed g/x", "load g/x"}, {"loaded g/x last=3 version=2 alice=1- bob=1-2", ""},
+         {"wait 5000", "page g/x after 1"},
+         {"page g/x 2:member-removed", "1 bob:phone,bob:tab event/g/x/2/1000/-/member-removed"});
+    stage_close(&stage);
+}
+
+/* A user who is removed from the node is a member of nothing, and never was. */
+static void who_is_removed_gets_nothing(void **state)
+{
+    (void)state;
+    struct stage stage;
+    stage_open_quiet(&stage);
+    three_live(&stage);
+    PLAY(&stage, {"changed g/x", "load g/x"}, {"loaded g/x last=1 version=2 bob=1-@1/0", ""},
+         {"chat bob:phone g/x b2", "append g/x@2 bob:phone/b2"},
+         {"appended 2", "0 bob:phone sent/g/x/2/1000/b2\n1 bob:tab chat/g/x/2/1000/bob:phone/b2\ndone 1"});
     stage_close(&stage);
 }
 
@@ -284,6 +321,8 @@ int main(void)
         cmocka_unit_test(a_hole_at_the_end_is_not_asked_for_for_ever),
         cmocka_unit_test(a_hole_is_passed_by_those_before_it),
         cmocka_unit_test(a_changed_conversation_is_loaded_again),
+        cmocka_unit_test(who_has_left_gets_what_was_hers),
+        cmocka_unit_test(who_is_removed_gets_nothing),
         cmocka_unit_test(typing_is_for_the_others),
         cmocka_unit_test(typing_makes_no_queue_of_loads),
     };

@@ -75,8 +75,9 @@ static void a_lost_question_is_asked_again(void **state)
     struct stage stage;
     stage_open(&stage);
     PLAY(&stage, {"read bob:phone g/x 4", "load g/x"}, {"loaded g/x last=9 alice=1- bob=1-", "senders g/x 0..4"},
-         {"lost", ""}, {"read bob:phone g/x 6", ""}, {"back", "load g/x"},
-         {"loaded g/x last=9 alice=1- bob=1-", "senders g/x 4..6"});
+         {"chat alice:phone g/x m10", "append g/x@1 alice:phone/m10"}, {"lost", ""}, {"read bob:phone g/x 6", ""},
+         {"back", "load g/x"},
+         {"loaded g/x last=9 alice=1- bob=1-", "senders g/x 4..6\nappend-carefully g/x@1 alice:phone/m10"});
     stage_close(&stage);
 }
 
@@ -126,6 +127,7 @@ static void counts_gather(void **state)
     five_members(&stage, 4);
     sends_to(&stage, "alice:phone", &last_seq, 2);
     PLAY(&stage, {"read dave:phone g/x 2", "0 alice:phone receipts/g/x/2 {\"delivered\":1,\"read\":1}"});
+    assert_int_equal(core_turn(stage.core, stage.now_ms), stage.now_ms + 1000);
     sends_to(&stage, "carol:pad", &last_seq, 3);
     PLAY(&stage, {"read bob:phone g/x 3", ""}, {"read dave:phone g/x 3", ""}, {"read erin:phone g/x 2", ""},
          {"wait 1000", "0 carol:pad receipts/g/x/3 {\"delivered\":2,\"read\":2}\n"
@@ -133,6 +135,13 @@ static void counts_gather(void **state)
          {"wait 1000", ""}, {"ack erin:phone g/x 3", "done 7\n0 carol:pad receipts/g/x/3 {\"delivered\":3,\"read\":2}"},
          {"wait 1000", ""}, /* and where it was delivered before: */
          {"read erin:phone g/x 3", "0 carol:pad receipts/g/x/3 {\"delivered\":3,\"read\":3}"});
+    sends_to(&stage, "alice:phone", &last_seq, 4);
+    sends_to(&stage, "carol:pad", &last_seq, 5);
+    PLAY(&stage, {"wait 1000", ""},
+         {"read bob:phone g/x 4", "0 alice:phone receipts/g/x/4 {\"delivered\":1,\"read\":1}"},
+         {"read dave:phone g/x 5", ""}, {"read bob:phone g/x 5", ""},
+         {"wait 1000", "0 carol:pad receipts/g/x/5 {\"delivered\":2,\"read\":2}\n"
+                       "0 alice:phone receipts/g/x/4 {\"delivered\":2,\"read\":2}"});
     stage_close(&stage);
 }
 

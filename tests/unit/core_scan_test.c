@@ -156,12 +156,13 @@ static void a_rewind_replays_what_was_acknowledged(void **state)
     (void)state;
     struct stage stage;
     stage_open(&stage);
-    PLAY(&stage, {"rewind bob:phone g/x 0", "load g/x"},
+    PLAY(&stage, {"rewind bob:phone g/x 0", "load g/x"}, {"rewind bob:phone g/x 0", ""},
          {"ready bob:phone", "scan bob:phone"}, /* sync, then subscribe */
-         {"scanned", ""}, {"loaded g/x last=1 alice=1- bob=1- cursor=bob:phone:1", "page g/x after 0"},
+         {"scanned", ""}, {"ready alice:phone", "scan alice:phone"}, {"scanned", "caught-up alice:phone 0"},
+         {"loaded g/x last=1 alice=1- bob=1- cursor=bob:phone:1 cursor=alice:phone:1", "page g/x after 0"},
          {"page g/x 1:created", "1 bob:phone event/g/x/1/1000/-/created\ncaught-up bob:phone 1"},
-         {"wait 500", "flush bob:phone@g/x:=0"}, {"flushed", "done 1"},
-         {"ack bob:phone g/x 1", "done 2\nsenders g/x 0..1"}, {"wait 500", "flush bob:phone@g/x=1 bob@g/x=1/0"});
+         {"wait 500", "flush bob:phone@g/x:=0"}, {"flushed", "done 1\ndone 2"},
+         {"ack bob:phone g/x 1", "done 3\nsenders g/x 0..1"}, {"wait 500", "flush bob:phone@g/x=1 bob@g/x=1/0"});
     stage_close(&stage);
 }
 
@@ -216,6 +217,33 @@ static void the_idle_are_forgotten(void **state)
          {"changed g/x", "load g/x"}, {"loaded g/x last=1 alice=1- bob=1- cursor=bob:phone:1", ""},
          {"changed g/y", "load g/y"}, {"loaded g/y last=1 alice=1- bob=1- cursor=bob:phone:1", ""},
          {"changed g/y", "load g/y"}); /* nobody used it: the first to go */
+    struct core_stats stats;
+    core_stats(stage.core, &stats);
+    assert_int_equal(stats.conversations, 2);
+    PLAY(&stage, {"chat alice:phone g/y m2", ""},
+         {"loaded g/y last=1 alice=1- bob=1- cursor=bob:phone:1", "append g/y@1 alice:phone/m2"},
+         {"appended 2", "1 bob:phone chat/g/y/2/1000/alice:phone/m2\ndone 1"}, {"changed g/x", "load g/x"},
+         {"loaded g/x last=1 alice=1- bob=1- cursor=bob:phone:1", ""});
+    core_stats(stage.core, &stats);
+    assert_int_equal(stats.conversations, 1);
+    assert_int_equal(stats.forgotten, 0);
+    assert_int_equal(stats.outstanding, 1); /* what nobody has acknowledged stays */
+    stage_close(&stage);
+}
+
+static void who_is_needed_does_not_keep_the_idle(void **state)
+{
+    (void)state;
+    struct stage stage;
+    struct core_stats stats;
+    stage_open(&stage);
+    stage.options.conversations_max = 1;
+    PLAY(&stage, {"ready bob:phone", "scan bob:phone"}, {"scanned bob:phone g/x 0", "load g/x"},
+         {"loaded g/x last=1 bob=1-", "page g/x after 0"}, {"chat alice:phone g/y m2", "load g/y"},
+         {"loaded g/y last=1 alice=1-", "append g/y@1 alice:phone/m2"}, {"appended 2", "done 1"});
+    core_stats(stage.core, &stats);
+    assert_int_equal(stats.conversations, 1);
+    PLAY(&stage, {"page g/x 1:created", "1 bob:phone event/g/x/1/1000/-/created\ncaught-up bob:phone 1"});
     stage_close(&stage);
 }
 
@@ -341,6 +369,7 @@ int main(void)
         cmocka_unit_test(a_lost_database_is_scanned_again),
         cmocka_unit_test(a_removed_device_is_forgotten),
         cmocka_unit_test(the_idle_are_forgotten),
+        cmocka_unit_test(who_is_needed_does_not_keep_the_idle),
         cmocka_unit_test(a_silent_device_does_not_fill_the_table),
         cmocka_unit_test(a_slow_device_holds_replays_back_for_a_while),
         cmocka_unit_test(memory_of_a_device_at_rest),
