@@ -237,15 +237,16 @@ static void takes_what_it_can(void **state)
     struct journal journal;
     static char large[LIMIT_FRAME_BYTES + 1];
     open_at(&journal, the_path);
-    struct journal_record record = {.client_id = SLICE("a:b"), .topic = SLICE("t"), .payload = {large, sizeof large}};
+    struct journal_record record = {.at_ms = 5, .topic = SLICE("t"), .payload = {large, sizeof large}};
     assert_int_equal(journal_append(&journal, &record), STATUS_TOO_LARGE);
+    assert_int_equal(journal_oldest_ms(&journal, 9), 9); /* nothing waits */
     record.payload.len--;
     record.client_id = record.topic = (struct slice){large, UINT8_MAX};
     record.correlation = (struct slice){large, UINT16_MAX};
     assert_int_equal(journal_append(&journal, &record), STATUS_OK); /* the largest */
+    assert_int_equal(journal_oldest_ms(&journal, 9), 5);
     assert_true(journal_forget(&journal, 2) > 0);
-    record = (struct journal_record){.client_id = SLICE("a:b"), .topic = SLICE("t"), .payload = {large, 0}};
-    record.payload.len = LIMIT_MESSAGE_BYTES_MAX;
+    record = (struct journal_record){.client_id = SLICE("a:b"), .payload = {large, LIMIT_MESSAGE_BYTES_MAX}};
     unsigned taken = 0;
     while (journal_append(&journal, &record) == STATUS_OK)
         taken++;
@@ -420,10 +421,8 @@ static void refuses_what_is_none(void **state)
     assert_int_equal(journal_open(&journal, "/nonexistent/journal", SMALL, why, sizeof why), STATUS_UNAVAILABLE);
     int fd = open(the_path, O_RDWR);
     assert_int_equal(pwrite(fd, "XXXXXXXX", 8, 0), 8);
-    (void)close(fd);
     assert_int_equal(journal_open(&journal, the_path, SMALL, why, sizeof why), STATUS_MALFORMED);
     assert_non_null(strstr(why, "not a journal of this version"));
-    fd = open(the_path, O_RDWR);
     assert_int_equal(pwrite(fd, "GNATJRN1", 8, 0), 8);
     assert_int_equal(pwrite(fd, "\1", 1, 48), 1); /* where its tail begins: between two words */
     (void)close(fd);

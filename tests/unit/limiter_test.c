@@ -430,6 +430,14 @@ static void a_refused_message_gives_a_request_nothing(void **state)
     assert_false(limiter_take_message(&limiter, &guest.session, SLICE("g/hall"), 65536, 0, &hit));
     assert_false(limiter_take_request(&limiter, &guest.session, false, 65536, 0, &hit));
     assert_int_equal(hit.counter, COUNTER_DEVICE_BYTES);
+    limiter.needs_bytes = true; /* one that takes them gives them back, and so does a group that is not made */
+    limiter.rates.groups = (struct rate){1, RATES_HOUR_TOKENS};
+    guest_comes(&guest, &limiter, "bob", "phone");
+    assert_false(limiter_take_message(&limiter, &guest.session, SLICE("g/hall"), 65536, 0, &hit));
+    assert_true(limiter_take_request(&limiter, &guest.session, true, 32768, 0, &hit));
+    assert_false(limiter_take_request(&limiter, &guest.session, true, 32768, 0, &hit));
+    assert_int_equal(hit.counter, COUNTER_USER_GROUPS);
+    assert_true(limiter_take_request(&limiter, &guest.session, false, 32768, 0, &hit));
     limiter_done(&limiter);
 }
 
