@@ -138,7 +138,7 @@ static enum status recover(struct journal *journal, const char *path, char *why,
         move_on(&journal->head, head_at(journal, journal->head.offset));
     journal->was_cut = journal_used(journal) + sizeof(uint64_t) <= journal->capacity &&
                        atomic_load(&head_at(journal, journal->head.offset)->check) != 0;
-    /* What lies there must not be taken for a record once there are new ones before it. */
+    /* No record begins at the head; and the operator is told once. */
     if (journal->was_cut)
         atomic_store(&head_at(journal, journal->head.offset)->check, 0);
     journal->opened_position = journal->head.position;

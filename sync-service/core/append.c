@@ -271,21 +271,20 @@ void append_turn(struct core *core)
 
 /* ---- the answer ---- */
 
-void messages_retry(struct core *core, struct conversation *conversation)
+void messages_retry(struct conversation *conversation)
 {
     struct message *message = conversation->pending;
     for (uint32_t i = 0; i < conversation->flight_len; i++, message = message->next)
         message->is_careful = true;
     conversation->flight_len = 0;
-    conversation_sendable(core, conversation);
 }
 
-static void messages_retry_alone(struct core *core, struct conversation *conversation)
+static void messages_retry_alone(struct conversation *conversation)
 {
     struct message *message = conversation->pending;
     for (uint32_t i = 0; i < conversation->flight_len; i++, message = message->next)
         message->is_alone = true;
-    messages_retry(core, conversation);
+    messages_retry(conversation);
 }
 
 static void message_appended(struct core *core, struct conversation *conversation, bool was_careful,
@@ -362,7 +361,7 @@ static void group_appended(struct core *core, struct conversation *conversation,
 static void message_failed_alone(struct core *core, struct conversation *conversation, enum status status)
 {
     if (!conversation->pending->is_alone) {
-        messages_retry_alone(core, conversation);
+        messages_retry_alone(conversation);
         return;
     }
     if (status != STATUS_DENIED)
@@ -387,7 +386,7 @@ static void group_failed(struct core *core, struct conversation *conversation, e
     case STATUS_FULL:
     case STATUS_UNAVAILABLE:
     case STATUS_NO_MEMORY:
-        messages_retry(core, conversation);
+        messages_retry(conversation);
         break;
     }
     conversation_sendable(core, conversation);

@@ -142,7 +142,7 @@ void core_on_database_lost(struct core *core, int64_t now_ms)
     struct batch *batch;
     DL_FOREACH2 (core->batches, batch, under_way_next)
         for (size_t i = 0; i < batch->groups_len; i++)
-            messages_retry(core, batch->groups[i].conversation);
+            messages_retry(batch->groups[i].conversation);
     batches_forget(core);
     struct conversation *conversation, *next;
     HASH_ITER (hh, core->conversations, conversation, next) {

@@ -387,7 +387,7 @@ void member_free(struct core *core, struct member *member); /* not from the conv
 
 /* append.c */
 void message_fail_all(struct core *core, struct conversation *conversation, const char *code);
-void messages_retry(struct core *core, struct conversation *conversation); /* what was in flight: carefully again */
+void messages_retry(struct conversation *conversation); /* what was in flight: carefully again */
 void append_turn(struct core *core);
 void conversation_sendable(struct core *core, struct conversation *conversation); /* queues it if it has what to send */
 void batches_forget(struct core *core);

@@ -47,6 +47,9 @@ static void bad_options(void **state)
         {{"journal_bytes", "1048575"}, "plugin_opt_journal_bytes"},
         {{"journal_bytes", "-1"}, "plugin_opt_journal_bytes"},
         {{"journal_bytes", "64M"}, "plugin_opt_journal_bytes"},
+        {{"journal_bytes", "+2097152"}, "plugin_opt_journal_bytes"},
+        {{"journal_bytes", " 2097152"}, "plugin_opt_journal_bytes"},
+        {{"journal_bytes", ""}, "plugin_opt_journal_bytes"},
         {{"journal_bytes", "99999999999999999999"}, "plugin_opt_journal_bytes"},
         {{"max_message_bytes", "0"}, "plugin_opt_max_message_bytes"},
         {{"max_message_bytes", "196609"}, "plugin_opt_max_message_bytes"},
@@ -71,8 +74,29 @@ static void bad_options(void **state)
     assert_non_null(strstr(why, "plugin_opt_link_secret_file is missing"));
     memset(longest, 'x', sizeof longest);
     longest[OPTIONS_PATH_LEN + 1] = '\0';
-    const struct option_given path[] = {{"keys_file", longest}};
-    assert_int_equal(options_read(&options, path, 1, why, sizeof why), STATUS_MALFORMED);
+    const struct option_given path[] = {REQUIRED, {"limits_file", longest}}, none[] = {{"keys_file", ""}};
+    assert_int_equal(options_read(&options, path, 5, why, sizeof why), STATUS_MALFORMED);
+    longest[OPTIONS_PATH_LEN] = '\0';
+    assert_int_equal(options_read(&options, path, 5, why, sizeof why), STATUS_OK);
+    assert_string_equal(options.limits_file, longest);
+    assert_int_equal(options_read(&options, none, 1, why, sizeof why), STATUS_MALFORMED);
+    assert_non_null(strstr(why, "plugin_opt_keys_file cannot be : "));
+}
+
+/* As long as there is room for, and one more. */
+static void long_addresses(void **state)
+{
+    (void)state;
+    struct options options;
+    char why[2048], addresses[sizeof options.rates.trusted_addresses + 1];
+    const struct option_given longer[] = {REQUIRED, {"trusted_addresses", addresses}},
+                              longest[] = {REQUIRED, {"trusted_addresses", addresses + 1}};
+    memset(addresses, ' ', sizeof addresses);
+    memcpy(addresses + 1, "::1,", 4);
+    memcpy(addresses + sizeof addresses - 4, "::1", 4);
+    assert_int_equal(options_read(&options, longer, 5, why, sizeof why), STATUS_MALFORMED);
+    assert_int_equal(options_read(&options, longest, 5, why, sizeof why), STATUS_OK);
+    assert_string_equal(options.rates.trusted_addresses, addresses + 1);
 }
 
 static void publishing(void **state)
@@ -214,6 +238,7 @@ int main(void)
         cmocka_unit_test(lists_are_bounded),
         cmocka_unit_test(subscribing),
         cmocka_unit_test(receiving),
+        cmocka_unit_test(long_addresses),
     };
     return cmocka_run_group_tests_name("authorize", tests, NULL, NULL);
 }

@@ -1,21 +1,6 @@
-/* What reaches a live device, in which order, and how much of it at once. The notation: core_script.h */
-#include "core_script.h"
+/* What reaches a live device, and in which order. The notation: core_script.h */
+#include "core_live.h"
 #include "../../sync-service/core/state.h"
-
-/* Alice sends from her phone, bob has a phone and a tab; all hold what there is of g/x. */
-static void three_live(struct stage *stage)
-{
-    PLAY(stage, {"ready alice:phone", "scan alice:phone"}, {"scanned", "caught-up alice:phone 0"},
-         {"ready bob:phone", "scan bob:phone"}, {"scanned", "caught-up bob:phone 0"}, {"ready bob:tab", "scan bob:tab"},
-         {"scanned", "caught-up bob:tab 0"}, {"typing alice:phone g/x", "load g/x"},
-         {"loaded g/x last=1 alice=1- bob=1-@1/0 cursor=alice:phone:1 cursor=bob:phone:1 cursor=bob:tab:1", ""});
-}
-
-static void stage_open_quiet(struct stage *stage)
-{
-    stage_open(stage);
-    stage->options.flush_after_ms = 1000000; /* marks are another test's */
-}
 
 static void each_device_gets_its_own(void **state)
 {
@@ -59,115 +44,6 @@ static void what_lies_between_comes_from_the_log(void **state)
          {"appended 4", "0 alice:phone sent/g/x/4/1000/m2\n" /* and live again */
                         "1 bob:phone,bob:tab chat/g/x/4/1000/alice:phone/m2\n"
                         "done 2"});
-    stage_close(&stage);
-}
-
-static void a_slow_device_falls_behind_in_the_log(void **state)
-{
-    (void)state;
-    struct stage stage;
-    stage_open_quiet(&stage);
-    stage.options.window_items = 2;
-    three_live(&stage);
-    PLAY(&stage, {"chat alice:phone g/x m1", "append g/x@1 alice:phone/m1"},
-         {"appended 2", "0 alice:phone sent/g/x/2/1000/m1\n"
-                        "1 bob:phone,bob:tab chat/g/x/2/1000/alice:phone/m1\ndone 1"},
-         {"chat alice:phone g/x m2", "append g/x@1 alice:phone/m2"},
-         {"appended 3", "0 alice:phone sent/g/x/3/1000/m2\n"
-                        "1 bob:phone,bob:tab chat/g/x/3/1000/alice:phone/m2\ndone 2"},
-         {"ack bob:tab g/x 3", "done 3\n0 alice:phone delivered/g/x/3/bob"},
-         {"chat alice:phone g/x m3", "append g/x@1 alice:phone/m3"},
-         {"appended 4", "0 alice:phone sent/g/x/4/1000/m3\n" /* the phone has two outstanding */
-                        "1 bob:tab chat/g/x/4/1000/alice:phone/m3\ndone 4"},
-         {"ack bob:phone g/x 2", "done 5\npage g/x after 3"},
-         {"page g/x 4:alice:phone/m3", "1 bob:phone chat/g/x/4/1000/alice:phone/m3"});
-    stage_close(&stage);
-}
-
-static void who_acknowledges_fast_may_have_more_outstanding(void **state)
-{
-    (void)state;
-    struct stage stage;
-    stage_open_quiet(&stage);
-    stage.options.window_items = 1;
-    stage.options.window_items_max = 2;
-    three_live(&stage);
-    PLAY(&stage, {"gone bob:tab", ""}, {"chat alice:phone g/x m1", "append g/x@1 alice:phone/m1"},
-         {"appended 2", "0 alice:phone sent/g/x/2/1000/m1\n1 bob:phone chat/g/x/2/1000/alice:phone/m1\ndone 1"},
-         {"ack bob:phone g/x 2", "done 2\n0 alice:phone delivered/g/x/2/bob"},
-         {"chat alice:phone g/x m2", "append g/x@1 alice:phone/m2"},
-         {"appended 3", "0 alice:phone sent/g/x/3/1000/m2\n1 bob:phone chat/g/x/3/1000/alice:phone/m2\ndone 3"},
-         {"ack bob:phone g/x 3", "done 4\n0 alice:phone delivered/g/x/3/bob"}, /* at once: now two may be */
-         {"chat alice:phone g/x m3", "append g/x@1 alice:phone/m3"},
-         {"appended 4", "0 alice:phone sent/g/x/4/1000/m3\n1 bob:phone chat/g/x/4/1000/alice:phone/m3\ndone 5"},
-         {"chat alice:phone g/x m4", "append g/x@1 alice:phone/m4"},
-         {"appended 5", "0 alice:phone sent/g/x/5/1000/m4\n1 bob:phone chat/g/x/5/1000/alice:phone/m4\ndone 6"},
-         {"chat alice:phone g/x m5", "append g/x@1 alice:phone/m5"},
-         {"appended 6", "0 alice:phone sent/g/x/6/1000/m5\ndone 7"}, {"wait 4999", ""},
-         {"wait 1", "page g/x after 3"}, /* no answer: one at a time again */
-         {"page g/x 4:alice:phone/m3 5:alice:phone/m4", "1 bob:phone chat/g/x/4/1000/alice:phone/m3"},
-         {"chat alice:phone d/alice/bob m6", "load d/alice/bob+"}, /* in all its conversations together */
-         {"loaded d/alice/bob last=0 alice=1- bob=1-", "append d/alice/bob@1 alice:phone/m6"},
-         {"appended 1", "0 alice:phone sent/u/bob/1/1000/m6\ndone 8"});
-    stage_close(&stage);
-}
-
-static void bytes_count_too(void **state)
-{
-    (void)state;
-    struct stage stage;
-    stage_open_quiet(&stage);
-    stage.options.window_bytes = 200; /* a payload of 5 and what goes with it, twice, is more */
-    three_live(&stage);
-    PLAY(&stage, {"gone bob:tab", ""}, {"chat alice:phone g/x m1", "append g/x@1 alice:phone/m1"},
-         {"appended 2", "0 alice:phone sent/g/x/2/1000/m1\n1 bob:phone chat/g/x/2/1000/alice:phone/m1\ndone 1"},
-         {"chat alice:phone g/x m2", "append g/x@1 alice:phone/m2"},
-         {"appended 3", "0 alice:phone sent/g/x/3/1000/m2\ndone 2"},
-         {"ack bob:phone g/x 2", "done 3\n0 alice:phone delivered/g/x/2/bob\npage g/x after 2"},
-         {"page g/x 3:alice:phone/m2", "1 bob:phone chat/g/x/3/1000/alice:phone/m2"});
-    stage_close(&stage);
-}
-
-/* What a device sent itself it does not acknowledge: no window would hold a replay of it. */
-static void own_messages_come_at_a_pace(void **state)
-{
-    (void)state;
-    struct stage stage;
-    stage_open_quiet(&stage);
-    stage.options.window_items = 2;
-    PLAY(&stage, {"ready bob:phone", "scan bob:phone"}, {"scanned bob:phone g/x 0", "load g/x"},
-         {"loaded g/x last=3 alice=1- bob=1-@3/0", "page g/x after 0"},
-         {"page g/x 1:bob:phone/m1 2:bob:phone/m2", "1 bob:phone sent/g/x/1/1000/m1\n1 bob:phone sent/g/x/2/1000/m2"},
-         {"wait 249", ""}, {"wait 1", "page g/x after 2"},
-         {"page g/x 3:bob:phone/m3", "1 bob:phone sent/g/x/3/1000/m3\ncaught-up bob:phone 3"});
-    stage_close(&stage);
-}
-
-static void what_is_not_acknowledged_goes_again(void **state)
-{
-    (void)state;
-    struct stage stage;
-    stage_open_quiet(&stage);
-    stage.options.window_items = 4;
-    three_live(&stage);
-    PLAY(
-        &stage, {"gone bob:tab", ""}, {"chat alice:phone g/x m1", "append g/x@1 alice:phone/m1"},
-        {"appended 2", "0 alice:phone sent/g/x/2/1000/m1\n1 bob:phone chat/g/x/2/1000/alice:phone/m1\ndone 1"},
-        {"chat alice:phone g/x m2", "append g/x@1 alice:phone/m2"},
-        {"appended 3", "0 alice:phone sent/g/x/3/1000/m2\n1 bob:phone chat/g/x/3/1000/alice:phone/m2\ndone 2"},
-        {"wait 4999", ""}, {"wait 1", "page g/x after 1"},
-        {"page g/x 2:alice:phone/m1 3:alice:phone/m2", "1 bob:phone chat/g/x/2/1000/alice:phone/m1\n"
-                                                       "1 bob:phone chat/g/x/3/1000/alice:phone/m2"},
-        {"wait 9999", ""}, {"wait 1", "page g/x after 1"},                           /* twice as long, */
-        {"page g/x 2:alice:phone/m1", "1 bob:phone chat/g/x/2/1000/alice:phone/m1"}, /* and half as much each time */
-        {"wait 20000", "page g/x after 1"}, {"page g/x 2:alice:phone/m1", "1 bob:phone chat/g/x/2/1000/alice:phone/m1"},
-        {"wait 40000", "page g/x after 1"}, {"page g/x 2:alice:phone/m1", "1 bob:phone chat/g/x/2/1000/alice:phone/m1"},
-        {"wait 59999", ""}, {"wait 1", "page g/x after 1"}, /* but once a minute at least */
-        {"page g/x 2:alice:phone/m1", "1 bob:phone chat/g/x/2/1000/alice:phone/m1"}, {"wait 60000", "page g/x after 1"},
-        {"page g/x 2:alice:phone/m1", "1 bob:phone chat/g/x/2/1000/alice:phone/m1"},
-        {"ack bob:phone g/x 2", "done 3\n0 alice:phone delivered/g/x/2/bob\npage g/x after 2"},
-        {"page g/x 3:alice:phone/m2", "1 bob:phone chat/g/x/3/1000/alice:phone/m2"}, {"wait 4999", ""},
-        {"wait 1", "page g/x after 2"}); /* it answered: from the start */
     stage_close(&stage);
 }
 
@@ -237,6 +113,36 @@ static void purged_is_told_once(void **state)
     stage_close(&stage);
 }
 
+static void all_is_purged(void **state)
+{
+    (void)state;
+    struct stage stage;
+    stage_open_quiet(&stage);
+    PLAY(&stage, {"ready bob:phone", "scan bob:phone"}, {"scanned bob:phone g/x 2", "load g/x"},
+         {"loaded g/x last=5 first=6 alice=1- bob=1- cursor=bob:phone:2",
+          "1 bob:phone event/g/x/5/1000/-/truncated\ncaught-up bob:phone 1"});
+    stage_close(&stage);
+}
+
+/* What came while it waited for room is not of the replay. */
+static void what_is_replayed_is_counted(void **state)
+{
+    (void)state;
+    struct stage stage;
+    stage_open_quiet(&stage);
+    stage.options.window_items = 2;
+    PLAY(&stage, {"ready bob:phone", "scan bob:phone"},
+         {"scanned bob:phone g/x 0 bob:phone g/y 0", "load g/x\nload g/y"},
+         {"loaded g/x last=2 alice=1- bob=1-", "page g/x after 0"}, {"loaded g/y last=1 alice=1- bob=1-", ""},
+         {"chat alice:phone g/y m2", "append g/y@1 alice:phone/m2"}, {"appended 2", "done 1"},
+         {"page g/x 1:created 2:renamed",
+          "1 bob:phone event/g/x/1/1000/-/created\n1 bob:phone event/g/x/2/1000/-/renamed"},
+         {"ack bob:phone g/x 2", "done 2\nsenders g/x 0..2\npage g/y after 0"},
+         {"page g/y 1:created 2:alice:phone/m2", "1 bob:phone event/g/y/1/1000/-/created\n"
+                                                 "1 bob:phone chat/g/y/2/1000/alice:phone/m2\ncaught-up bob:phone 3"});
+    stage_close(&stage);
+}
+
 static void a_hole_is_loaded_again_then_passed(void **state)
 {
     (void)state;
@@ -245,40 +151,50 @@ static void a_hole_is_loaded_again_then_passed(void **state)
     PLAY(&stage, {"ready bob:phone", "scan bob:phone"}, {"scanned bob:phone g/x 0", "load g/x"},
          {"loaded g/x last=3 alice=1- bob=1-", "page g/x after 0"},
          {"page g/x 3:alice:phone/m3", "load g/x"}, /* purged a moment ago? */
-         {"loaded g/x last=3 alice=1- bob=1-", "page g/x after 0"},
-         {"page g/x 3:alice:phone/m3", "log 3 the log has a hole: g/x\n"
-                                       "1 bob:phone chat/g/x/3/1000/alice:phone/m3\ncaught-up bob:phone 1"});
+         {"loaded g/x last=4 alice=1- bob=1-", "page g/x after 0"},
+         {"page g/x 3:alice:phone/m3 4:alice:phone/m4",
+          "log 3 the log has a hole: g/x\n1 bob:phone chat/g/x/3/1000/alice:phone/m3\n"
+          "1 bob:phone chat/g/x/4/1000/alice:phone/m4\ncaught-up bob:phone 1"});
     stage_close(&stage);
 }
 
-static void auto_devices_take_at_a_pace(void **state)
+static void a_hole_at_the_end_is_not_asked_for_for_ever(void **state)
 {
     (void)state;
     struct stage stage;
     stage_open_quiet(&stage);
-    stage.options.window_items = 2;
-    PLAY(&stage, {"ready bob:auto", "scan bob:auto"}, {"scanned bob:auto g/x 0", "load g/x"},
-         {"loaded g/x last=3 alice=1- bob=1-@3/0", "page g/x after 0"},
-         {"page g/x 1:created 2:alice:phone/m2", "1 bob:auto event/g/x/1/1000/-/created\n"
-                                                 "1 bob:auto chat/g/x/2/1000/alice:phone/m2"},
-         {"wait 249", ""}, {"wait 1", "page g/x after 2"},
-         {"page g/x 3:alice:phone/m3", "1 bob:auto chat/g/x/3/1000/alice:phone/m3\ncaught-up bob:auto 3"},
-         {"wait 60000", ""}); /* nothing to repeat */
+    PLAY(&stage, {"ready bob:phone", "scan bob:phone"}, {"scanned bob:phone g/x 0", "load g/x"},
+         {"loaded g/x last=1 alice=1- bob=1-", "page g/x after 0"}, {"page g/x", "load g/x"},
+         {"loaded g/x last=1 alice=1- bob=1-", "page g/x after 0"}, {"page g/x", "log 3 the log has a hole: g/x"},
+         {"wait 1000", ""});
     stage_close(&stage);
 }
 
-static void the_window_is_shared_fairly(void **state)
+/* The tab stands before the hole, carol behind it; the phone, which has room for one, before what is before it. */
+static void a_hole_is_passed_by_those_before_it(void **state)
 {
     (void)state;
     struct stage stage;
     stage_open_quiet(&stage);
-    stage.options.window_items = 2;
-    stage.options.page_items = 1;
+    stage.options.window_items = 3;
     PLAY(&stage, {"ready bob:phone", "scan bob:phone"},
-         {"scanned bob:phone g/x 0 bob:phone g/y 0", "load g/x\nload g/y"},
-         {"loaded g/x last=2 alice=1- bob=1-", "page g/x after 0"},
-         {"loaded g/y last=1 alice=1- bob=1-", "page g/y after 0"},
-         {"page g/y 1:created", "1 bob:phone event/g/y/1/1000/-/created"});
+         {"scanned bob:phone g/y 0 bob:phone g/x 0", "load g/y\nload g/x"},
+         {"loaded g/y last=3 alice=1- bob=1-@3/0", "page g/y after 0"},
+         {"page g/y 1:created 2:renamed 3:renamed", "1 bob:phone event/g/y/1/1000/-/created\n"
+                                                    "1 bob:phone event/g/y/2/1000/-/renamed\n"
+                                                    "1 bob:phone event/g/y/3/1000/-/renamed"},
+         {"ready bob:tab", "scan bob:tab"}, {"scanned bob:tab g/x 0", ""}, {"ready carol:pad", "scan carol:pad"},
+         {"scanned carol:pad g/x 4", ""},
+         {"loaded g/x last=5 alice=1- bob=1-@5/0 carol=1- cursor=carol:pad:4", "page g/x after 0"},
+         {"page g/x 1:created 2:renamed 4:renamed",
+          "1 bob:tab event/g/x/1/1000/-/created\n1 bob:tab event/g/x/2/1000/-/renamed\nload g/x"},
+         {"ack bob:phone g/y 1", "done 1"},
+         {"loaded g/x last=5 alice=1- bob=1-@5/0 carol=1- cursor=carol:pad:4", "page g/x after 0"},
+         {"page g/x 1:created 2:renamed 4:renamed", "1 bob:phone event/g/x/1/1000/-/created\n"
+                                                    "log 3 the log has a hole: g/x\n"
+                                                    "1 bob:tab event/g/x/4/1000/-/renamed\npage g/x after 4"},
+         {"page g/x 5:renamed", "1 carol:pad event/g/x/5/1000/-/renamed\ncaught-up carol:pad 1"},
+         {"ack bob:phone g/y 2", "done 2\npage g/x after 1"});
     stage_close(&stage);
 }
 
@@ -292,7 +208,44 @@ static void a_changed_conversation_is_loaded_again(void **state)
          {"changed g/x", "load g/x"}, {"loaded g/x last=2 version=2 alice=1- bob=1- carol=2-", "page g/x after 1"},
          {"page g/x 2:member-added", "1 alice:phone,bob:phone,bob:tab,carol:pad event/g/x/2/1000/-/member-added"},
          {"changed g/x", "load g/x"}, {"changed g/x", ""}, /* the answer may be older than this */
-         {"loaded g/x last=3 version=2 alice=1- bob=1- carol=2-", "load g/x"});
+         {"loaded g/x last=3 version=2 alice=1- bob=1- carol=2-", "load g/x"}, {"changed g/x", ""},
+         {"nosuch g/x", "load g/x"}, /* nor that it is not there */
+         {"loaded g/x last=2 version=2 alice=1- bob=1- carol=2-", "page g/x after 2"}, {"changed g/x", "load g/x"},
+         {"loaded g/x last=3 version=2 alice=1- bob=1- carol=2-", ""}, /* its page is under way */
+         {"loaded g/x last=4", "log 3 a conversation was loaded that was not asked for: g/x"},
+         {"nosuch g/y", "log 3 a conversation was loaded that was not asked for: g/y"});
+    core_on_user_changed(stage.core, stage.now_ms, 5);
+    PLAY(&stage, {"wait 0", ""});
+    core_on_user_changed(stage.core, stage.now_ms, 3);
+    PLAY(&stage, {"wait 0", "load g/x"}); /* carol shares something else now */
+    stage_close(&stage);
+}
+
+static void who_has_left_gets_what_was_hers(void **state)
+{
+    (void)state;
+    struct stage stage;
+    stage_open_quiet(&stage);
+    three_live(&stage);
+    PLAY(&stage, {"gone alice:phone", ""}, {"changed g/x", "load g/x"},
+         {"loaded g/x last=2 version=2 alice=1- bob=1-2", "page g/x after 1"},
+         {"page g/x 2:member-removed", "1 bob:phone,bob:tab event/g/x/2/1000/-/member-removed"},
+         {"changed g/x", "load g/x"}, {"loaded g/x last=3 version=2 alice=1- bob=1-2", ""},
+         {"wait 5000", "page g/x after 1"},
+         {"page g/x 2:member-removed", "1 bob:phone,bob:tab event/g/x/2/1000/-/member-removed"});
+    stage_close(&stage);
+}
+
+/* A user who is removed from the node is a member of nothing, and never was. */
+static void who_is_removed_gets_nothing(void **state)
+{
+    (void)state;
+    struct stage stage;
+    stage_open_quiet(&stage);
+    three_live(&stage);
+    PLAY(&stage, {"changed g/x", "load g/x"}, {"loaded g/x last=1 version=2 bob=1-@1/0", ""},
+         {"chat bob:phone g/x b2", "append g/x@2 bob:phone/b2"},
+         {"appended 2", "0 bob:phone sent/g/x/2/1000/b2\n1 bob:tab chat/g/x/2/1000/bob:phone/b2\ndone 1"});
     stage_close(&stage);
 }
 
@@ -358,19 +311,18 @@ int main(void)
         cmocka_unit_test(each_device_gets_its_own),
         cmocka_unit_test(a_note_to_self_has_ones_own_name),
         cmocka_unit_test(what_lies_between_comes_from_the_log),
-        cmocka_unit_test(a_slow_device_falls_behind_in_the_log),
-        cmocka_unit_test(who_acknowledges_fast_may_have_more_outstanding),
-        cmocka_unit_test(bytes_count_too),
-        cmocka_unit_test(own_messages_come_at_a_pace),
-        cmocka_unit_test(what_is_not_acknowledged_goes_again),
         cmocka_unit_test(a_member_sees_her_time),
         cmocka_unit_test(an_edit_is_for_those_who_were_there),
         cmocka_unit_test(who_was_there_for_an_edit_is_loaded_first),
         cmocka_unit_test(purged_is_told_once),
+        cmocka_unit_test(all_is_purged),
+        cmocka_unit_test(what_is_replayed_is_counted),
         cmocka_unit_test(a_hole_is_loaded_again_then_passed),
-        cmocka_unit_test(auto_devices_take_at_a_pace),
-        cmocka_unit_test(the_window_is_shared_fairly),
+        cmocka_unit_test(a_hole_at_the_end_is_not_asked_for_for_ever),
+        cmocka_unit_test(a_hole_is_passed_by_those_before_it),
         cmocka_unit_test(a_changed_conversation_is_loaded_again),
+        cmocka_unit_test(who_has_left_gets_what_was_hers),
+        cmocka_unit_test(who_is_removed_gets_nothing),
         cmocka_unit_test(typing_is_for_the_others),
         cmocka_unit_test(typing_makes_no_queue_of_loads),
     };

@@ -150,6 +150,19 @@ static void nothing_is_told_of_a_request(void **state)
     stage_close(&stage);
 }
 
+static void of_the_first_message_too(void **state)
+{
+    (void)state;
+    struct stage stage;
+    stage_open(&stage);
+    both_live(&stage, "loaded d/alice/bob last=1 alice=1-@1/1 bob=1- cursor=alice:phone:1 cursor=bob:phone:1 "
+                      "cursor=bob:tab:1 asked=alice");
+    PLAY(&stage, {"changed d/alice/bob", "load d/alice/bob"},
+         {"loaded d/alice/bob last=1 alice=1-@1/1 bob=1- version=2",
+          "0 alice:phone read/u/bob/1/alice\n0 bob:phone,bob:tab read/u/alice/1/alice"});
+    stage_close(&stage);
+}
+
 static void the_load_knows_who_begins(void **state)
 {
     (void)state;
@@ -243,6 +256,7 @@ int main(void)
         cmocka_unit_test(it_may_be_refused_instead),
         cmocka_unit_test(marks_are_told_when_it_is_over),
         cmocka_unit_test(nothing_is_told_of_a_request),
+        cmocka_unit_test(of_the_first_message_too),
         cmocka_unit_test(the_load_knows_who_begins),
         cmocka_unit_test(reads_that_are_not_shared_are_told_as_delivered),
         cmocka_unit_test(in_groups_they_are_hers_alone),

@@ -237,9 +237,16 @@ static void takes_what_it_can(void **state)
     struct journal journal;
     static char large[LIMIT_FRAME_BYTES + 1];
     open_at(&journal, the_path);
-    struct journal_record record = {.client_id = SLICE("a:b"), .topic = SLICE("t"), .payload = {large, sizeof large}};
+    struct journal_record record = {.at_ms = 5, .topic = SLICE("t"), .payload = {large, sizeof large}};
     assert_int_equal(journal_append(&journal, &record), STATUS_TOO_LARGE);
-    record.payload.len = LIMIT_MESSAGE_BYTES_MAX;
+    assert_int_equal(journal_oldest_ms(&journal, 9), 9); /* nothing waits */
+    record.payload.len--;
+    record.client_id = record.topic = (struct slice){large, UINT8_MAX};
+    record.correlation = (struct slice){large, UINT16_MAX};
+    assert_int_equal(journal_append(&journal, &record), STATUS_OK); /* the largest */
+    assert_int_equal(journal_oldest_ms(&journal, 9), 5);
+    assert_true(journal_forget(&journal, 2) > 0);
+    record = (struct journal_record){.client_id = SLICE("a:b"), .payload = {large, LIMIT_MESSAGE_BYTES_MAX}};
     unsigned taken = 0;
     while (journal_append(&journal, &record) == STATUS_OK)
         taken++;
@@ -249,13 +256,11 @@ static void takes_what_it_can(void **state)
     while (journal_append(&journal, &record) == STATUS_OK)
         taken++;
     assert_int_equal(journal_fill(&journal), 999);
-    assert_true(journal_forget(&journal, 2) > 0);
+    assert_true(journal_forget(&journal, 3) > 0);
     assert_int_equal(journal_append(&journal, &record), STATUS_OK);
     journal_close(&journal);
 }
 
-/* The broker is killed between any two stores of an append: either the record is there or it is not, and whatever is
- * written afterwards is not followed by anything old. */
 /* Full to the last word: the one that ends the ring must not be the tail's. */
 static void takes_no_byte_more(void **state)
 {
@@ -283,6 +288,8 @@ static void takes_no_byte_more(void **state)
     journal_close(&journal);
 }
 
+/* The broker is killed between any two stores of an append: either the record is there or it is not, and whatever is
+ * written afterwards is not followed by anything old. */
 static void killed_while_appending(void **state)
 {
     (void)state;
@@ -380,6 +387,9 @@ static void damaged(void **state)
         image[at] ^= 0x40;
         open_at(&copy, the_copy);
         assert_true(copy.was_cut);
+        journal_close(&copy);
+        open_at(&copy, the_copy);
+        assert_false(copy.was_cut); /* is told once */
         assert_int_equal(count(&copy, 1), 50);
         fill(&copy, 51, 52, 64); /* of the same length as the damaged one */
         journal_close(&copy);
@@ -411,8 +421,31 @@ static void refuses_what_is_none(void **state)
     assert_int_equal(journal_open(&journal, "/nonexistent/journal", SMALL, why, sizeof why), STATUS_UNAVAILABLE);
     int fd = open(the_path, O_RDWR);
     assert_int_equal(pwrite(fd, "XXXXXXXX", 8, 0), 8);
+    assert_int_equal(journal_open(&journal, the_path, SMALL, why, sizeof why), STATUS_MALFORMED);
+    assert_non_null(strstr(why, "not a journal of this version"));
+    assert_int_equal(pwrite(fd, "GNATJRN1", 8, 0), 8);
+    assert_int_equal(pwrite(fd, "\1", 1, 48), 1); /* where its tail begins: between two words */
     (void)close(fd);
     assert_int_equal(journal_open(&journal, the_path, SMALL, why, sizeof why), STATUS_MALFORMED);
+    assert_non_null(strstr(why, "is damaged"));
+    assert_int_equal(truncate(the_path, SMALL + HEADER + 8), 0);
+    assert_int_equal(journal_open(&journal, the_path, SMALL, why, sizeof why), STATUS_MALFORMED);
+    assert_non_null(strstr(why, "not a journal (size"));
+}
+
+/* Else a peer that knows the key of one could make up records for all. */
+static void each_has_a_key_of_its_own(void **state)
+{
+    (void)state;
+    struct journal journal;
+    unsigned char keys[2][crypto_shorthash_KEYBYTES];
+    for (int i = 0; i < 2; i++) {
+        open_at(&journal, the_path);
+        memcpy(keys[i], (unsigned char *)journal.header + 24, sizeof keys[i]);
+        journal_close(&journal);
+        assert_int_equal(unlink(the_path), 0);
+    }
+    assert_memory_not_equal(keys[0], keys[1], sizeof keys[0]);
 }
 
 static void changes_its_size_when_empty(void **state)
@@ -490,6 +523,7 @@ int main(void)
         TEST(changes_its_size_when_empty),
         TEST(a_full_disk_is_an_error_at_the_start),
         TEST(changes_no_size_of_a_damaged_one),
+        TEST(each_has_a_key_of_its_own),
     };
     return cmocka_run_group_tests_name("journal", tests, NULL, NULL);
 }

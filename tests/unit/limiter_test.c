@@ -231,16 +231,19 @@ static void addresses_are_bounded(void **state)
 static void the_limits_file(void **state)
 {
     (void)state;
-    static const char *const bad[] = {
-        "messages_per_second\n",
-        "messages_per_second 0\n",
-        "messages_per_second x\n",
-        "keys_file /x\n",
-        "what 1\n",
-        "groups_burst 1112\n",
-        "bytes_burst 1000\n",
-        "trusted_addresses here\n",
-        "messages_per_second 1 2\n",
+    static const struct {
+        const char *text, *said;
+    } bad[] = {
+        {"messages_per_second\n", "messages_per_second cannot be : "},
+        {"messages_per_second 0\n", "messages_per_second cannot be 0: "},
+        {"messages_per_second x\n", "messages_per_second cannot be x: "},
+        {"keys_file /x\n", "unknown limit keys_file"},
+        {"what 1\n", "unknown limit what"},
+        {"groups_burst 1112\n", "groups_burst cannot be 1112: "},
+        {"bytes_burst 1000\n", "bytes_burst cannot be 1000: "},
+        {"trusted_addresses here\n", "trusted_addresses cannot be here: "},
+        {"trusted_addresses\n", "trusted_addresses cannot be : "},
+        {"messages_per_second 1 2\n", "messages_per_second cannot be 1 2: "},
     };
     struct options options = {.limits = true};
     struct limiter limiter;
@@ -259,14 +262,16 @@ static void the_limits_file(void **state)
     assert_int_equal(limiter.rates.rpc.burst, 9);
     assert_int_equal(limiter.addresses.trusted.len, 2);
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
-        file_is(bad[i]);
+        file_is(bad[i].text);
         if (limiter_reload(&limiter, &options, why, sizeof why) != STATUS_MALFORMED || limiter.rates.chat.burst != 11)
-            fail_msg("taken: %s", bad[i]);
+            fail_msg("taken: %s", bad[i].text);
+        if (strncmp(why, bad[i].said, strlen(bad[i].said)) != 0)
+            fail_msg("%s: %s", bad[i].text, why);
     }
     assert_int_equal(unlink(path), 0);
     assert_int_equal(limiter_reload(&limiter, &options, why, sizeof why), STATUS_NOT_FOUND);
     assert_int_equal(limiter.rates.chat.burst, 11);
-    file_is("user_messages_burst 3\ntrusted_addresses none\n");
+    file_is("user_messages_burst 3 \t\r\n\t\r\n #\ntrusted_addresses none\r\n");
     assert_int_equal(limiter_reload(&limiter, &options, why, sizeof why), STATUS_OK);
     assert_int_equal(limiter.rates.chat.burst, 7); /* as the broker's configuration has it */
     assert_int_equal(limiter.rates.chat_user.burst, 3);
@@ -425,6 +430,14 @@ static void a_refused_message_gives_a_request_nothing(void **state)
     assert_false(limiter_take_message(&limiter, &guest.session, SLICE("g/hall"), 65536, 0, &hit));
     assert_false(limiter_take_request(&limiter, &guest.session, false, 65536, 0, &hit));
     assert_int_equal(hit.counter, COUNTER_DEVICE_BYTES);
+    limiter.needs_bytes = true; /* one that takes them gives them back, and so does a group that is not made */
+    limiter.rates.groups = (struct rate){1, RATES_HOUR_TOKENS};
+    guest_comes(&guest, &limiter, "bob", "phone");
+    assert_false(limiter_take_message(&limiter, &guest.session, SLICE("g/hall"), 65536, 0, &hit));
+    assert_true(limiter_take_request(&limiter, &guest.session, true, 32768, 0, &hit));
+    assert_false(limiter_take_request(&limiter, &guest.session, true, 32768, 0, &hit));
+    assert_int_equal(hit.counter, COUNTER_USER_GROUPS);
+    assert_true(limiter_take_request(&limiter, &guest.session, false, 32768, 0, &hit));
     limiter_done(&limiter);
 }
 

@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <string.h>
 
 #include "broker-plugin/overload.h"
 #include "broker-plugin/rates.h"
@@ -111,6 +112,64 @@ static void a_user_has_four_times_as_much(void **state)
                &(struct rate_options){.messages_per_second = BUCKET_BURST_MAX, .messages_burst = BUCKET_BURST_MAX},
                false);
     assert_int_equal(rates.chat_user.burst, BUCKET_BURST_MAX);
+}
+
+/* What a device has taken is remembered until all of it is there again. */
+static void a_session_is_full_where_each_bucket_is(void **state)
+{
+    (void)state;
+    struct rates rates;
+    struct rates_session session;
+    rates_make(&rates,
+               &(struct rate_options){
+                   .messages_per_second = 10, .messages_burst = 100, .requests_per_second = 1, .requests_burst = 10},
+               false);
+    const struct {
+        struct bucket *bucket;
+        struct rate rate;
+    } of[] = {
+        {&session.chat, rates.chat},   {&session.rpc, rates.rpc},       {&session.typing, rates.typing},
+        {&session.marks, rates.marks}, {&session.denied, rates.denied}, {&session.errors, rates.errors},
+    };
+    for (size_t i = 0; i < sizeof of / sizeof of[0]; i++) {
+        memset(&session, 0, sizeof session);
+        rates_session_start(&session, &rates, 7);
+        assert_true(rates_are_full(&rates, &session, 7));
+        assert_true(rates_take(&rates, of[i].bucket, of[i].rate, 7, of[i].rate.burst));
+        assert_false(rates_take(&rates, of[i].bucket, of[i].rate, 7, 1));
+        assert_false(rates_are_full(&rates, &session, 7));
+        assert_true(rates_are_full(&rates, &session, 7 + 1000 * of[i].rate.burst / of[i].rate.per_second));
+    }
+}
+
+static void whose_it_was(void **state)
+{
+    (void)state;
+    struct rates rates;
+    struct rates_session session;
+    struct bucket user;
+    uint32_t retry_ms = 0;
+    bool is_user = true;
+    rates_make(&rates, &(struct rate_options){.messages_per_second = 10, .messages_burst = 1}, false);
+    bucket_fill(&user, rates.chat_user, 0);
+    rates_session_start(&session, &rates, 0);
+    assert_true(rates_take_chat(&rates, &session, &user, 0, &retry_ms, &is_user));
+    assert_false(rates_take_chat(&rates, &session, &user, 0, &retry_ms, &is_user));
+    assert_false(is_user);
+    assert_int_equal(retry_ms, 100);
+    rates_return_chat(&rates, &session, &user);
+    assert_true(rates_take_chat(&rates, &session, &user, 0, &retry_ms, &is_user));
+    assert_true(rates_take(&rates, &user, rates.chat_user, 0, 3)); /* was given back too */
+    assert_int_equal(rates_bytes_tokens(1), 1);
+    assert_int_equal(rates_bytes_tokens(RATES_BYTES_OF_TOKEN), 1);
+    assert_int_equal(rates_bytes_tokens(RATES_BYTES_OF_TOKEN + 1), 2);
+    rates_make(
+        &rates,
+        &(struct rate_options){
+            .messages_per_second = 10, .messages_burst = 100, .user_messages_per_second = 7, .user_messages_burst = 8},
+        false);
+    assert_int_equal(rates.chat_user.per_second, 7);
+    assert_int_equal(rates.chat_user.burst, 8);
 }
 
 static void levels(void **state)
@@ -230,6 +289,8 @@ int main(void)
         cmocka_unit_test(at_the_edges),
         cmocka_unit_test(who_keeps_the_pauses_is_not_closed),
         cmocka_unit_test(a_user_has_four_times_as_much),
+        cmocka_unit_test(a_session_is_full_where_each_bucket_is),
+        cmocka_unit_test(whose_it_was),
         cmocka_unit_test(levels),
         cmocka_unit_test(what_would_wait_is_refused),
         cmocka_unit_test(retry),

@@ -190,6 +190,26 @@ static struct slice token_of_len(size_t len, char *text, size_t size)
     return (struct slice){NULL, 0};
 }
 
+static void kids_of_each_length(void **state)
+{
+    (void)state;
+    static const size_t lengths[] = {1, LIMIT_KID_LEN};
+    for (size_t i = 0; i < sizeof lengths / sizeof lengths[0]; i++) {
+        char header[128], text[512], kid[LIMIT_KID_LEN + 1] = "";
+        struct token_claims claims;
+        struct token_key key = keys[1];
+        memset(kid, 'k', lengths[i]);
+        memcpy(key.kid, kid, sizeof kid);
+        (void)snprintf(header, sizeof header, "{\"alg\":\"EdDSA\",\"kid\":\"%s\"}", kid);
+        struct slice token =
+            token_sign(slice_of(header), SLICE("{\"sub\":\"alice\",\"dev\":\"phone\",\"iat\":1000,\"exp\":2000}"), text,
+                       sizeof text);
+        assert_int_equal(token_verify(token, &key, 1, 1500, &claims), STATUS_OK);
+        key.kid[lengths[i] - 1] = 'K';
+        assert_int_equal(token_verify(token, &key, 1, 1500, &claims), STATUS_DENIED);
+    }
+}
+
 static void length_is_limited(void **state)
 {
     (void)state;
@@ -250,6 +270,7 @@ int main(void)
         cmocka_unit_test(only_the_signature_is_remembered),
         cmocka_unit_test(token_texts),
         cmocka_unit_test(claim_values),
+        cmocka_unit_test(kids_of_each_length),
         cmocka_unit_test(length_is_limited),
         cmocka_unit_test(key_files),
         cmocka_unit_test(keys_are_limited),
