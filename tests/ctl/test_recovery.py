@@ -2,6 +2,7 @@
 import fcntl
 import json
 import os
+import resource
 import shutil
 import signal
 import subprocess
@@ -108,6 +109,39 @@ def test_a_start_waits_for_its_database(made, tenant, foreground):
     made.up()
     wait_until(lambda: tenant.ctl("status", check=False).returncode == 0, "a device could chat")
     assert process.poll() is None
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="becomes another user")
+def test_a_start_waits_until_it_may_have_processes(made):
+    """For root no such limit holds: the node is somebody's who has too many."""
+    made.up()
+    made.sql("create role lodger login createrole password 'pass'")
+    made.sql("create database lodging owner lodger")
+    node = make_node("nobody", installed=True)
+    process = None
+    nobody = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"]
+
+    def may_have(processes):
+        subprocess.run([*nobody, "prlimit", f"--pid={process.pid}", f"--nproc={processes}:"], check=True)
+    try:
+        node.ctl("init", "--database", f"postgresql://lodger:pass@127.0.0.1:{made.conf('postgres_port')}/lodging",
+                 "--mqtt-port", 0, "--ws-port", 0)
+        made.ctl("down")
+        said = node.home / "foreground.log"
+        with said.open("w") as out:
+            process = subprocess.Popen([*nobody, str(node.program), "--dir", str(node.dir), "up", "--foreground"], stdout=out,
+                                       stderr=out, cwd=node.home)
+        wait_until(lambda: " schema-again " in said.read_text(), "it has tried")
+        may_have(0)
+        made.up()
+        wait_until(lambda: "Resource temporarily unavailable" in said.read_text(), "it may have no more processes")
+        may_have(resource.getrlimit(resource.RLIMIT_NPROC)[1])
+        wait_until(lambda: node.ctl("status", check=False).returncode == 0, "a device could chat")
+    finally:
+        if process:
+            process.terminate()
+            process.wait(timeout=120)
+        node.close()
 
 
 def test_down_without_a_list_of_processes(made):
