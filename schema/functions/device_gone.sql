@@ -13,7 +13,8 @@ begin
            -- marks that moved just before may not have reached it: tell them again
            live_until = greatest(d.live_until, g.at - interval '10 s')
       from (select i.device_id, to_timestamp(max(i.at_ms) / 1000.0) as at
-              from unnest(device_ids, at_ms) as i (device_id, at_ms) group by i.device_id) g
+              from unnest(device_ids, at_ms) as i (device_id, at_ms)
+             group by i.device_id order by i.device_id offset 0) g -- locked in that order
      where d.device_id = g.device_id;
 end
 $$;
