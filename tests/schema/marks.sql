@@ -89,6 +89,8 @@ select set_eq($$ select user_name from pg_temp.told(array[pg_temp.d('carol:phone
 select is((select count(*) from generate_series(0, 3) s, pg_temp.told(array[pg_temp.d('alice:phone')], s,
     4)), 3::bigint, 'each in its shard');
 update gnatter.device set live_until = now() + '1 day';
+select isnt_empty('told', 'what changed since a time to come: nobody knows, and all is told');
+update gnatter.device set live_until = clock_timestamp();
 select is_empty('told', 'what had not changed since is not told');
 
 -- ---- large groups: counts ----

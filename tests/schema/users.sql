@@ -71,16 +71,24 @@ select isnt_empty($$ select * from gnatter.device_open('{bob:new}') $$, 'the dev
 -- ---- live or not ----
 select gnatter.device_live(array[pg_temp.d('bob:phone')]) \g /dev/null
 select is((select is_live from gnatter.devices where user_name = 'bob' and device_name = 'phone'), true, 'live');
-select gnatter.device_gone(array[pg_temp.d('bob:phone')], array[gnatter.now_ms() + 60000]) \g /dev/null
+update gnatter.device set live_until = now() - '1 day'::interval where device_id = pg_temp.d('bob:phone');
+select gnatter.device_gone(array[pg_temp.d('bob:phone')], array[gnatter.now_ms() + 3600000]) \g /dev/null
 select results_eq($$ select is_live, date_trunc('minute', last_seen_at) >= date_trunc('minute', now())
     from gnatter.devices where user_name = 'bob' and device_name = 'phone' $$,
     $$ values (false, true) $$, 'gone, and when it was seen last');
 select cmp_ok((select last_seen_at - live_until from gnatter.device where device_id = pg_temp.d('bob:phone')), '=',
     '10 s'::interval,
     'marks of the last 10 seconds are told again');
+select cmp_ok((select last_seen_at from gnatter.device where device_id = pg_temp.d('bob:phone')), '<=', clock_timestamp(),
+    'by our own clock, when the service''s is ahead: marks that move from now on are to be told');
+select live_until as before from gnatter.device where device_id = pg_temp.d('bob:phone') \gset
 select gnatter.device_gone(array[pg_temp.d('bob:phone')], '{1000}') \g /dev/null
-select cmp_ok((select live_until from gnatter.device where device_id = pg_temp.d('bob:phone')), '>', now(),
-    'never back');
+select is((select live_until from gnatter.device where device_id = pg_temp.d('bob:phone')), :'before', 'never back');
+update gnatter.device set live_until = now() + '1 day', last_seen_at = now() + '1 day'
+ where device_id = pg_temp.d('bob:phone');
+select gnatter.device_gone(array[pg_temp.d('bob:phone')], array[gnatter.now_ms()]) \g /dev/null
+select cmp_ok((select greatest(last_seen_at, live_until) from gnatter.device where device_id = pg_temp.d('bob:phone')), '<=',
+    clock_timestamp(), 'but from where a clock that was ahead had put it');
 select gnatter.device_live(array[pg_temp.d('bob:phone')]) \g /dev/null
 select gnatter.devices_reset() \g /dev/null
 select is((select count(*) from gnatter.devices where is_live), 0::bigint, 'a service that starts: nobody is live');
