@@ -413,6 +413,12 @@ select gnatter.remove_user('quinn') \g /dev/null
 select is(gnatter.inbox_release(10, 4, 1000000), 0, 'who was removed has no inbox');
 select is(pg_temp.watch('{d/quinn/sam}', 1), 1, 'that could be full');
 select is((select array_agg(user_name) from gnatter.full_inboxes), '{sam}', 'but others have');
+-- an edit, during one block, of a message of the same
+select gnatter.create_users('{uma,vic}', 'phone') \g /dev/null
+select gnatter.block_user('uma', 'vic') \g /dev/null
+select pg_temp.say('vic:phone', 'd/uma/vic', 'v1') \g /dev/null
+select is(pg_temp.code('vic:phone', 'message.edit', '{"conversation":"u/uma","seq":1,"payload":"two"}'), '{"seq": 2}', 'edited');
+select is((select count(*) from gnatter.block where conversation_id = pg_temp.c('d/uma/vic')), 1::bigint, 'one block covers both');
 select is_empty('select * from gnatter.verify()', 'all is well');
 select * from finish();
 rollback;
