@@ -62,7 +62,10 @@ select lives_ok($$ select gnatter.add_device('bob', 'new') $$, 'the name can be 
 select isnt(pg_temp.d('bob:new'), :old_device::bigint, 'that is another device');
 select isnt((select tokens_valid_after from gnatter.devices where user_name = 'bob' and device_name = 'new'), null,
             'whose old tokens stay void');
-select is((select count(*) from gnatter.revocations(null) where name = 'bob:new'), 1::bigint, 'and are told once');
+update gnatter.device set tokens_valid_after = tokens_valid_after - '1 hour'::interval where device_id = :old_device;
+select results_eq($$ select valid_after_s from gnatter.revocations(null) where name = 'bob:new' $$,
+    $$ select extract(epoch from tokens_valid_after)::bigint from gnatter.device where device_id = pg_temp.d('bob:new') $$,
+    'and are told once, with the latest time');
 select lives_ok($$ select gnatter.revoke_user('bob') $$, 'revoking all tokens of a user');
 select is((select count(*) from gnatter.revocations(null) where name = 'bob'), 1::bigint,
     'is told with the user''s name');
@@ -144,6 +147,10 @@ select is((select count(*) from gnatter.device_open('{u1:load,u2:load,bob:load}'
 select is((select count(*) from gnatter.create_users('{u1,bob,u2}', 'load')), 3::bigint, 'again: nothing new');
 select throws_ok($$ select gnatter.create_users('{u3,dave}', 'load') $$, 'GN004', null, 'a removed one');
 select throws_ok($$ select gnatter.create_users('{u3,U4}', 'load') $$, 'GN006', null, 'one that is no name');
+select gnatter.create_user('left'), gnatter.remove_user('left') \g /dev/null
+select throws_ok($$ select gnatter.set_profile('left', '{"about":"x"}') $$, 'GN002', null, 'who was removed says nothing of herself');
+select throws_ok($$ select gnatter.set_privacy('left', '{"online":"nobody"}') $$, 'GN002', null, 'and has no settings');
+select throws_ok($$ select gnatter.block_user('left', 'alice') $$, 'GN002', null, 'nor whom she blocks');
 select is_empty('select * from gnatter.verify()', 'all is well');
 select * from finish();
 rollback;
