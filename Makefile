@@ -114,7 +114,8 @@ UP ?=
 run:
 	@sh tools/dependencies.sh run
 	@$(MAKE) --no-print-directory -s all $(BUILD)/bin/first-conversation
-	@$(BUILD)/bin/gnatterctl --dir run up $(UP)
+	@$(BUILD)/bin/gnatterctl --dir run up $(UP) || { \
+	    echo 'options of up are given to make as UP: make run UP="--mqtt-port 0 --ws-port 0"' >&2; exit 1; }
 	@BIN=$(BUILD)/bin sh tools/first-conversation.sh run
 stop:
 	@[ ! -e run/mosquitto.conf ] || { $(MAKE) --no-print-directory -s $(BUILD)/bin/gnatterctl && $(BUILD)/bin/gnatterctl --dir run down; }

@@ -9,6 +9,27 @@ enum status authorize_publish(struct slice topic, bool is_retained, struct topic
     return STATUS_OK;
 }
 
+const char *authorize_topic_advice(struct slice topic)
+{
+    static const struct {
+        const char *first, *advice; /* first: the topic's first level */
+    } rows[] = {
+        {"chat", "a message goes to chat/u/<user>/<message id> or chat/g/<group>/<message id>, names in lower case, "
+                 "ids up to 36 long"},
+        {"ack", "an ack goes to ack/u/<user>/<seq> or ack/g/<group>/<seq>, or as lines to ack"},
+        {"read", "a read mark goes to read/u/<user>/<seq> or read/g/<group>/<seq>, or as lines to read"},
+        {"typing", "typing goes to typing/u/<user> or typing/g/<group>"},
+        {"sync", "the topic is sync alone"},
+        {"rpc", "a request goes to rpc/<method>/<request id>"},
+    };
+    const char *slash = memchr(topic.at, '/', topic.len);
+    struct slice first = {topic.at, slash ? (size_t)(slash - topic.at) : topic.len};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        if (slice_equal(first, slice_of(rows[i].first)))
+            return rows[i].advice;
+    return "not a topic that a device may publish to";
+}
+
 static enum status check_list(struct slice payload, bool is_sync, uint32_t *ret_lines)
 {
     struct conversation_ref ref;
@@ -47,6 +68,25 @@ enum status authorize_payload(const struct topic *topic, struct slice payload, s
         return payload.len <= LIMIT_RPC_BYTES ? STATUS_OK : STATUS_TOO_LARGE;
     }
     return STATUS_INTERNAL;
+}
+
+const char *authorize_payload_advice(enum topic_kind kind)
+{
+    switch (kind) {
+    case TOPIC_ACK:
+    case TOPIC_READ:
+        return "the payload must be empty";
+    case TOPIC_TYPING:
+        return "the payload must be 1 or 0";
+    case TOPIC_ACK_LIST:
+    case TOPIC_READ_LIST:
+    case TOPIC_SYNC:
+        return "the payload must be lines of <conversation> <seq>, such as u/bob 17, without carriage return";
+    case TOPIC_CHAT: /* any bytes */
+    case TOPIC_RPC:  /* read by the service */
+        break;
+    }
+    return "the payload is not of the form that belongs to the topic";
 }
 
 /* Takes `prefix` off the front of `text`. */

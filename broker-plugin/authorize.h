@@ -7,10 +7,14 @@
 
 /* STATUS_DENIED: no topic of a device, or retained. */
 MUST_CHECK enum status authorize_publish(struct slice topic, bool is_retained, struct topic *ret_topic);
+/* What to publish instead of a topic that was denied, for its device to read. */
+const char *authorize_topic_advice(struct slice topic);
 /* Is the payload of the form that belongs to the topic? STATUS_TOO_LARGE, STATUS_MALFORMED. *ret_lines: how many
  * conversations it is about (1 where it is no list). */
 MUST_CHECK enum status authorize_payload(const struct topic *topic, struct slice payload, size_t message_bytes_max,
                                          uint32_t *ret_lines);
+/* What that form is. */
+const char *authorize_payload_advice(enum topic_kind kind);
 
 struct filter_wish {
     enum filter_kind kind;

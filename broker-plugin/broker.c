@@ -1,9 +1,9 @@
 #define _GNU_SOURCE
 #include "broker.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <linux/tcp.h> /* the C library's tcp_info is an older one */
-#include <netdb.h>
 #include <netinet/in.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -120,6 +120,16 @@ int broker_subscription_count(const void *client)
 }
 
 /* ---- sockets ---- */
+/* As the broker writes it: a link-local one without the name of its link, which getnameinfo would add. */
+static bool address_format(const struct sockaddr_storage *peer, char *buf, socklen_t size)
+{
+    const struct sockaddr_in *v4 = (const void *)peer;
+    const struct sockaddr_in6 *v6 = (const void *)peer;
+    if (peer->ss_family == AF_INET)
+        return inet_ntop(AF_INET, &v4->sin_addr, buf, size) != NULL;
+    return peer->ss_family == AF_INET6 && inet_ntop(AF_INET6, &v6->sin6_addr, buf, size) != NULL;
+}
+
 /* The plugin interface does not tell it. It is the second member of the broker's struct in every version from 2.0.0 to
  * 2.1.2 ({int ident; int sock; ...}); what stands there is taken for it when its peer has the client's address. */
 int broker_socket(const void *client)
@@ -130,7 +140,7 @@ int broker_socket(const void *client)
     const char *address = mosquitto_client_address(client);
     int fd = ((const int *)client)[1];
     if (address == NULL || fd < 0 || getpeername(fd, (struct sockaddr *)&peer, &len) != 0 ||
-        getnameinfo((struct sockaddr *)&peer, len, text, sizeof text, NULL, 0, NI_NUMERICHOST) != 0)
+        !address_format(&peer, text, sizeof text))
         return -1;
     return strcmp(text, address) == 0 ? fd : -1;
 }

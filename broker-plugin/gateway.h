@@ -96,6 +96,8 @@ void gateway_kick_revoked_user(struct gateway *gateway, struct slice name); /* a
 void gateway_end_kicked(struct gateway *gateway);
 
 /* subscribe.c */
+/* Has it subscribed to this already? */
+bool gateway_is_subscribed(struct gateway *gateway, const void *client, struct slice filter);
 /* VERDICT_CLOSE: too often, or no memory. */
 enum verdict gateway_subscribe(struct gateway *gateway, const void *client, struct slice filter, struct moment now);
 enum verdict gateway_unsubscribe(struct gateway *gateway, const void *client, struct slice filter, struct moment now);

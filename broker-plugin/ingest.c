@@ -163,6 +163,21 @@ static enum verdict take(struct gateway *gateway, const struct publish *publish)
     return VERDICT_OK;
 }
 
+static enum verdict refuse_too_large(struct gateway *gateway, const struct publish *publish)
+{
+    size_t bytes_max = (size_t)gateway->options.max_message_bytes;
+    char message[96];
+    if (publish->topic.kind == TOPIC_RPC && bytes_max > LIMIT_RPC_BYTES)
+        bytes_max = LIMIT_RPC_BYTES;
+    if (publish->payload.len > bytes_max)
+        (void)snprintf(message, sizeof message, "the payload has %zu bytes, and may have %zu", publish->payload.len,
+                       bytes_max);
+    else
+        (void)snprintf(message, sizeof message, "the list has more than %d lines", LIMIT_LIST_LINES);
+    const struct refusal refusal = {"too-large", message, 0};
+    return refuse(gateway, publish, &refusal);
+}
+
 static enum verdict refuse_overloaded(struct gateway *gateway, const struct publish *publish)
 {
     const struct overload_journal journal = gateway_load(gateway, publish->now);
@@ -175,7 +190,9 @@ static enum verdict refuse_overloaded(struct gateway *gateway, const struct publ
 
 static enum verdict refuse_limited(struct gateway *gateway, const struct publish *publish, const struct limit_hit *hit)
 {
-    const struct refusal refusal = {"rate-limited", hit->message, hit->retry_after_ms > 0 ? hit->retry_after_ms : 1};
+    const struct refusal refusal = {
+        "rate-limited", hit->message,
+        rates_pause_ms(&gateway->limiter.rates, publish->session->rates, hit->retry_after_ms, publish->now.clock_ms)};
     return refuse(gateway, publish, &refusal);
 }
 
@@ -264,8 +281,6 @@ static bool may_publish_bench(struct gateway *gateway, const struct session *ses
 enum verdict gateway_may_publish(struct gateway *gateway, const void *client, struct slice topic, bool is_retained,
                                  struct moment now)
 {
-    static const struct refusal DENIED = {"denied", "not a topic that a device may publish to", 0};
-    static const struct refusal RETAINED = {"denied", "retained messages are not allowed", 0};
     struct topic parsed;
     if (link_is_service(gateway, client))
         return !is_retained && slice_equal(topic, SLICE(FRAME_TOPIC_DOWN)) ? VERDICT_OK : VERDICT_DENY;
@@ -276,16 +291,15 @@ enum verdict gateway_may_publish(struct gateway *gateway, const void *client, st
                           : authorize_publish(topic, is_retained, &parsed) == STATUS_OK)
         return VERDICT_OK;
     limiter_count(&gateway->limiter, COUNTER_NOT_ALLOWED);
-    (void)tell_generally(gateway, session, topic, is_retained ? &RETAINED : &DENIED, now);
+    const struct refusal denied = {
+        "denied", is_retained ? "retained messages are not allowed" : authorize_topic_advice(topic), 0};
+    (void)tell_generally(gateway, session, topic, &denied, now);
     return VERDICT_DENY;
 }
 
 enum verdict gateway_publish(struct gateway *gateway, const void *client, struct slice topic, struct slice payload,
                              struct slice correlation, struct moment now)
 {
-    static const struct refusal MALFORMED = {"bad-request", "the payload is not of the form that belongs to the topic",
-                                             0};
-    static const struct refusal TOO_LARGE = {"too-large", "the payload is too large", 0};
     uint32_t lines;
     char text[LIMIT_TOPIC_LEN + 1];
     struct session *session = sessions_of_client(&gateway->sessions, client);
@@ -308,8 +322,10 @@ enum verdict gateway_publish(struct gateway *gateway, const void *client, struct
     if (status != STATUS_OK)
         limiter_count(&gateway->limiter, COUNTER_NOT_UNDERSTOOD);
     if (status == STATUS_TOO_LARGE)
-        return refuse(gateway, &publish, &TOO_LARGE);
-    if (status != STATUS_OK)
-        return refuse(gateway, &publish, &MALFORMED);
+        return refuse_too_large(gateway, &publish);
+    if (status != STATUS_OK) {
+        const struct refusal malformed = {"bad-request", authorize_payload_advice(publish.topic.kind), 0};
+        return refuse(gateway, &publish, &malformed);
+    }
     return take_any(gateway, &publish, lines);
 }

@@ -168,7 +168,7 @@ enum status journal_open(struct journal *journal, const char *path, uint64_t byt
     if (status != STATUS_OK)
         return status;
     status = journal_start(journal, path, why, why_size);
-    if (status == STATUS_OK && journal->file.bytes != bytes && journal_used(journal) == 0) {
+    if (status == STATUS_OK && journal->file.bytes != bytes && journal_used(journal) == 0 && !journal->was_cut) {
         unmap(journal);
         status = locked_file_remake(&journal->file, path, bytes, why, why_size);
         if (status == STATUS_OK)

@@ -79,6 +79,24 @@ static int go_to_place(const struct mosquitto_evt_acl_check *check)
     return MOSQ_ERR_SUCCESS;
 }
 
+static int go_to_place_again(const struct mosquitto_evt_acl_check *check)
+{
+    char place[SUBSCRIPTIONS_AGAIN_BYTES];
+    if (!subscriptions_place_again(slice_of(check->topic), slice_of(mosquitto_client_id(check->client)), place))
+        return go_to_place(check);
+    memcpy((char *)check->topic, place, strlen(place) + 1);
+    return MOSQ_ERR_SUCCESS;
+}
+
+static int on_subscribe(struct gateway *gateway, const struct mosquitto_evt_acl_check *check, struct slice filter)
+{
+    bool is_again = gateway_is_subscribed(gateway, check->client, filter);
+    enum verdict verdict = gateway_subscribe(gateway, check->client, filter, moment_now());
+    if (verdict != VERDICT_OK)
+        return error_of(verdict);
+    return is_again ? go_to_place_again(check) : go_to_place(check);
+}
+
 static int on_acl_check(int event, void *event_data, void *userdata)
 {
     const struct mosquitto_evt_acl_check *check = event_data;
@@ -91,8 +109,7 @@ static int on_acl_check(int event, void *event_data, void *userdata)
     case MOSQ_ACL_WRITE:
         return error_of(gateway_may_publish(userdata, check->client, topic, check->retain, moment_now()));
     case MOSQ_ACL_SUBSCRIBE:
-        verdict = gateway_subscribe(userdata, check->client, topic, moment_now());
-        return verdict == VERDICT_OK ? go_to_place(check) : error_of(verdict);
+        return on_subscribe(userdata, check, topic);
     case MOSQ_ACL_UNSUBSCRIBE:
         verdict = gateway_unsubscribe(userdata, check->client, topic, moment_now());
         return verdict == VERDICT_OK ? go_to_place(check) : error_of(verdict);

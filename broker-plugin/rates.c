@@ -40,7 +40,7 @@ void rates_make(struct rates *ret_rates, const struct rate_options *options, boo
         .typing = {10, 20},
         .marks = {500, 5000},
         .denied = {1, 10},
-        .errors = {5, 1000},
+        .errors = {20, 1000},
         .connections = rate_of(options->connections_per_second, options->connections_burst, 1),
         .auth_failures = rate_of(options->auth_failures_per_minute, options->auth_failures_burst, RATES_MINUTE_TOKENS),
     };
@@ -88,6 +88,17 @@ void rates_return_chat(const struct rates *rates, struct rates_session *session,
 {
     bucket_return(&session->chat, rates->chat, 1);
     bucket_return(user, rates->chat_user, 1);
+}
+
+uint32_t rates_pause_ms(const struct rates *rates, struct rates_session *session, uint32_t retry_after_ms,
+                        uint32_t now_ms)
+{
+    (void)bucket_take(&session->errors, rates->errors, now_ms, 0); /* lets what has come in the meantime in */
+    uint32_t pause_ms = bucket_wait_for_ms(&session->errors, rates->errors, rates->errors.burst) +
+                        1000 / rates->errors.per_second; /* this one's */
+    if (pause_ms > RATES_PAUSE_MAX_MS)
+        pause_ms = RATES_PAUSE_MAX_MS;
+    return pause_ms > retry_after_ms ? pause_ms : retry_after_ms;
 }
 
 bool rates_take(const struct rates *rates, struct bucket *bucket, struct rate rate, uint32_t now_ms, uint32_t tokens)

@@ -13,6 +13,8 @@
 #define RATES_HOUR_TOKENS    3600 /* what happens so many times an hour takes so many tokens ... */
 #define RATES_MINUTE_TOKENS  60   /* ... and these a minute */
 
+#define RATES_PAUSE_MAX_MS 5000 /* the longest that errors alone ask for: a hundred of them come back in that time */
+
 /* What an operator sets; bounds are those of the table in options.c. */
 struct rate_options {
     uint64_t messages_per_second, messages_burst;
@@ -60,6 +62,10 @@ bool rates_take_chat(const struct rates *rates, struct rates_session *session, s
                      uint32_t *ret_retry_after_ms, bool *ret_is_user);
 /* Gives back one that was taken in vain. */
 void rates_return_chat(const struct rates *rates, struct rates_session *session, struct bucket *user);
+/* The pause to ask for with one more error, retry_after_ms at least: who keeps it is never closed for errors, since as
+ * many have come back by then. Without that, each message at the limit would have one. */
+uint32_t rates_pause_ms(const struct rates *rates, struct rates_session *session, uint32_t retry_after_ms,
+                        uint32_t now_ms);
 /* From one of the others; true when rates are off. */
 bool rates_take(const struct rates *rates, struct bucket *bucket, struct rate rate, uint32_t now_ms, uint32_t tokens);
 

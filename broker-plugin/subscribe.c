@@ -98,6 +98,16 @@ static enum status wish_of(const struct session *session, struct slice filter, s
     return bench_may_subscribe(filter) ? STATUS_OK : STATUS_DENIED;
 }
 
+bool gateway_is_subscribed(struct gateway *gateway, const void *client, struct slice filter)
+{
+    struct filter_wish wish;
+    const struct session *session = current(gateway, client);
+    if (session == NULL || wish_of(session, filter, &wish) != STATUS_OK)
+        return false;
+    return wish.kind == FILTER_PRESENCE ? subscriptions_watches(&session->subscriptions, wish.watched)
+                                        : subscriptions_has(&session->subscriptions, wish.below);
+}
+
 enum verdict gateway_subscribe(struct gateway *gateway, const void *client, struct slice filter, struct moment now)
 {
     struct filter_wish wish;

@@ -150,6 +150,11 @@ bool subscriptions_watches(const struct subscriptions *subscriptions, struct sli
     return find_watched(subscriptions, user) >= 0;
 }
 
+bool subscriptions_has(const struct subscriptions *subscriptions, struct slice below)
+{
+    return slice_equal(below, SLICE("#")) ? subscriptions->has_all : find_filter(subscriptions, below) >= 0;
+}
+
 bool subscriptions_match(const struct subscriptions *subscriptions, struct slice tail)
 {
     if (subscriptions->has_all)
@@ -199,5 +204,16 @@ bool subscriptions_place(struct slice filter, struct slice client_id, char ret_p
         return false;
     (void)snprintf(ret_place, SUBSCRIPTIONS_PLACE_BYTES, "i/%u",
                    (unsigned)(hash_text(client_id) % SUBSCRIPTIONS_PLACES));
+    return true;
+}
+
+bool subscriptions_place_again(struct slice filter, struct slice client_id, char ret_place[SUBSCRIPTIONS_AGAIN_BYTES])
+{
+    static const char DIGITS[] = "0123456789abcdefghijklmnopqrstuvwxyz";
+    uint64_t hash = hash_text(client_id), base = sizeof DIGITS - 1;
+    if (filter.len < SUBSCRIPTIONS_AGAIN_BYTES - 1)
+        return false;
+    (void)snprintf(ret_place, SUBSCRIPTIONS_AGAIN_BYTES, "$share/%c/%c", DIGITS[hash % base],
+                   DIGITS[hash / base % base]);
     return true;
 }

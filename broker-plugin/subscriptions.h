@@ -31,6 +31,8 @@ MUST_CHECK enum status subscriptions_add(struct subscriptions *subscriptions, st
 bool subscriptions_remove(struct subscriptions *subscriptions, struct slice below);
 /* STATUS_EXISTS: watched already. */
 MUST_CHECK enum status subscriptions_watch(struct subscriptions *subscriptions, struct slice user);
+/* Has it this very filter? */
+bool subscriptions_has(const struct subscriptions *subscriptions, struct slice below);
 bool subscriptions_unwatch(struct subscriptions *subscriptions, struct slice user);
 bool subscriptions_watches(const struct subscriptions *subscriptions, struct slice user);
 
@@ -49,5 +51,9 @@ bool filter_matches(struct slice filter, struct slice topic);
 #define SUBSCRIPTIONS_PLACES      2048u
 #define SUBSCRIPTIONS_PLACE_BYTES sizeof "i/2047"
 bool subscriptions_place(struct slice filter, struct slice client_id, char ret_place[SUBSCRIPTIONS_PLACE_BYTES]);
+/* Where a filter goes that the client has already: for each time that it is subscribed to again, the broker would lose
+ * some memory, but not in a shared subscription. False: `filter` is too short to be overwritten with this. */
+#define SUBSCRIPTIONS_AGAIN_BYTES sizeof "$share/a/b"
+bool subscriptions_place_again(struct slice filter, struct slice client_id, char ret_place[SUBSCRIPTIONS_AGAIN_BYTES]);
 
 #endif

@@ -102,6 +102,9 @@ to gnatter_admin;
 -- The view's triggers and the table's make the same ordered events. joined_seq, left_seq and role_seq are nobody's to
 -- write.
 grant insert, update, delete on gnatter.members to gnatter_admin;
+-- These refuse all of it, and say which function to call; without the privilege PostgreSQL would advise a trigger.
+grant insert, update, delete on gnatter.users, gnatter.devices, gnatter.groups, gnatter.messages, gnatter.blocks,
+    gnatter.push_registrations to gnatter_admin;
 grant select, insert (conversation_id, user_id, role), update (role), delete on gnatter.member to gnatter_admin;
 
 -- ---- to read ----

@@ -43,6 +43,7 @@ struct clerk {
     struct database database;
     pthread_t thread;
     bool is_started, is_reset;
+    bool is_refused; /* who came and went, by a database that takes no changes */
     int64_t sweep_at_ms, live_at_ms;
     atomic_bool is_stopping, has_lost;
     struct job batch[BATCH_MAX]; /* of one kind */
@@ -199,6 +200,7 @@ static enum status reset(struct clerk *clerk)
     enum status status = database_ask(&clerk->database, "select gnatter.devices_reset()", DATABASE_BINARY, &result);
     PQclear(result);
     clerk->is_reset = status == STATUS_OK;
+    clerk->is_refused |= status == STATUS_DENIED;
     return status;
 }
 
@@ -210,6 +212,20 @@ static enum status do_reset(struct clerk *clerk, PGresult **ret_result)
     if (status == STATUS_OK)
         pusher_note_everybody(clerk->options.pusher);
     return status;
+}
+
+/*
+ * A service that starts has the database know that nobody is live, before the first job: nobody would be woken for what
+ * those miss who were live when an earlier one was killed. And what was refused is not known: it is told anew once the
+ * database takes changes again.
+ */
+static void look_again(struct clerk *clerk)
+{
+    clerk->is_reset &= !clerk->is_refused;
+    if (reset(clerk) != STATUS_OK || !clerk->is_refused)
+        return;
+    clerk->is_refused = false;
+    atomic_store(&clerk->has_lost, true);
 }
 
 /* Until the database has answered, or this ends. */
@@ -225,6 +241,7 @@ static void do_batch(struct clerk *clerk, enum job_kind kind)
         if (status != STATUS_UNAVAILABLE)
             status = by_kind[kind](clerk, &result);
         PQclear(result);
+        clerk->is_refused |= status == STATUS_DENIED && (kind == JOB_LIVE || kind == JOB_GONE);
         if (status != STATUS_UNAVAILABLE || atomic_load(&clerk->is_stopping))
             break;
         (void)poll(NULL, 0, RETRY_WAIT_MS);
@@ -232,13 +249,14 @@ static void do_batch(struct clerk *clerk, enum job_kind kind)
     clerk->batch_len = 0;
 }
 
-/* Erases the messages whose time has come. Where there is more, the next turn comes at once. */
+/* Besides looking again, erases the messages whose time has come. Where there is more, the next turn comes at once. */
 static void sweep(struct clerk *clerk, int64_t now_ms)
 {
     PGresult *result = NULL;
     if (now_ms < clerk->sweep_at_ms)
         return;
     clerk->sweep_at_ms = now_ms + SWEEP_EVERY_MS;
+    look_again(clerk);
     pg_params_begin(&clerk->database.params);
     pg_int(&clerk->database.params, SWEEP_TIMERS_MAX);
     pg_int(&clerk->database.params, SWEEP_ITEMS_MAX);
@@ -271,9 +289,9 @@ static void *clerk_run(void *arg)
             do_batch(clerk, kind);
         if (is_last)
             return NULL;
+        sweep(clerk, now_ms);
         if (clerk->batch_len == 0 && atomic_exchange(&clerk->has_lost, false)) /* there is room again */
             clerk->options.on_lost(clerk->options.ctx);
-        sweep(clerk, now_ms);
         int64_t due_ms = clerk->sweep_at_ms;
         if (clerk->batch_len > 0 && clerk->live_at_ms < due_ms)
             due_ms = clerk->live_at_ms;

@@ -20,7 +20,8 @@ struct clerk_options {
     void (*on_revocations)(void *ctx, uint64_t number, struct slice lines);
     /* "<client id> <conversation> <JSON>": how a device's user keeps a conversation, changed while it was away */
     void (*on_flags)(void *ctx, struct slice told);
-    /* too much waited: who came and went is not known. To be answered by clerk_reset, and then who is live */
+    /* too much waited, or the database took no changes: who came and went is not known. To be answered by clerk_reset,
+     * and then who is live */
     void (*on_lost)(void *ctx);
     struct quota *quota;
     struct pusher *pusher; /* hears of devices that have gone; NULL: push is off */

@@ -17,7 +17,7 @@
 #include "service.h"
 #include "status_socket.h"
 #include "systemd.h"
-#include "version.h"
+#include "../clients/protocol/version.h"
 
 #define LOOK_EVERY_MS  100 /* at readiness, and how long a status waits at most */
 #define START_EVERY_MS 10  /* until it serves: may it? */

@@ -42,9 +42,12 @@ bool primary_failed(struct primary *primary, struct primary_try *at);
 /* The server has answered `primary_question`. False: it was replaced by another one, so do not use it. */
 bool primary_check(struct primary *primary, struct primary_try *at, int64_t system_id, int64_t timeline);
 /* Every connection begins with it. The database gives a question up before we do (RUNTIME_ANSWER_WAIT_MS), so that what
- * is asked again does not wait for what was asked first. */
+ * is asked again does not wait for what was asked first. And it does not end a session that has nothing to do (before
+ * PostgreSQL 14 it never did). */
 #define PRIMARY_QUESTION                                                                                               \
-    "select system_id, timeline, set_config('statement_timeout', '15s', false) from gnatter.server()"
+    "select system_id, timeline, set_config('statement_timeout', '15s', false),"                                       \
+    " case when current_setting('idle_session_timeout', true) is not null"                                             \
+    " then set_config('idle_session_timeout', '0', false) end from gnatter.server()"
 /* False: a newer primary was found since this connection was begun. Cheap. */
 bool primary_is_current(const struct primary *primary, const struct primary_try *at);
 /* How long to wait for a connection, ms. */

@@ -4,7 +4,7 @@
 #include "clock.h"
 #include "metrics.h"
 #include "service_state.h"
-#include "version.h"
+#include "../clients/protocol/version.h"
 
 /* ---- could a device chat? ---- */
 static bool has_link(const struct service *service)

@@ -16,7 +16,7 @@ struct args {
     char **words; /* what is not an option, after the command's name */
     int words_len;
     const char *dir;
-    bool json, help;
+    bool json, help, version;
     int64_t mqtt_port, ws_port, mqtts_port, wss_port;
     const char *database, *listen, *tls_cert, *tls_key, *tls_listen;
     const char *limits, *accelerator;

@@ -5,6 +5,7 @@
 #include "text.h"
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define COMING_MS 15000 /* to wait for a server that is on its way */
 #define SILENT_MS 5000  /* that refuses at once; who says nothing for so long hangs */
@@ -48,9 +49,12 @@ PGconn *database_open(const struct node *node)
     }
     if (!why)
         why = conn ? text_trim(text_copy(PQerrorMessage(conn), strlen(PQerrorMessage(conn)))) : "out of memory";
-    (void)fail("the database does not answer: %s%s", why,
-               part_is_ours(node, PART_POSTGRES) ? text_format("; is the node up? (gnatterctl --dir %s up)", node->dir)
-                                                 : "");
+    const char *owner = geteuid() ? node_other_owner(node) : NULL, *advice = ""; /* root can read the password */
+    if (owner)
+        advice = text_format("; the node was made by user %s: run this as that user", owner);
+    else if (part_is_ours(node, PART_POSTGRES))
+        advice = text_format("; is the node up? (gnatterctl --dir %s up)", node->dir);
+    (void)fail("the database does not answer: %s%s", why, advice);
     PQfinish(conn);
     return NULL;
 }
@@ -79,8 +83,9 @@ enum result database_fail(PGconn *conn, const PGresult *result)
     const char *code = result ? PQresultErrorField(result, PG_DIAG_SQLSTATE) : NULL;
     if (!primary || !code)
         return fail("the database went away: %s", PQerrorMessage(conn));
+    const char *hint = PQresultErrorField(result, PG_DIAG_MESSAGE_HINT);
     if (!strncmp(code, "GN", 2))
-        return fail("%s", primary);
+        return hint ? fail("%s (%s)", primary, hint) : fail("%s", primary);
     if (!strcmp(code, "3F000") || !strcmp(code, "42P01") || !strcmp(code, "42883"))
         return fail("%s: the database has not this version's schema (gnatterctl migrate)", primary);
     return fail("the database refused: %s (%s)", primary, code);

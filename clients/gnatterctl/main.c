@@ -3,6 +3,7 @@
 #include "options.h"
 #include "output.h"
 #include "text.h"
+#include "../protocol/version.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <sodium.h>
@@ -41,6 +42,8 @@ static void print_commands(const char *first)
         }
     printf("\noptions everywhere:\n");
     print_options("dir json help");
+    printf("\nwithout a command:\n");
+    print_options("version");
     printf("\ngnatterctl COMMAND --help shows a command's own options.\n"
            "Exit status: 0 done, 1 refused or failed, 2 wrong usage.\n");
 }
@@ -78,9 +81,17 @@ static bool asks_help(const char *word)
     return !strcmp(word, "--help") || !strcmp(word, "-h") || !strcmp(word, "help");
 }
 
+static enum result print_version(const struct args *args)
+{
+    cJSON *object = cJSON_CreateObject();
+    (void)cJSON_AddStringToObject(object, "version", GNATTER_VERSION);
+    output_done(args, object, "gnatterctl %s", GNATTER_VERSION);
+    return DONE;
+}
+
 static enum result run(struct args *args, int argc, char **argv)
 {
-    enum result result = options_parse(args, "", true, argc, argv);
+    enum result result = options_parse(args, "version", true, argc, argv);
     if (result != DONE)
         return result;
     char **words = args->words;
@@ -89,6 +100,8 @@ static enum result run(struct args *args, int argc, char **argv)
         print_commands(NULL);
         return DONE;
     }
+    if (args->version)
+        return print_version(args);
     if (!words_len)
         return fail_usage("which command? gnatterctl --help lists them");
     const struct command *command = find(words, words_len);

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <libpq-fe.h>
+#include <pwd.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -129,7 +130,8 @@ const char *node_limits_text(const struct node_conf *conf)
     return text;
 }
 
-static const char *take_pair(struct node_conf *conf, const struct conf_pair *pair)
+/* NULL, or what is wrong with it. given: of each row, whether it was there before. */
+static const char *take_pair(struct node_conf *conf, const struct conf_pair *pair, bool given[CONF_ROWS])
 {
     if (!strcmp(pair->section, "service"))
         return NULL;
@@ -138,6 +140,9 @@ static const char *take_pair(struct node_conf *conf, const struct conf_pair *pai
     for (int i = 0; i < CONF_ROWS; i++) {
         if (strcmp(conf_rows[i].key, pair->key) != 0)
             continue;
+        if (given[i])
+            return text_format("%s: given twice", pair->key);
+        given[i] = true;
         if (conf_put(conf, &conf_rows[i], pair->value))
             return NULL;
         if (conf_rows[i].kind == ROW_SWITCH)
@@ -164,9 +169,10 @@ static enum result read_conf(const char *dir, int dir_fd, struct node_conf *ret_
     node_conf_default(ret_conf);
     struct conf_pair pair = {.section = ""};
     const char *at = text, *problem = NULL;
+    bool given[CONF_ROWS] = {false};
     int line = 0;
     while (!problem && conf_next(&at, &line, &pair))
-        problem = take_pair(ret_conf, &pair);
+        problem = take_pair(ret_conf, &pair, given);
     if (!problem && !pair.key)
         problem = "neither [section] nor key = value";
     if (problem)
@@ -220,6 +226,15 @@ bool node_exists(const char *dir)
 const char *node_path(const struct node *node, const char *name)
 {
     return text_format("%s/%s", node->dir, name);
+}
+
+const char *node_other_owner(const struct node *node)
+{
+    struct stat about;
+    if (fstatat(node->dir_fd, "keys", &about, 0) != 0 || about.st_uid == geteuid())
+        return NULL;
+    const struct passwd *owner = getpwuid(about.st_uid);
+    return owner ? text_copy(owner->pw_name, strlen(owner->pw_name)) : text_format("%lu", (unsigned long)about.st_uid);
 }
 
 static void set_text(char **at, const char *value, bool *changed)

@@ -65,6 +65,8 @@ void node_close(struct node *node);
 bool node_exists(const char *dir);
 /* The absolute path of something in the node. */
 const char *node_path(const struct node *node, const char *name);
+/* Who made it, when that is another account than this one's; else NULL. */
+const char *node_other_owner(const struct node *node);
 /* Puts what the command line says about the broker into node->conf, checked. `*ret_changed`: anything new. */
 MUST_CHECK enum result node_apply_args(struct node *node, const struct args *args, bool *ret_changed);
 /* Writes node->conf into gnatter.conf, with the service's link to the broker; keeps all other lines. */

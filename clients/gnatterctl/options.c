@@ -8,6 +8,7 @@ const struct option_row option_rows[] = {
     {"dir", OPTION_TEXT, AT(dir), "DIR", "the node's directory (default: $GNATTER_DIR, then ./run)"},
     {"json", OPTION_FLAG, AT(json), NULL, "print one JSON value"},
     {"help", OPTION_FLAG, AT(help), NULL, "print this"},
+    {"version", OPTION_FLAG, AT(version), NULL, "print which version this is"},
     {"database", OPTION_TEXT, AT(database), "URI", "use this PostgreSQL server instead of a private one"},
     {"mqtt-port", OPTION_PORT, AT(mqtt_port), "N", "TCP port for MQTT (default 1883; 0: any free one)"},
     {"ws-port", OPTION_PORT, AT(ws_port), "N", "TCP port for MQTT over WebSocket (default 8083; 0: any free one)"},

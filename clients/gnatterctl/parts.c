@@ -185,6 +185,20 @@ bool node_reload(const struct node *node)
     return told;
 }
 
+/* What is said again and again is said once. */
+static void drop_repeats(char *text)
+{
+    char *last = text;
+    for (char *end; (end = strchr(last, '\n'));) {
+        size_t len = (size_t)(end - last);
+        char *next = end + 1;
+        if (strncmp(next, last, len) == 0 && (next[len] == '\n' || next[len] == '\0'))
+            (void)memmove(last, next, strlen(next) + 1);
+        else
+            last = next;
+    }
+}
+
 const char *part_last_words(const struct node *node, const char *log_file)
 {
     char buf[4096];
@@ -204,6 +218,7 @@ const char *part_last_words(const struct node *node, const char *log_file)
     for (int lines = 0; from > text; from--)
         if (from[-1] == '\n' && ++lines == LAST_LINES)
             break;
+    drop_repeats(from);
     return text_copy(from, strlen(from));
 }
 

@@ -92,8 +92,11 @@ static const char *find_why(const struct node *node, const struct node_state *st
             return text_format("%s is down", part_rows[id].name);
     if (!state->broker_answers)
         return text_format("the broker does not answer at port %lld", (long long)node->conf.mqtt_port);
-    if (!state->service)
-        return "the service does not tell how it is";
+    if (!state->service) {
+        const char *owner = geteuid() ? node_other_owner(node) : NULL; /* root is let in */
+        return owner ? text_format("the service does not tell this user how it is: run this as user %s", owner)
+                     : "the service does not tell how it is";
+    }
     if (cJSON_IsTrue(cJSON_GetObjectItem(state->service, "standing_by")))
         return standing_by;
     if (!cJSON_IsTrue(cJSON_GetObjectItem(state->service, "database")))

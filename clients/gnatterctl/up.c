@@ -13,7 +13,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -66,7 +65,10 @@ static void print_up(const struct args *args, const struct node *node, bool was_
             printf("  %s\n", endpoint->valuestring);
         cJSON_Delete(endpoints);
     }
-    (void)fflush(stdout); /* checked at the end */
+    (void)fflush(stdout);                        /* checked at the end */
+    if (!address_is_loopback(node->conf.listen)) /* with --plain-exposed, then or now, or by hand in gnatter.conf */
+        note("%s CAN BE REACHED FROM OUTSIDE WITHOUT TLS: tokens travel as they are, unless something in front adds it",
+             node->conf.listen);
     if (!limits)
         note("RATE LIMITS ARE OFF until the next up without --limits off");
     if (bench_is_on(node))
@@ -221,13 +223,8 @@ static enum result already_up(const struct args *args, struct node *node)
 /* A node stays its maker's: another account's parts could not open what is there. */
 static enum result owner_check(const struct node *node)
 {
-    struct stat about;
-    if (fstatat(node->dir_fd, "keys", &about, 0) != 0)
-        return fail("cannot look at %s: %s", node_path(node, "keys"), strerror(errno));
-    if (about.st_uid == geteuid())
-        return DONE;
-    const struct passwd *owner = getpwuid(about.st_uid);
-    return fail("the node in %s was made by user %s: run this as that user", node->dir, owner ? owner->pw_name : "?");
+    const char *owner = node_other_owner(node);
+    return owner ? fail("the node in %s was made by user %s: run this as that user", node->dir, owner) : DONE;
 }
 
 /* Brings the configuration up to what the command line says, and finds what an earlier supervisor left behind. */

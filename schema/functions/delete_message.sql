@@ -8,7 +8,8 @@ begin
     select c.conversation_id into found_id from gnatter.conversation c
      where c.name = conversation and c.deleted_at is null for no key update;
     if not found then
-        raise exception 'no such conversation: %', coalesce(left(conversation, 80), 'null') using errcode = 'GN003';
+        raise exception 'no such conversation: %', coalesce(left(conversation, 80), 'null')
+            using errcode = 'GN003', hint = 'g/<group>, or d/<user>/<user> with the two names in order';
     end if;
     return gnatter.message_erase(found_id, seq, null);
 end

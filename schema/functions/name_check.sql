@@ -7,7 +7,10 @@ begin
        or name !~ '^[a-z0-9][a-z0-9._-]*$'
        or length(name) > (case what when 'group' then 64 else 32 end)
     then
-        raise exception 'not the name of a %: %', what, coalesce(left(name, 80), 'null') using errcode = 'GN006';
+        raise exception 'not the name of a %: %', what, coalesce(left(name, 80), 'null')
+            using errcode = 'GN006',
+                  hint = format('at most %s of a-z, 0-9, ".", "_" and "-", and the first a letter or a digit',
+                                case what when 'group' then 64 else 32 end);
     end if;
 end
 $$;

@@ -8,7 +8,7 @@ begin
     if not is_required and coalesce(jsonb_typeof(params -> key), 'null') = 'null' then
         return null;
     elsif jsonb_typeof(params -> key) is distinct from 'number' then
-        raise exception '"%" is not a number', key using errcode = 'GN006';
+        raise exception '"%" is %', key, case when params ? key then 'not a number' else 'missing' end using errcode = 'GN006';
     end if;
     value := (params ->> key)::numeric;
     if value <> trunc(value) or value not between 0 and 9223372036854775807 then

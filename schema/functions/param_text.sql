@@ -6,7 +6,7 @@ begin
     if not is_required and coalesce(jsonb_typeof(params -> key), 'null') = 'null' then
         return null;
     elsif jsonb_typeof(params -> key) is distinct from 'string' then
-        raise exception '"%" is not a string', key using errcode = 'GN006';
+        raise exception '"%" is %', key, case when params ? key then 'not a string' else 'missing' end using errcode = 'GN006';
     end if;
     return params ->> key;
 end

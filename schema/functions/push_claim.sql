@@ -12,6 +12,7 @@ as $$
 #variable_conflict use_column
 declare
     claimed bigint[];
+    oldest_ms bigint := gnatter.now_ms() - ttl_s * 1000::bigint;
 begin
     with picked as (
         select j.job_id from gnatter.push_job j
@@ -29,8 +30,6 @@ begin
     if claimed is null then
         return;
     end if;
-    update gnatter.push_job j set state = 'expired', finished_at = now()
-     where j.job_id = any (claimed) and j.created_at < now() - make_interval(secs => ttl_s);
     return query
     with pair as (
         select j.job_id, r.device_id, m.conversation_id
@@ -39,8 +38,8 @@ begin
            and r.provider = j.provider
           -- see is_contact
           cross join lateral (select m.conversation_id, m.left_seq from gnatter.member m where m.user_id = r.user_id offset 0) m
-         where m.left_seq is null and j.job_id = any (claimed) and j.finished_at is null
-    ), waiting as (
+         where m.left_seq is null and j.job_id = any (claimed)
+    ), found as (
         select w.device_id, w.conversation_id, w.seq, w.absent_since, i.time_ms, i.sender_user_id, i.payload,
                row_number() over (partition by w.device_id order by i.time_ms desc, w.conversation_id) as place,
                count(*) over (partition by w.device_id)::int as conversations
@@ -50,6 +49,14 @@ begin
           cross join lateral (
               select i.time_ms, i.sender_user_id, i.payload from gnatter.message i
                where i.conversation_id = w.conversation_id and i.seq = w.seq offset 0) i
+    ), dated as (
+        -- it is as old as what it tells: one that has waited for long may speak of what was said just now
+        select j.job_id, j.device_id, greatest(floor(extract(epoch from j.created_at) * 1000)::bigint, f.time_ms) as created_ms
+          from gnatter.push_job j join found f on f.device_id = j.device_id and f.place = 1
+         where j.job_id = any (claimed)
+    ), waiting as (
+        select f.*, d.job_id, d.created_ms
+          from found f join dated d on d.device_id = f.device_id and d.created_ms >= oldest_ms
     ), covered as (
         -- it speaks of all of them: what is still in its grace needs no other one
         insert into gnatter.push_wake as k (conversation_id, device_id, absent_since, woken_at)
@@ -59,12 +66,13 @@ begin
            set absent_since = excluded.absent_since, woken_at = excluded.woken_at
          where k.absent_since is distinct from excluded.absent_since
     ), needless as (
-        update gnatter.push_job j set state = 'needless', finished_at = now()
-         where j.job_id = any (claimed) and j.finished_at is null
-           and j.device_id not in (select w.device_id from waiting w)
+        update gnatter.push_job j
+           set state = case when j.job_id in (select d.job_id from dated d) then 'expired' else 'needless' end,
+               finished_at = now()
+         where j.job_id = any (claimed) and j.job_id not in (select w.job_id from waiting w)
         returning j.job_id
     )
-    select j.job_id, j.attempt, floor(extract(epoch from j.created_at) * 1000)::bigint, r.device_id, r.user_id,
+    select j.job_id, j.attempt, w.created_ms, r.device_id, r.user_id,
            u.name || ':' || d.name, r.registration_id, r.token, r.endpoint, r.p256dh, r.auth, r.topic, r.is_sandbox, r.shows,
            gnatter.push_badge(r.user_id), w.conversations,
            case when content <> 'wake' then gnatter.conversation_view(c.name, u.name) end,
@@ -73,7 +81,7 @@ begin
            w.seq, w.time_ms,
            case when content = 'full' then gnatter.push_text(w.payload) end
       from waiting w
-      join gnatter.push_job j on j.device_id = w.device_id and j.job_id = any (claimed)
+      join gnatter.push_job j on j.job_id = w.job_id
       join gnatter.push_registration r on r.device_id = w.device_id
       join gnatter.device d on d.device_id = w.device_id
       join gnatter.user_account u on u.user_id = r.user_id
@@ -84,5 +92,5 @@ end
 $$;
 comment on function gnatter.push_claim(text[], text, int, int, int, text) is
     'the next wake-ups of these providers, for this worker alone until the lease (ms) is over, each with what its message '
-    'says: content wake, sender or full. Those whose device is back or has nothing to fetch are ended, as are those older '
-    'than ttl_s';
+    'says: content wake, sender or full. Those whose device is back or has nothing to fetch are ended, as are those that '
+    'are older than ttl_s, as is what they tell';

@@ -22,23 +22,25 @@ begin
             delete from gnatter.push_registration r
              where r.device_id = item.device_id and r.registration_id = item.registration_id
                and (item.before_ms = 0 or r.registered_at < to_timestamp(item.before_ms / 1000.0));
-            if found then
-                delete from gnatter.push_wake w where w.device_id = item.device_id;
-            end if;
+            -- one that was registered since stays, and was told nothing
+            delete from gnatter.push_wake w where w.device_id = item.device_id;
         elsif item.state = 'refused' then
             update gnatter.push_registration r set refused_at = now(), refused_reason = item.reason
              where r.device_id = item.device_id and r.registration_id = item.registration_id;
+            if found then -- until then she was told nothing
+                delete from gnatter.push_wake w where w.device_id = item.device_id;
+            end if;
         elsif item.state = 'failed' then -- the next message tries again
             delete from gnatter.push_wake w where w.device_id = item.device_id;
         end if;
         update gnatter.push_job j
-           set state = case when item.state in ('retry', 'defer') or (item.state = 'sent' and j.is_again) then 'queued'
-                            else item.state end,
-               finished_at = case when item.state in ('retry', 'defer', 'held') or (item.state = 'sent' and j.is_again)
-                                  then null else now() end,
+           set state = case when item.state in ('retry', 'defer') or (item.state in ('sent', 'failed') and j.is_again)
+                            then 'queued' else item.state end,
+               finished_at = case when item.state in ('retry', 'defer', 'held')
+                                    or (item.state in ('sent', 'failed') and j.is_again) then null else now() end,
                -- not the provider's doing: the attempt does not count
                attempt = case when item.state in ('defer', 'held') then greatest(j.attempt - 1, 0)
-                              when item.state = 'sent' then 0 else j.attempt end,
+                              when item.state = 'sent' or (item.state = 'failed' and j.is_again) then 0 else j.attempt end,
                due_at = now() + make_interval(secs => item.after_ms / 1000.0),
                is_again = false, reason = item.reason
          where j.job_id = item.job_id and j.claimed_by = worker and j.state = 'sending';

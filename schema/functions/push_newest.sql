@@ -16,7 +16,9 @@ as $$
      cross join lateral (
            select m.seq from gnatter.message m
             where m.conversation_id = push_newest.conversation_id and m.seq >= v.from_seq
-              and m.event_type is null and m.sender_user_id <> push_newest.user_id and m.time_ms <= push_newest.before_ms
+              and m.event_type is null and m.sender_user_id <> push_newest.user_id
+              -- after the clock was set back the log's times are ahead of it for as long: that is no young message
+              and (m.time_ms <= push_newest.before_ms or m.time_ms > gnatter.now_ms())
               and not exists (select from gnatter.block b
                                where b.conversation_id = m.conversation_id and b.user_id = push_newest.user_id
                                  and m.seq between b.from_seq and coalesce(b.to_seq, m.seq))

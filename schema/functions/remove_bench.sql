@@ -21,7 +21,7 @@ begin
                  where (starts_with(c.name, 'd/' || prefix || '-') or c.name = 'g/' || prefix)
                    and c.last_seq >= c.first_seq order by c.conversation_id
     loop
-        purged := purged + gnatter.purge(interval '-1 day', false, item.name);
+        purged := purged + gnatter.purge_before(null, false, item.name);
     end loop;
     return purged;
 end

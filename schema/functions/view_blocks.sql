@@ -9,3 +9,6 @@ comment on view gnatter.blocks is 'who blocks whom now';
 comment on column gnatter.blocks.user_name is 'who blocks';
 comment on column gnatter.blocks.blocked is 'whose direct messages are withheld from her';
 comment on column gnatter.blocks.blocked_at is 'since when';
+create or replace trigger refuse instead of insert or update or delete on gnatter.blocks
+    for each row execute function gnatter.refuse_write('gnatter.block_user or unblock_user');
+comment on trigger refuse on gnatter.blocks is 'says which functions to call';

@@ -12,3 +12,6 @@ comment on column gnatter.devices.created_at is 'when it was registered';
 comment on column gnatter.devices.last_seen_at is 'when it last came or went; null: never';
 comment on column gnatter.devices.is_live is 'connected and subscribed, as far as a service has told';
 comment on column gnatter.devices.tokens_valid_after is 'a token must be issued at or after it; null: any';
+create or replace trigger refuse instead of insert or update or delete on gnatter.devices
+    for each row execute function gnatter.refuse_write('gnatter.add_device or revoke_device');
+comment on trigger refuse on gnatter.devices is 'says which functions to call';

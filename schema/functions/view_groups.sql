@@ -12,3 +12,6 @@ comment on column gnatter.groups.deleted_at is 'when; null: not deleted';
 comment on column gnatter.groups.first_seq is 'seq of the oldest item kept';
 comment on column gnatter.groups.last_seq is 'seq of the newest item';
 comment on column gnatter.groups.members is 'how many are in it now';
+create or replace trigger refuse instead of insert or update or delete on gnatter.groups
+    for each row execute function gnatter.refuse_write('gnatter.create_group, rename_group or delete_group');
+comment on trigger refuse on gnatter.groups is 'says which functions to call';

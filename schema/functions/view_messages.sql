@@ -23,3 +23,6 @@ comment on column gnatter.messages.payload_bytes is 'how long the payload is';
 comment on column gnatter.messages.event_type is 'what happened; null for a message';
 comment on column gnatter.messages.event is
     'the event''s JSON, without an edit''s payload and without the reaction; null for a message';
+create or replace trigger refuse instead of insert or update or delete on gnatter.messages
+    for each row execute function gnatter.refuse_write('gnatter.delete_message or purge');
+comment on trigger refuse on gnatter.messages is 'says which functions to call';

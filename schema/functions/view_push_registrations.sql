@@ -25,3 +25,6 @@ comment on column gnatter.push_registrations.fingerprint is 'of the token or end
 comment on column gnatter.push_registrations.host is 'webpush, unifiedpush: of the endpoint';
 comment on column gnatter.push_registrations.last_state is 'what became of its last wake-up, for a day';
 comment on column gnatter.push_registrations.last_reason is 'what the provider said then';
+create or replace trigger refuse instead of insert or update or delete on gnatter.push_registrations
+    for each row execute function gnatter.refuse_write('gnatter.push_register or push_unregister');
+comment on trigger refuse on gnatter.push_registrations is 'says which functions to call';

@@ -19,3 +19,6 @@ comment on column gnatter.users.groups is 'who may take her into groups: everyon
 comment on column gnatter.users.display_name is 'how she wants to be called';
 comment on column gnatter.users.about is 'a line about her';
 comment on column gnatter.users.avatar is 'where her picture is';
+create or replace trigger refuse instead of insert or update or delete on gnatter.users
+    for each row execute function gnatter.refuse_write('gnatter.create_user, create_users, set_profile, set_privacy, revoke_user or remove_user');
+comment on trigger refuse on gnatter.users is 'says which functions to call';

@@ -161,8 +161,11 @@ void core_on_open(struct core *core, int64_t now_ms, session_ref ref, int64_t de
                   bool is_open)
 {
     (void)now_ms;
-    struct session *session = core->is_away ? NULL : session_find(core, device_id);
+    struct session *session = session_find(core, device_id);
     if (!session || session->ref != ref)
+        return;
+    session_open(session, conversation_name, is_open);
+    if (core->is_away)
         return;
     struct conversation *conversation =
         is_open ? conversation_want(core, conversation_name) : conversation_find(core, conversation_name);

@@ -91,11 +91,44 @@ struct flow *session_flow(struct session *session)
 void session_rest(struct session *session)
 {
     const struct flow *flow = session->flow;
-    if (!flow || session->state != SESSION_LIVE || session->work != SESSION_AT_REST || flow->subs ||
+    if (!flow || session->state != SESSION_LIVE || session->work != SESSION_AT_REST || flow->subs || flow->opened ||
         flow->has_forgotten)
         return;
     free(session->flow);
     session->flow = NULL;
+}
+
+bool session_has_open(const struct session *session, struct slice name)
+{
+    const struct opened *opened = session->flow ? session->flow->opened : NULL;
+    while (opened && !slice_equal((struct slice){opened->name, opened->name_len}, name))
+        opened = opened->next;
+    return opened != NULL;
+}
+
+static void opened_free(struct opened **place)
+{
+    struct opened *opened = *place;
+    *place = opened->next;
+    free(opened);
+}
+
+void session_open(struct session *session, struct slice name, bool is_open)
+{
+    struct opened **place = &session_flow(session)->opened;
+    for (size_t len = 0; *place;) {
+        if (slice_equal((struct slice){(*place)->name, (*place)->name_len}, name) || (is_open && ++len == OPENED_MAX))
+            opened_free(place);
+        else
+            place = &(*place)->next;
+    }
+    if (is_open) {
+        struct opened *opened = core_alloc(SIZE_WITH(struct opened, name, name.len));
+        opened->name_len = (uint8_t)name.len;
+        memcpy(opened->name, name.at, name.len);
+        LL_PREPEND(session->flow->opened, opened);
+    }
+    session_rest(session);
 }
 
 static struct session **state_list(struct core *core, enum session_state state)
@@ -178,6 +211,8 @@ void session_free(struct core *core, struct session *session)
         session->flow->owes_caught_up = false;
         DL_FOREACH_SAFE2 (session->flow->subs, sub, next, session_next)
             sub_free(core, sub);
+        while (session->flow->opened)
+            opened_free(&session->flow->opened);
     }
     session_work_set(core, session, SESSION_AT_REST);
     session_move(core, session, SESSION_LIVE); /* the state without a list */

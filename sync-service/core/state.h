@@ -51,12 +51,20 @@ enum session_work {
     SESSION_PACED,    /* was given all that a time slice allows; feedable again when it is over */
 };
 
-/* What a session is given and lacks. One at rest, which is live and in no loaded conversation, has none. */
+/* A conversation that the device shows: known also while it is not loaded. */
+struct opened {
+    struct opened *next;
+    uint8_t name_len;
+    char name[];
+};
+
+/* What a session is given and lacks. One at rest, which is live, in no loaded conversation and shows none, has none. */
 struct flow {
     LINKS(session, state); /* the core's list of its state: unscanned or scanning */
     LINKS(session, work);
     struct sub *subs;
     struct sub *hungry; /* first in, first fed */
+    struct opened *opened; /* the newest OPENED_MAX */
     uint64_t ready_number, scan, replayed;
     int64_t pace_from_ms; /* what went out since then without needing an acknowledgement */
     uint32_t pace_items, pace_bytes;
@@ -135,7 +143,7 @@ struct sub {
     bool is_assumed; /* taken to hold everything until the scan says otherwise */
     bool is_owed;    /* counted in session->owed */
     bool is_due;     /* on core->due */
-    bool is_open;    /* the device shows it: core_on_open */
+    bool is_open;    /* the device shows it */
 };
 
 struct message {
@@ -265,6 +273,7 @@ struct mark {
 #define PAGES_FEW 2           /* with so many under way further ones wait for each other: */
 #define PAGES_WORTH 16        /* so many are worth a question of their own, */
 #define PAGES_WORTH_ITEMS 128 /* or so many items */
+#define OPENED_MAX 16         /* conversations that a device shows, remembered without their subs */
 #define LOADS_MAX 512         /* names under way at once */
 #define SCAN_DEVICES_MAX 256  /* per scan */
 #define SCANS_MAX 1           /* under way at once: who comes meanwhile is asked for together */
@@ -336,6 +345,9 @@ struct session *session_first(const struct core *core, struct table_walk *walk);
 struct session *session_next(struct table_walk *walk);
 struct flow *session_flow(struct session *session); /* makes it */
 void session_rest(struct session *session); /* if it is at rest its flow goes */
+/* Whether the device shows this conversation; it is remembered for the subs to come. */
+void session_open(struct session *session, struct slice name, bool is_open);
+bool session_has_open(const struct session *session, struct slice name);
 void session_move(struct core *core, struct session *session, enum session_state state);
 void session_work_set(struct core *core, struct session *session, enum session_work work);
 void session_wake(struct core *core, struct session *session); /* feedable, if there is a reason to be */

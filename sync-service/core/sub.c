@@ -18,6 +18,7 @@ struct sub *sub_new(struct session *session, struct conversation *conversation, 
     sub->conversation = conversation;
     sub->acked_seq = sub->pushed_seq = acked_seq;
     sub->state = SUB_SCANNING;
+    sub->is_open = session_has_open(session, conversation_name_of(conversation));
     DL_APPEND2(session->flow->subs, sub, session_prev, session_next);
     DL_APPEND2(conversation->subs, sub, conversation_prev, conversation_next);
     if (member)

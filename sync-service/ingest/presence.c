@@ -26,7 +26,7 @@ struct watched {
 
 void presence_init(struct presence *presence, const struct presence_port *port, uint32_t offline_after_ms)
 {
-    *presence = (struct presence){.port = *port, .offline_after_ms = offline_after_ms};
+    *presence = (struct presence){.port = *port, .offline_after_ms = offline_after_ms, .again_max = PRESENCE_AGAIN_MAX};
 }
 
 static struct slice name_of(const struct watched *watched)
@@ -97,19 +97,24 @@ static struct watch *watch_find(const struct session *session, const struct watc
     return watch;
 }
 
-static void told_set(struct presence *presence, struct watch *watch, enum presence_told told)
+static void again_set(struct presence *presence, struct watch *watch, bool is_again)
 {
-    if (watch->told == PRESENCE_HIDDEN)
-        DL_DELETE2(presence->hidden, watch, hidden_prev, hidden_next);
-    if (told == PRESENCE_HIDDEN)
-        DL_APPEND2(presence->hidden, watch, hidden_prev, hidden_next);
-    watch->told = told;
+    if (watch->is_again == is_again)
+        return;
+    watch->is_again = is_again;
+    if (is_again) {
+        DL_APPEND2(presence->again, watch, again_prev, again_next);
+        presence->again_len++;
+    } else {
+        DL_DELETE2(presence->again, watch, again_prev, again_next);
+        presence->again_len--;
+    }
 }
 
 static void watch_free(struct presence *presence, struct watch *watch)
 {
     struct watched *watched = watch->watched;
-    told_set(presence, watch, PRESENCE_NOTHING);
+    again_set(presence, watch, false);
     DL_DELETE2(watch->session->watches, watch, session_prev, session_next);
     watch->session->watches_len--;
     DL_DELETE2(watched->story->watches, watch, watched_prev, watched_next);
@@ -117,15 +122,16 @@ static void watch_free(struct presence *presence, struct watch *watch)
     put(presence, watched);
 }
 
-static void ask(struct presence *presence, const struct watch *watch)
+static void ask(struct presence *presence, struct watch *watch)
 {
+    again_set(presence, watch, true); /* until it is answered */
     presence->port.ask(presence->port.ctx, watch->session->ref, watch->session->identity->user_id,
                        name_of(watch->watched));
 }
 
 static void ask_all(struct presence *presence, const struct watched *watched)
 {
-    for (const struct watch *watch = watches_of(watched); watch != NULL; watch = watch->watched_next)
+    for (struct watch *watch = watches_of(watched); watch != NULL; watch = watch->watched_next)
         ask(presence, watch);
 }
 
@@ -138,7 +144,7 @@ void presence_changed(struct presence *presence, struct slice user)
 
 void presence_ask_session(struct presence *presence, const struct session *session)
 {
-    for (const struct watch *watch = session->watches; watch != NULL; watch = watch->session_next)
+    for (struct watch *watch = session->watches; watch != NULL; watch = watch->session_next)
         ask(presence, watch);
 }
 
@@ -164,7 +170,7 @@ void presence_watch(struct presence *presence, struct session *session, struct s
         DL_APPEND2(watched->story->watches, watch, watched_prev, watched_next);
     }
     if (watch != NULL) {
-        told_set(presence, watch, PRESENCE_NOTHING); /* subscribing again tells again */
+        watch->told = PRESENCE_NOTHING; /* subscribing again tells again */
         ask(presence, watch);
     }
     put(presence, watched);
@@ -254,9 +260,10 @@ void presence_answer(struct presence *presence, struct session *session, struct 
     if (seen_s < watched->story->seen_s)
         seen_s = watched->story->seen_s; /* the database hears of it later */
     seen_s = shown & PRESENCE_SHOWS_LAST_SEEN ? seen_s - seen_s % SEEN_TO_S : 0;
+    again_set(presence, watch, told == PRESENCE_HIDDEN);
     if (told == watch->told && (told != PRESENCE_OFFLINE || seen_s == watch->told_seen_s))
         return;
-    told_set(presence, watch, told);
+    watch->told = told;
     watch->told_seen_s = seen_s;
     char offline[40];
     (void)snprintf(offline, sizeof offline, "offline %" PRId64, seen_s);
@@ -266,19 +273,25 @@ void presence_answer(struct presence *presence, struct session *session, struct 
     presence->port.tell(presence->port.ctx, session->ref, user, state);
 }
 
-static void ask_hidden(struct presence *presence, int64_t now_ms)
+static void ask_again(struct presence *presence, int64_t now_ms)
 {
-    if (now_ms < presence->hidden_at_ms)
+    if (presence->again != NULL && now_ms < presence->again_at_ms)
         return;
-    presence->hidden_at_ms = now_ms + PRESENCE_HIDDEN_AGAIN_MS;
-    for (const struct watch *watch = presence->hidden; watch != NULL; watch = watch->hidden_next)
+    if (presence->again_left == 0 || presence->again_left > presence->again_len)
+        presence->again_left = presence->again_len;
+    struct watch *watch;
+    for (size_t len = 0; len < presence->again_max && presence->again_left > 0 && (watch = presence->again) != NULL;
+         len++, presence->again_left--) {
+        again_set(presence, watch, false); /* to the end of the list: */
         ask(presence, watch);
+    }
+    presence->again_at_ms = now_ms + (presence->again_left > 0 ? PRESENCE_REST_MS : PRESENCE_AGAIN_MS);
 }
 
 int64_t presence_turn(struct presence *presence, int64_t now_ms)
 {
-    ask_hidden(presence, now_ms);
-    int64_t due_ms = presence->hidden == NULL ? INT64_MAX : presence->hidden_at_ms;
+    int64_t due_ms = INT64_MAX;
+    ask_again(presence, now_ms);
     for (size_t i = 0; i <= PRESENCE_RETURNS_MAX; i++) {
         struct watched *watched;
         while ((watched = presence->leaving[i]) != NULL && watched->story->told_at_ms <= now_ms) {
@@ -289,7 +302,7 @@ int64_t presence_turn(struct presence *presence, int64_t now_ms)
         if (watched != NULL && watched->story->told_at_ms < due_ms)
             due_ms = watched->story->told_at_ms;
     }
-    return due_ms;
+    return presence->again != NULL && presence->again_at_ms < due_ms ? presence->again_at_ms : due_ms;
 }
 
 /* Watches go with their sessions, before. */

@@ -17,8 +17,9 @@ struct watch {
     struct session *session;
     struct watch *session_prev, *session_next; /* the session's list */
     struct watch *watched_prev, *watched_next; /* the user's */
-    struct watch *hidden_prev, *hidden_next;   /* presence->hidden, while told so */
+    struct watch *again_prev, *again_next;     /* presence->again */
     enum presence_told told;
+    bool is_again; /* on that list */
     int64_t told_seen_s;
 };
 struct presence_port {
@@ -33,8 +34,12 @@ struct presence {
     uint32_t offline_after_ms;
     struct table by_name;
     struct watched *leaving[PRESENCE_RETURNS_MAX + 1]; /* away, and not told yet; of each pause: oldest first */
-    struct watch *hidden; /* told so; asked again from time to time: two who met see each other */
-    int64_t hidden_at_ms;
+    /* Told hidden, or not answered yet: asked again from time to time, each in its turn. Two who met see each other,
+     * and what was dropped because too much waited is not lost. */
+    struct watch *again;
+    size_t again_len, again_left; /* left: in this round */
+    size_t again_max;             /* at once */
+    int64_t again_at_ms;
 };
 void presence_init(struct presence *presence, const struct presence_port *port, uint32_t offline_after_ms);
 void presence_done(struct presence *presence);
@@ -57,8 +62,10 @@ void presence_answer(struct presence *presence, struct session *session, struct 
 void presence_changed(struct presence *presence, struct slice user);
 void presence_ask_session(struct presence *presence, const struct session *session);
 void presence_ask_everybody(struct presence *presence);
-#define PRESENCE_HIDDEN_AGAIN_MS 20000
-/* Asks about those who have been away long enough, or hidden; when to call again, INT64_MAX: not needed. */
+#define PRESENCE_AGAIN_MS  20000
+#define PRESENCE_AGAIN_MAX 5000 /* a tenth of what may wait for the clerk */
+#define PRESENCE_REST_MS   1000 /* then the next ones */
+/* Asks about those who have been away long enough, and again; when to call again, INT64_MAX: not needed. */
 int64_t presence_turn(struct presence *presence, int64_t now_ms);
 
 #endif

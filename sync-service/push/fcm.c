@@ -122,7 +122,9 @@ static enum status fcm_credential(struct push_provider *fcm, int64_t now_ms, str
 {
     static const char grant[] = "grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Ajwt-bearer&assertion=";
     char body[PUSH_BODY_BYTES];
-    if (fcm->access_ends_ms != 0 && !fcm->is_renewal_wanted && now_ms < fcm->access_ends_ms - RENEW_BEFORE_MS)
+    bool is_set_back = now_ms < fcm->access_made_ms; /* the clock: nobody knows when it ends */
+    if (fcm->access_ends_ms != 0 && !fcm->is_renewal_wanted && !is_set_back &&
+        now_ms < fcm->access_ends_ms - RENEW_BEFORE_MS)
         return STATUS_NOT_FOUND;
     memcpy(body, grant, sizeof grant);
     enum status status = assertion_make(fcm, now_ms, body + sizeof grant - 1, sizeof body - sizeof grant + 1);
@@ -273,7 +275,8 @@ static void fcm_verdict(struct push_provider *fcm, const struct push_response *r
     if (outcome == PUSH_RETRY && response->status == 429 && common.after_ms < 0)
         ret_verdict->after_ms = 60000; /* FCM: a minute, where it does not say */
     if (outcome == PUSH_RENEW && response->credential_ms == fcm->access_made_ms) {
-        if (now_ms - fcm->access_made_ms < TOKEN_YOUNG_MS)
+        int64_t age_ms = now_ms - fcm->access_made_ms;
+        if (age_ms >= 0 && age_ms < TOKEN_YOUNG_MS)
             ret_verdict->outcome = PUSH_STOPPED;
         else
             fcm->is_renewal_wanted = true, fcm->access_ends_ms = 0;

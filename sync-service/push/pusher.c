@@ -23,6 +23,7 @@
 #define COUNT_AGAIN_MS       1000 /* whatever is heard meanwhile */
 #define PRUNE_EVERY_MS       60000
 #define RETRY_MS             500
+#define READ_ONLY_RETRY_MS   5000 /* each refusal is logged */
 #define IDLE_MS              1000
 
 /* A conversation or a device in its grace. In the order of noting, which is that of falling due. */
@@ -243,20 +244,25 @@ static void on_made(void *ctx, const char *provider, int64_t jobs)
             worker_wake(pusher->workers[i]);
 }
 
-static enum status evaluate(struct pusher *pusher, const int64_t conversation_ids[], size_t conversations_len,
-                            const int64_t device_ids[], size_t devices_len)
+/* STATUS_UNAVAILABLE: later. */
+static enum status evaluate(struct pusher *pusher, int64_t now_ms, const int64_t conversation_ids[],
+                            size_t conversations_len, const int64_t device_ids[], size_t devices_len)
 {
     enum status status = jobs_evaluate(&pusher->database, conversation_ids, conversations_len, device_ids, devices_len,
                                        pusher->setup.options, on_made, pusher);
     (void)pthread_mutex_lock(&pusher->lock);
     pusher->state.evaluations++;
     (void)pthread_mutex_unlock(&pusher->lock);
-    if (status != STATUS_OK && status != STATUS_UNAVAILABLE) /* said by the database's part; not again and again */
+    if (status == STATUS_UNAVAILABLE || status == STATUS_DENIED) { /* it is away, or takes no changes now */
+        pusher->not_before_ms = now_ms + (status == STATUS_DENIED ? READ_ONLY_RETRY_MS : RETRY_MS);
+        return STATUS_UNAVAILABLE;
+    }
+    if (status != STATUS_OK) /* said by the database's part; not again and again */
         log_error("push", "not-evaluated", LOG_TEXT("why", status_name(status)));
     return status;
 }
 
-/* One batch of those whose grace is over; they wait on when the database is away. False: none is due, or it is away. */
+/* One batch of those whose grace is over; they wait on while the database cannot say. False: then, or none is due. */
 static bool evaluate_due(struct pusher *pusher, int64_t now_ms)
 {
     int64_t conversation_ids[BATCH], device_ids[BATCH];
@@ -273,12 +279,10 @@ static bool evaluate_due(struct pusher *pusher, int64_t now_ms)
     size_t len = conversations_len + devices_len;
     if (len == 0)
         return false;
-    if (evaluate(pusher, conversation_ids, conversations_len, device_ids, devices_len) == STATUS_UNAVAILABLE) {
-        pusher->not_before_ms = now_ms + RETRY_MS;
+    if (evaluate(pusher, now_ms, conversation_ids, conversations_len, device_ids, devices_len) == STATUS_UNAVAILABLE)
         return false;
-    }
     for (; len > 0 && (waiting = pusher->waiting) != NULL; len--) { /* the same ones: they are the oldest */
-        bool is_again = waiting->is_again;
+        bool is_again = waiting->is_again; /* NOLINT(clang-analyzer-*): it does not see that the list moves on */
         HASH_DEL(pusher->waiting, waiting);
         if (is_again)
             wait_add(pusher, waiting->key.id, waiting->key.is_device != 0,
@@ -295,11 +299,12 @@ static void sweep(struct pusher *pusher, int64_t now_ms)
     size_t len;
     if (now_ms < pusher->sweep_at_ms)
         return;
-    if (jobs_sweep(&pusher->database, pusher->sweep_after_id, ids, SWEEP_BATCH, &len) != STATUS_OK ||
-        (len > 0 && evaluate(pusher, NULL, 0, ids, len) == STATUS_UNAVAILABLE)) {
+    if (jobs_sweep(&pusher->database, pusher->sweep_after_id, ids, SWEEP_BATCH, &len) != STATUS_OK) {
         pusher->not_before_ms = now_ms + RETRY_MS;
         return;
     }
+    if (len > 0 && evaluate(pusher, now_ms, NULL, 0, ids, len) == STATUS_UNAVAILABLE)
+        return;
     if (len == SWEEP_BATCH) {
         pusher->sweep_after_id = ids[len - 1];
     } else {
@@ -319,11 +324,12 @@ static void count(struct pusher *pusher, int64_t now_ms)
     pusher->counted_at_ms = now_ms;
     pusher->count_at_ms = now_ms + COUNT_EVERY_MS;
     bool is_first = pusher->resumed_ms < 0;
-    if (!is_first && counted.resumed_ms > pusher->resumed_ms)
+    bool is_resumed = !is_first && counted.resumed_ms > pusher->resumed_ms;
+    if (is_resumed)
         pusher_reload(pusher);
     pusher->resumed_ms = counted.resumed_ms;
     bool is_wanted = counted.registrations > 0, was_wanted = atomic_exchange(&pusher->is_wanted, is_wanted);
-    if (is_wanted && !was_wanted) /* nothing was noted until now */
+    if (is_wanted && (!was_wanted || is_resumed)) /* until now nothing was noted, or who was refused passed over */
         sweep_by(pusher, now_ms + pusher->setup.options->grace_ms + (is_first ? SWEEP_AFTER_START_MS : NOTES_SLOT_MS));
     (void)pthread_mutex_lock(&pusher->lock);
     pusher->state.registrations = counted.registrations;

@@ -9,7 +9,7 @@
  *
  * Nothing here is waited for by anybody: the watcher and each worker have a thread and a connection of their own. What
  * the watcher is told lives in memory, and only while anybody is registered; a service that starts, or counts the first
- * registration, looks at all registered devices once.
+ * registration, or that an operator resumes, looks at all registered devices once.
  */
 #include "../notes.h"
 #include "worker.h"

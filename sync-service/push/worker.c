@@ -161,10 +161,6 @@ static void slot_judge(struct slot *slot, const struct push_verdict *verdict, in
     log_debug("push", push_outcome_name(verdict->outcome), LOG_TEXT("provider", worker->options.type->name),
               LOG_INT("device_id", slot->device_id), LOG_INT("attempt", slot->attempt),
               LOG_TEXT("reason", verdict->reason));
-    if (is_understood(verdict)) {
-        lane_taken(slot->lane);
-        go_on(worker);
-    }
     switch (verdict->outcome) {
     case PUSH_SENT:
         slot_done(slot, "sent", 0, verdict);
@@ -203,6 +199,10 @@ static void on_answer(void *ctx, const struct push_response *response)
     struct push_verdict verdict;
     worker->options.type->verdict(worker->provider, response, clock_unix_ms(), &verdict);
     slot->lane->under_way--;
+    if (is_understood(&verdict)) {
+        lane_taken(slot->lane);
+        go_on(worker);
+    }
     slot_judge(slot, &verdict, clock_monotonic_ms());
     worker->claim_at_ms = 0; /* there is room for another */
 }
@@ -221,7 +221,7 @@ static bool write_results(struct worker *worker)
     if (len == 0)
         return true;
     enum status status = jobs_finish(&worker->database, worker->name, results, len);
-    if (status == STATUS_UNAVAILABLE)
+    if (status == STATUS_UNAVAILABLE || status == STATUS_DENIED) /* it is away, or takes no changes now */
         return false;
     if (status != STATUS_OK) /* their lease ends, and they are claimed again */
         log_error("push", "results-not-written", LOG_TEXT("why", status_name(status)));
@@ -267,7 +267,8 @@ static void slot_send(struct slot *slot, const struct push_wake *wake, int64_t n
         worker->is_credential_missing = true;
         push_verdict_set(&verdict, PUSH_RETRY, SLICE("no-credential"));
         slot_done(slot, "defer", CREDENTIAL_WAIT_MS, &verdict);
-    } else if (status != STATUS_OK) {
+    } else if (status != STATUS_OK) { /* nobody else has looked at it: where one was to be tried, that is the next */
+        worker->probe_at_ms = now_ms;
         slot_judge(slot, &verdict, now_ms);
     }
 }

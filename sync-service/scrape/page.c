@@ -3,7 +3,7 @@
 #include "../clock.h"
 #include "../metrics.h"
 #include "../service_state.h"
-#include "../version.h"
+#include "../../clients/protocol/version.h"
 #include "exposition.h"
 #include "process.h"
 

@@ -51,6 +51,33 @@ def test_the_printed_lines_can_be_pasted(up):
     assert re.search(r"inbox/bob/chat/g/kitchen/\d+/\d+/alice:phone/\d+ Hello all\n", heard)
 
 
+def test_the_two_terminals_of_the_readme(up):
+    """Each of its blocks in a shell of its own, with nothing but what the first one sets."""
+    text = (TOP / "README.md").read_text().split("## Chat from the shell", 1)[1].split("\n## ", 1)[0]
+    both, bob, alice, group = re.findall(r"```sh\n(.*?)```", text, re.S)
+    assert both == 'export PATH="$PWD/build/bin:$PATH"\n'
+
+    def run(block, **more):
+        for word, here in (("mosquitto_pub -i", f"mosquitto_pub -p {up.conf('mqtt_port')} -i"), ("run/tablet.token", f"{up.dir}/tablet.token"),
+                           ("mosquitto_sub -i", f"exec mosquitto_sub -p {up.conf('mqtt_port')} -i")):
+            block = block.replace(word, here)
+        return subprocess.Popen(["sh", "-ec", both + block], cwd=TOP, text=True, stdout=subprocess.PIPE,
+                                env={**os.environ, "GNATTER_DIR": str(up.dir)}, **more)
+
+    listener = run(bob)
+    try:
+        while "synced" not in (line := listener.stdout.readline()):
+            assert line
+        with run(alice, stderr=subprocess.PIPE) as writer:
+            assert (writer.communicate(timeout=30), writer.returncode) == (("", ""), 0)
+        assert re.fullmatch(r"inbox/bob/chat/u/alice/\d+/\d+/alice:laptop/hello-1 Hi bob\n", listener.stdout.readline())
+        with run(group) as making:
+            assert "garden" in making.communicate(timeout=30)[0] and making.returncode == 0
+    finally:
+        listener.terminate()
+        listener.communicate()
+
+
 def test_installed_it_works_the_same():
     node = make_node()
     try:

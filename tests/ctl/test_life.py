@@ -2,6 +2,7 @@
 import contextlib
 import json
 import os
+import re
 import select
 import shutil
 import signal
@@ -83,6 +84,21 @@ def test_as_an_ordinary_user():
         node.ctl("down")
         node.user = None  # root now: what the parts then run as could not open what nobody made
         assert "user nobody" in node.refused("up")
+    finally:
+        node.close()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="becomes another user")
+def test_another_user_is_told_whose_node_it_is():
+    node = make_node(installed=True)
+    try:
+        node.up()
+        node.home.chmod(0o755)
+        node.user = "daemon"
+        assert "made by user root: run this as that user" in node.refused("user", "list")
+        assert "run this as user root" in node.ctl("status", check=False).stderr
+        node.user = None
+        node.ctl("user", "list")
     finally:
         node.close()
 
@@ -342,6 +358,21 @@ def test_exposed_without_tls_is_refused(node):
     node.refused("init", "--tls-cert", "/nowhere.pem", "--tls-key", "/nowhere.key")
 
 
+def test_an_exposed_node_says_so_at_every_start(made):
+    assert made.up().stderr == ""
+    made.ctl("down")
+    conf = made.dir / "gnatter.conf"
+    conf.write_text(re.sub(r"(?m)^listen = .*", "listen = 0.0.0.0", conf.read_text()))
+    for _ in range(2):
+        assert "0.0.0.0 CAN BE REACHED FROM OUTSIDE WITHOUT TLS" in made.up().stderr
+
+
+def test_a_key_is_given_once(made):
+    conf = made.dir / "gnatter.conf"
+    conf.write_text(conf.read_text().replace("[node]\n", "[node]\nmessages_per_second = 5\n"))
+    assert "messages_per_second: given twice" in made.refused("up")
+
+
 def make_certificate(cert, key):
     subprocess.run(["openssl", "req", "-x509", "-newkey", "ed25519", "-nodes", "-days", "2", "-subj", "/CN=localhost",
                     "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", cert], check=True, capture_output=True)
@@ -423,6 +454,11 @@ def test_a_part_that_cannot_start_is_named(made):
     assert "mosquitto keeps dying" in line and "no_such_option" in line
     assert not any(made.pid(part) for part in PARTS)
     (made.dir / "mosquitto.d" / "bad.conf").unlink()
+    conf = made.dir / "gnatter.conf"
+    kept = conf.read_text()
+    conf.write_text(kept.replace("\n[service]\n", "\n[service]\nbogus = 1\n"))
+    assert made.refused("up").count('unknown key "bogus"') == 1
+    conf.write_text(kept)
     made.up()
 
 

@@ -39,6 +39,13 @@ def test_help_of_many(args):
     assert done.returncode == 0 and "commands:" in done.stdout
 
 
+def test_which_version_it_is():
+    done = run("--version")
+    assert (done.returncode, done.stderr) == (0, "") and re.fullmatch(r"gnatterctl \d+\.\d+\.\d+\n", done.stdout)
+    service = subprocess.run([CTL.parent / "gnatter-syncd", "--version"], text=True, capture_output=True, check=True)
+    assert service.stdout.split()[1] == done.stdout.split()[1] == json.loads(run("--json", "--version").stdout)["version"]
+
+
 @pytest.mark.parametrize("args, says", [
     ([], "which command"),
     (["frobnicate"], "no command"),

@@ -43,3 +43,30 @@ def test_read_only_is_said_and_ends(node, cast):
     bob.wait_for("chat", id="meanwhile", timeout=20)
     alice.say(carol.address, mid="first")
     carol.wait_for("chat", id="first", timeout=20)
+
+
+def test_who_comes_and_goes_meanwhile(node, cast):
+    """On connections that stay: they have a database that takes no changes for a while."""
+    devices = stays, leaves, comes = cast(3)
+
+    def live():
+        names = ", ".join(f"'{device.client_id}'" for device in devices)
+        rows = node.sql("select device_name, user_name, is_live from gnatter.devices"
+                        f" where user_name || ':' || device_name in ({names})")
+        return {user for _, user, is_live in rows if is_live == "t"}
+
+    cast.group(*devices)
+    comes.stop()
+    wait_until(lambda: live() == {stays.user, leaves.user}, 15, "who was live before is known")
+    node.sql("alter system set default_transaction_read_only = on")
+    node.sql("select pg_reload_conf()")
+    try:
+        wait_until(lambda: node.sql_value("show default_transaction_read_only") == "on", 10, "read-only")
+        leaves.stop()
+        comes.connect()
+        stays.subscribe(f"presence/{leaves.user}")
+        stays.until(lambda: any(i.payload.startswith(b"offline ") for i in stays.all_of("presence")), "offline", 30)
+    finally:
+        node.sql("set default_transaction_read_only = off;\nalter system reset default_transaction_read_only")
+        node.sql("select pg_reload_conf()")
+    wait_until(lambda: live() == {stays.user, comes.user}, 15, "who is live is known")

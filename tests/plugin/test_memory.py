@@ -2,8 +2,10 @@
 import pathlib
 import shutil
 import signal
+import socket
 import time
 
+import packets
 import pytest
 
 from broker import until
@@ -74,3 +76,30 @@ def test_valgrind(node, cast):
     service.stop()
     code = node.end(signal.SIGTERM)
     assert code == 0, node.log()
+
+
+def test_subscribing_again_takes_no_memory(node):
+    """Of Mosquitto 2.0.11 it takes some for each time, for ever, when the filter stays as it is."""
+    filters = ["inbox/alice/#", "presence/bob", "inbox/alice/chat/" + "+/" * 140 + "+"]
+    node.options["limits"] = "off"
+    node.lines.append("log_type none")
+    node.start()
+
+    def memory():
+        return int(next(line for line in open(f"/proc/{node.process.pid}/status")
+                        if line.startswith("RssAnon:")).split()[1])
+    with socket.create_connection(("127.0.0.1", node.port)) as alice:
+        def take(length):
+            while length > 0:
+                got = alice.recv(length)
+                assert got, "closed"
+                length -= len(got)
+        alice.sendall(packets.connect("alice:phone", "alice", node.token("alice", "phone")))
+        take(4)
+        burst = b"".join(packets.subscribe(1, one) for one in filters) * 100
+        for count in range(201):
+            alice.sendall(burst)
+            take(5 * 3 * 100)
+            if count == 0:
+                before = memory()
+        assert memory() - before < 1000  # KiB, of what would be 8,500

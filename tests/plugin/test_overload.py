@@ -149,7 +149,7 @@ def test_message_rate(node, cast, version):
     assert 100 <= len(service.of("record")) <= most
     assert all(topic.endswith("/rate-limited") for topic, *_ in refused)
     retries = [json.loads(payload)["retry_after_ms"] for _, payload, *_ in refused]
-    assert all(1 <= retry <= 20 for retry in retries)
+    assert retries[0] <= 50 and 200 < max(retries) <= 5000  # it goes on with what is refused: the pause grows
     until("each is taken or refused",
           lambda: len(service.of("record")) + len(alice.wait_for("inbox/alice/error/u/bob/")) == 200)
     assert all(code == 0 for code in alice.client.puback_codes.values())

@@ -1,10 +1,13 @@
 """A device that keeps its connection and reads nothing does not stay in the broker's memory for ever."""
+import pathlib
 import socket
 import time
 
 import packets
+import pytest
 from broker import until
 from lib import frames
+from lib.ports import free_ports
 from service import Service
 
 PAYLOAD = b"x" * 60000
@@ -75,3 +78,31 @@ def test_who_reads_and_says_no_puback_does_not_stay_in_memory(service, cast):
             break
     alice.wait_ended()
     assert bob.ended is None and len(alice.arrived) == 1000  # as many as may be in flight
+
+
+def link_local():
+    """An address of this machine on one of its links, or None."""
+    try:
+        lines = [line.split() for line in pathlib.Path("/proc/net/if_inet6").read_text().splitlines()]
+    except FileNotFoundError:
+        return None
+    found = [(socket.inet_ntop(socket.AF_INET6, bytes.fromhex(line[0])), line[5]) for line in lines if line[3] == "20"]
+    return "%".join(found[0]) if found else None
+
+
+@pytest.mark.skipif(link_local() is None, reason="no link-local address")
+def test_who_says_puback_over_a_link_local_address_may_go_on(node, cast):
+    """The same address is written with the name of the link, or without it."""
+    port, = free_ports(1)
+    node.lines += [f"listener {port}", "socket_domain ipv6"]
+    node.start()
+    service = Service(node).start()
+    alice = cast("alice:phone").online(host=link_local(), port=port)
+    number = service.session("alice:phone")
+    for block in range(80):
+        service.send(*({"op": "deliver", "sessions": [number], "tail": f"chat/g/all/{block * 100 + i + 1}/5/bob:phone/m",
+                        "qos": 1, **({"flags": frames.SAME_PAYLOAD} if i else {"payload": b"x" * 10_000})}
+                       for i in range(100)))
+        until("alice has it", lambda: len(alice.arrived) == (block + 1) * 100 or alice.ended is not None)
+        assert alice.ended is None, f"after {len(alice.arrived)}"
+    service.stop()

@@ -1,7 +1,7 @@
 -- Who may do what: each role exactly what schema/api.sql lists.
 begin;
 \ir fixture.sql
-select plan(29);
+select plan(39);
 
 -- the whole list of functions per role, so that a new grant is noticed
 prepare granted as
@@ -78,6 +78,25 @@ select lives_ok($$ select gnatter.create_user('eve') $$, 'an administrator makes
 select lives_ok($$ insert into gnatter.members (group_name, user_name) values ('kitchen', 'eve') $$,
     'and takes her into a group');
 select throws_ok('select * from gnatter.message', '42501', null, 'but does not read what was written');
+select throws_ok(format('insert into gnatter.%s default values', view), 'GN006', format('gnatter.%s is only read: no insert', view),
+                 view || ' is only read')
+  from unnest('{users,devices,groups,messages,blocks,push_registrations}'::text[]) as view;
+select throws_ok($$ update gnatter.users set online = 'nobody' $$, 'GN006', 'gnatter.users is only read: no update', 'no update');
+select throws_ok($$ delete from gnatter.messages $$, 'GN006', 'gnatter.messages is only read: no delete', 'no delete');
+create function pg_temp.hint_of(statement text) returns text language plpgsql as $$
+declare
+    advice text;
+begin
+    execute statement;
+    return null;
+exception when others then
+    get stacked diagnostics advice = pg_exception_hint;
+    return advice;
+end
+$$;
+select is(pg_temp.hint_of($$ insert into gnatter.users (user_name) values ('sam') $$),
+    'Call gnatter.create_user, create_users, set_profile, set_privacy, revoke_user or remove_user.', 'and what to call is said');
+select matches(pg_temp.hint_of($$ select gnatter.create_user('Sam') $$), '^at most 32 of a-z', 'and how a name is made');
 select throws_ok($$ select gnatter.rpc(1, 'x', 'devices', '{}') $$, '42501', null, 'and does not speak as a device');
 select throws_ok($$ update gnatter.member set left_seq = 1 $$, '42501', null, 'and does not touch intervals');
 select throws_ok($$ select gnatter.append('{}', '{}', '{}', '{}', '{}', '{}', '{}') $$, '42501', null,

@@ -11,6 +11,7 @@ prepare kept as select c.name::text collate "default", c.first_seq, c.last_seq, 
 
 select throws_ok('select gnatter.purge()', 'GN006', null, 'purge what');
 select throws_ok('select gnatter.purge(delivered_to_all => null)', 'GN006', null, 'purge nothing');
+select throws_ok($$ select gnatter.purge('-1 day') $$, 'GN006', 'older_than is an age, not -1 days', 'what is not written yet');
 select throws_ok($$ select gnatter.purge('1 hour', conversation => 'g/kitchn') $$, 'GN003', 'no such conversation: g/kitchn',
     'where there is nothing');
 select is(gnatter.purge('2 days'), 0::bigint, 'nothing is old enough');
@@ -44,10 +45,10 @@ select gnatter.revoke_device('alice', 'laptop') \g /dev/null
 select is(gnatter.purge(delivered_to_all => true), 1::bigint, 'a revoked device does not count');
 select is(gnatter.purge('1 hour', true), 0::bigint, 'both: old and delivered');
 select pg_temp.acked('alice:phone', 'g/kitchen', 8), pg_temp.acked('bob:phone', 'g/kitchen', 8) \g /dev/null
-select is(gnatter.purge('-1 hour', true), 1::bigint, 'everything');
+select is(gnatter.purge(delivered_to_all => true), 1::bigint, 'everything');
 select results_eq('kept', $$ values ('d/alice/bob', 5::bigint, 6::bigint, 5::bigint), ('g/kitchen', 9, 8, null) $$,
     'an empty log goes on from its last seq');
-select is(gnatter.purge('-1 hour'), 2::bigint, 'by age, all');
+select is(gnatter.purge_before(null, false, null), 2::bigint, 'whatever their age');
 select is(pg_temp.say('alice:phone', 'g/kitchen', 'n1'), '9', 'with the next one');
 select is(pg_temp.say('alice:phone', 'g/kitchen', 'm1'), '10',
     'what was purged is forgotten: the same id is a new message');

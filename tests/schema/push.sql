@@ -51,7 +51,7 @@ select is(pg_temp.rpc('bob:phone', 'push.register', params), expected, why)
   from (values
     ('{"provider":"carrier-pigeon","token":"x"}'::jsonb,
      '{"error":{"code":"bad-request","message":"no such push provider: carrier-pigeon"}}'::jsonb, 'an unknown provider'),
-    ('{"provider":"apns"}', '{"error":{"code":"bad-request","message":"\"token\" is not a string"}}', 'no token'),
+    ('{"provider":"apns"}', '{"error":{"code":"bad-request","message":"\"token\" is missing"}}', 'no token'),
     ('{"provider":"apns","token":"../../etc/passwd"}',
      '{"error":{"code":"bad-request","message":"\"token\" is not one of apns"}}', 'a token that would be another path'),
     ('{"provider":"fcm","token":"short"}', '{"error":{"code":"bad-request","message":"\"token\" is not one of fcm"}}', 'a short token'),
@@ -178,13 +178,12 @@ update gnatter.push_job set state = 'queued', finished_at = null, due_at = now()
 select count(*) from pg_temp.claim() c (a text, b bigint, c int, d text, e text, f text, g bigint, h text);
 select pg_temp.finish('bob:phone', 'refused');
 select is((select refused_reason from gnatter.push_registrations), 'why', 'refused: kept, and not used');
-select pg_temp.gone('bob:phone');
 select is(pg_temp.evaluate('{d/alice/bob}', '{bob:phone}'), 0::bigint, 'no more of these');
 select throws_ok($$ select gnatter.push_resume('apsn') $$, 'GN006', 'no such push provider: apsn', 'a provider that there is');
 select is(gnatter.push_resume('fcm'), 1::bigint, 'until an operator resumes');
 select is((select resumed_ms from gnatter.push_count()), (select floor(extract(epoch from resumed_at) * 1000)::bigint
     from gnatter.push_provider where provider = 'fcm'), 'of which services hear when they count');
-select is(pg_temp.evaluate('{d/alice/bob}', '{bob:phone}'), 1::bigint, 'then again');
+select is(pg_temp.evaluate('{d/alice/bob}', '{bob:phone}'), 1::bigint, 'then again, in this absence as well: he has had none');
 select count(*) from pg_temp.claim() c (a text, b bigint, c int, d text, e text, f text, g bigint, h text);
 select pg_temp.finish('bob:phone', 'gone', 0, gnatter.now_ms() + 60000);
 select is((select count(*) from gnatter.push_registration), 0::bigint, 'gone since: unregistered');
@@ -192,6 +191,7 @@ select gnatter.push_register('bob', 'phone', '{"provider":"fcm","token":"0123456
 select pg_temp.gone('bob:phone');
 select is(pg_temp.evaluate('{}', '{bob:phone}'), 1::bigint, 'registered again, and woken');
 update gnatter.push_job set created_at = now() - interval '2 hours' where finished_at is null;
+update gnatter.message set time_ms = time_ms - 7200000;
 select is_empty($$select * from pg_temp.claim() c (a text, b bigint, c int, d text, e text, f text, g bigint, h text)$$, 'too old to be of use');
 select is(pg_temp.state('bob:phone'), 'expired', 'and over');
 select is(pg_temp.evaluate('{}', '{bob:phone}'), 0::bigint, 'he has had it in this absence');
@@ -233,6 +233,40 @@ select cmp_ok(pg_temp.reads($$select pg_temp.evaluate('{g/full1,g/full2,g/full3}
 select is((select state from gnatter.push_job where finished_at is null), 'queued', 'and he is woken');
 select cmp_ok(pg_temp.reads($$select gnatter.push_badge(pg_temp.u('bob'))$$), '<=', 25000::bigint, 'counting ends');
 select is(gnatter.push_badge(pg_temp.u('bob')), 10000::bigint, 'at 10,000, of all conversations together');
+
+-- ---- the clock was ahead for an hour, and was set back: the log's times stand still until then ----
+select gnatter.push_register('carol', 'laptop', '{"provider":"fcm","token":"0123456789abcdef:clock"}');
+select pg_temp.gone('carol:laptop');
+select pg_temp.say('alice:phone', 'd/alice/carol', 'hello', -3600);
+select is(pg_temp.evaluate('{d/alice/carol}'), 1::bigint, 'said ahead of the clock: nobody waits until then');
+select bag_has($$select a, f from pg_temp.claim('sender') c (a text, b bigint, c int, d text, e text, f text, g bigint, h text)$$,
+    $$values ('carol:laptop', 'alice')$$, 'nor is it needless');
+
+-- ---- a wake-up that waited for long, as its provider was stopped, speaks of what was said meanwhile ----
+select pg_temp.finish('carol:laptop', 'sent');
+select gnatter.marks_flush('{}', '{}', '{}', array[pg_temp.u('carol')], array[pg_temp.conversation('d/alice/carol')], array[1000], array[0]);
+select pg_temp.say('bob:phone', 'd/bob/carol', 'old', 7200);
+select pg_temp.gone('carol:laptop');
+select is(pg_temp.evaluate('{d/bob/carol}'), 1::bigint, 'one waits');
+update gnatter.push_job set created_at = now() - interval '2 hours' where finished_at is null;
+select pg_temp.say('bob:phone', 'd/bob/carol', 'new', 5);
+select is(pg_temp.evaluate('{d/bob/carol}'), 0::bigint, 'another one is not made');
+select is((select array_agg(c.message || (c.created_ms > gnatter.now_ms() - 60000))
+             from gnatter.push_claim('{fcm}', 'w', 100, 60000, 3600, 'full') c where c.client_id = 'carol:laptop'),
+    array['newtrue'], 'it is as old as what it tells');
+select gnatter.push_finish('w', array[j.job_id], '{failed}', '{0}', array[0::bigint], '{0}', '{why}')
+  from gnatter.push_job j where j.device_id = pg_temp.id('carol:laptop') and j.finished_at is null;
+select is(pg_temp.state('carol:laptop'), 'failed', 'it cannot be sent');
+select is(pg_temp.evaluate('{d/bob/carol}'), 1::bigint, 'the next one is tried');
+select count(*) from pg_temp.claim() c (a text, b bigint, c int, d text, e text, f text, g bigint, h text);
+delete from gnatter.push_wake;
+select is(pg_temp.evaluate('{d/bob/carol}'), 1::bigint, 'and what is said while that is being sent');
+select pg_temp.finish('carol:laptop', 'failed');
+select is(pg_temp.state('carol:laptop'), 'queued', 'is not given up with it');
+select count(*) from pg_temp.claim() c (a text, b bigint, c int, d text, e text, f text, g bigint, h text);
+select pg_temp.finish('carol:laptop', 'gone', 0, 1000);
+select is(pg_temp.state('carol:laptop'), 'gone', 'gone before it was registered: that is over, too');
+select is(pg_temp.evaluate('{d/bob/carol}'), 1::bigint, 'and as it stays, the next one is tried');
 
 select * from finish();
 rollback;

@@ -217,6 +217,9 @@ select is(pg_temp.code('alice:phone', 'receipts', '{"conversation": "g/kitchen",
 select is(pg_temp.code('alice:phone', 'receipts', '{"conversation": "u/carol", "seq": 1}'), 'bad-request',
     'where nothing is');
 select is(pg_temp.code('alice:phone', 'receipts', '{"conversation": "g/kitchen"}'), 'bad-request', 'of what');
+select is(pg_temp.ask('alice:phone', 'receipts', p) #>> '{error,message}', says, p)
+  from (values ('{"conversation": "g/kitchen"}', '"seq" is missing'), ('{"conversation": "g/kitchen", "seq": null}', '"seq" is not a number'),
+               ('{"seq": 1}', '"conversation" is missing'), ('{"conversation": 1, "seq": 1}', '"conversation" is not a string')) as v(p, says);
 
 -- ---- message.delete ----
 select is(pg_temp.code('carol:phone', 'message.delete', '{"conversation": "g/kitchen", "seq": 16}'), 'denied',

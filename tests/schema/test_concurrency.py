@@ -301,7 +301,7 @@ def test_what_is_notified(a, b, c):
     append(b, [(*conversation(b, "g/n1"), *device(b, "na:p"))], "m1")
     assert quiet(listener), "nothing for what the service appends itself"
     ask(b, "select gnatter.delete_message('g/n1', 8)")
-    ask(b, "select gnatter.purge('-1 hour', conversation => 'g/n1')")
+    ask(b, "select gnatter.purge('0 hours', conversation => 'g/n1')")
     assert notified(listener, 2) == ["c g/n1"] * 2
     ask(b, "select gnatter.revoke_device('nb', 'p')")
     assert notified(listener, 2) == ["r nb:p", "d nb:p"]

@@ -1,6 +1,8 @@
 """A group of 1,024: the same messages, the same order."""
 import pytest
 
+from lib.node import wait_until
+
 
 @pytest.fixture(scope="module")
 def crowd(node):
@@ -55,6 +57,20 @@ def test_typing_only_for_those_that_have_it_open(cast, crowd):
     owner.say(address)
     carol.wait_for("chat", conversation=address)
     assert len(carol.all_of("typing")) == 1, "it ends with the connection"
+
+
+def test_what_is_open_stays_open_when_the_database_was_away(node, cast, crowd):
+    owner, bob = cast(2)
+    address = f"g/{owner.rpc('group.create', members=[bob.user, *crowd[:40]])['group']}"
+    bob.wait_for("event", conversation=address)
+    bob.rpc("conversation.open", conversation=address)
+    node.sql("select pg_terminate_backend(pid, 5000) from pg_stat_activity where usename like 'gnatter_service%'")
+    wait_until(node.is_up, 20, "the service has its connections again", 0.1)
+
+    def told():
+        owner.typing(address)  # the first one has it loaded again
+        return bob.all_of("typing")
+    wait_until(told, 10, "typing is told", 0.2)
 
 
 def test_more_than_1024_is_too_large(cast, crowd):

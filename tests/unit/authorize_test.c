@@ -86,6 +86,28 @@ static void publishing(void **state)
     assert_int_equal(authorize_publish(SLICE("$q"), false, &topic), STATUS_DENIED);
 }
 
+static void advice(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *topic, *said;
+    } cases[] = {
+        {"chat/u/Bob/m", "chat/u/<user>/<message id>"},
+        {"chat", "chat/u/<user>/<message id>"},
+        {"ack/u/bob/0", "ack/u/<user>/<seq>"},
+        {"read/", "read/u/<user>/<seq>"},
+        {"typing", "typing/u/<user>"},
+        {"sync/u/bob", "sync alone"},
+        {"rpc/history", "rpc/<method>/<request id>"},
+        {"chats/u/bob/m", "not a topic"},
+        {"/chat/u/bob/m", "not a topic"},
+        {"Chat/u/bob/m", "not a topic"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+        if (strstr(authorize_topic_advice(slice_of(cases[i].topic)), cases[i].said) == NULL)
+            fail_msg("%s: %s", cases[i].topic, authorize_topic_advice(slice_of(cases[i].topic)));
+}
+
 static void payloads(void **state)
 {
     (void)state;
@@ -184,9 +206,13 @@ static void receiving(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(options_are_a_table), cmocka_unit_test(bad_options),
-        cmocka_unit_test(publishing),          cmocka_unit_test(payloads),
-        cmocka_unit_test(lists_are_bounded),   cmocka_unit_test(subscribing),
+        cmocka_unit_test(options_are_a_table),
+        cmocka_unit_test(bad_options),
+        cmocka_unit_test(publishing),
+        cmocka_unit_test(advice),
+        cmocka_unit_test(payloads),
+        cmocka_unit_test(lists_are_bounded),
+        cmocka_unit_test(subscribing),
         cmocka_unit_test(receiving),
     };
     return cmocka_run_group_tests_name("authorize", tests, NULL, NULL);

@@ -29,6 +29,8 @@ static size_t list_answers_len, list_answers_at;
 static bool asks_meanwhile; /* another list is asked for while the database refuses one */
 static int sweeps_wanted;   /* so often it says that there is more */
 static atomic_int sweeps;
+static atomic_bool takes_no_changes; /* the database */
+static atomic_int refusals;
 
 /* ---- the clock, which can stand still ---- */
 static atomic_bool stands_still;
@@ -95,6 +97,10 @@ enum status database_ask(struct database *database, const char *sql, enum databa
         return STATUS_OK;
     }
     (void)snprintf(asked + len, sizeof asked - len, "%.*s;", (int)strcspn(name, "("), name);
+    if (strncmp(name, "device", 6) == 0 && atomic_load(&takes_no_changes)) {
+        atomic_fetch_add(&refusals, 1);
+        return STATUS_DENIED;
+    }
     bool is_list = strncmp(name, "revocations", 11) == 0;
     if (is_list && list_answers_at < list_answers_len) {
         if (asks_meanwhile)
@@ -169,6 +175,8 @@ static int setup(void **state)
     atomic_store(&stands_still, false);
     atomic_store(&sweeps, 0);
     atomic_store(&losses, 0);
+    atomic_store(&takes_no_changes, false);
+    atomic_store(&refusals, 0);
     sweeps_wanted = 0;
     return clerk_new(&options, &the_hub.options.clerk) != STATUS_OK;
 }
@@ -297,6 +305,49 @@ static void presence_leaves_room(void **state)
     assert_int_equal(atomic_load(&losses), 0);
 }
 
+/* ---- a database that takes no changes for a while ---- */
+static void who_came_and_went_meanwhile_is_told_when_it_takes_changes(void **state)
+{
+    (void)state;
+    atomic_store(&takes_no_changes, true);
+    clerk_device_live(the_hub.options.clerk, 7);
+    clerk_device_gone(the_hub.options.clerk, 8, 1);
+    assert_int_equal(clerk_start(the_hub.options.clerk), STATUS_OK);
+    wait_for(&refusals, 5); /* each one's, and what is asked before it, at least once again */
+    assert_int_equal(atomic_load(&losses), 0);
+    atomic_store(&takes_no_changes, false);
+    wait_for(&losses, 1);
+    assert_true(clerk_stop(the_hub.options.clerk, clock_monotonic_ms() + 10000));
+    assert_int_equal(atomic_load(&losses), 1);
+    const char *end = strstr(asked, "everybody;");
+    assert_non_null(end);
+    assert_string_equal(end, "everybody;device_live;");
+}
+
+/* ---- the start ---- */
+/* Who was live when an earlier service was killed is not to wait for the first job. */
+static void nobody_is_live_at_the_start(void **state)
+{
+    (void)state;
+    assert_int_equal(clerk_start(the_hub.options.clerk), STATUS_OK);
+    wait_for(&sweeps, 1);
+    assert_true(clerk_stop(the_hub.options.clerk, clock_monotonic_ms() + 10000));
+    assert_string_equal(asked, "devices_reset;");
+}
+
+/* Where that is refused at first, all who are registered for push have been looked at since, and taken for live. */
+static void all_are_looked_at_where_the_start_was_read_only(void **state)
+{
+    (void)state;
+    atomic_store(&takes_no_changes, true);
+    assert_int_equal(clerk_start(the_hub.options.clerk), STATUS_OK);
+    wait_for(&refusals, 1);
+    atomic_store(&takes_no_changes, false);
+    wait_for(&losses, 1);
+    assert_true(clerk_stop(the_hub.options.clerk, clock_monotonic_ms() + 10000));
+    assert_non_null(strstr(asked, "everybody;"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -308,6 +359,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(while_there_is_more_to_erase_it_goes_on, setup, teardown),
         cmocka_unit_test_setup_teardown(who_is_live_is_told_again_when_too_much_waited, setup, teardown),
         cmocka_unit_test_setup_teardown(presence_leaves_room, setup, teardown),
+        cmocka_unit_test_setup_teardown(who_came_and_went_meanwhile_is_told_when_it_takes_changes, setup, teardown),
+        cmocka_unit_test_setup_teardown(nobody_is_live_at_the_start, setup, teardown),
+        cmocka_unit_test_setup_teardown(all_are_looked_at_where_the_start_was_read_only, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

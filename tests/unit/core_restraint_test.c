@@ -212,6 +212,26 @@ static void typing_in_a_large_group_is_for_who_has_it_open(void **state)
     stage_close(&stage);
 }
 
+/* It ends with the session, not with what was loaded. */
+static void what_is_on_the_screen_stays_when_the_database_was_away(void **state)
+{
+    (void)state;
+    struct stage stage;
+    stage_open(&stage);
+    stage.options.receipts_members_max = 2;
+    PLAY(&stage, {"ready bob:tab", "scan bob:tab"}, {"scanned", "caught-up bob:tab 0"},
+         {"open bob:tab g/x", "load g/x"}, {"loaded g/x last=1 alice=1- bob=1- carol=1- cursor=bob:tab:1", ""},
+         {"open bob:tab g/y", "load g/y"}, {"loaded g/y last=1 alice=1- bob=1- carol=1- cursor=bob:tab:1", ""},
+         {"close bob:tab g/y", ""}, {"lost", ""}, {"open bob:tab g/z", ""}, {"back", "scan bob:tab"}, {"scanned", ""},
+         {"typing alice:phone g/x", "load g/x"}, {"loaded g/x last=1 alice=1- bob=1- carol=1- cursor=bob:tab:1", ""},
+         {"typing alice:phone g/x", "0 bob:tab typing/g/x/alice:phone"}, {"typing alice:phone g/y", "load g/y"},
+         {"loaded g/y last=1 alice=1- bob=1- carol=1- cursor=bob:tab:1", ""}, {"typing alice:phone g/y", ""},
+         {"typing alice:phone g/z", "load g/z"}, {"loaded g/z last=1 alice=1- bob=1- carol=1- cursor=bob:tab:1", ""},
+         {"typing alice:phone g/z", "0 bob:tab typing/g/z/alice:phone"}, {"gone bob:tab", ""},
+         {"ready bob:tab", "scan bob:tab"}, {"scanned", "caught-up bob:tab 0"}, {"typing alice:phone g/x", ""});
+    stage_close(&stage);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -227,6 +247,7 @@ int main(void)
         cmocka_unit_test(reads_that_are_not_shared_are_told_as_delivered),
         cmocka_unit_test(in_groups_they_are_hers_alone),
         cmocka_unit_test(typing_in_a_large_group_is_for_who_has_it_open),
+        cmocka_unit_test(what_is_on_the_screen_stays_when_the_database_was_away),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -433,6 +433,28 @@ static void changes_its_size_when_empty(void **state)
     journal_close(&journal);
 }
 
+/* The damage is told of, and what is there is not overwritten, before it does. */
+static void changes_no_size_of_a_damaged_one(void **state)
+{
+    (void)state;
+    struct journal journal;
+    char why[256];
+    open_at(&journal, the_path);
+    fill(&journal, 1, 11, 100);
+    journal_close(&journal);
+    int fd = open(the_path, O_RDWR);
+    assert_int_equal(pwrite(fd, "XXXXXXXX", 8, HEADER), 8); /* the first record's checksum */
+    (void)close(fd);
+    assert_int_equal(journal_open(&journal, the_path, 2 * SMALL, why, sizeof why), STATUS_OK);
+    assert_true(journal.was_cut);
+    assert_int_equal(journal.capacity, SMALL);
+    journal_close(&journal);
+    assert_int_equal(journal_open(&journal, the_path, 2 * SMALL, why, sizeof why), STATUS_OK);
+    assert_false(journal.was_cut);
+    assert_int_equal(journal.capacity, 2 * SMALL);
+    journal_close(&journal);
+}
+
 static void a_full_disk_is_an_error_at_the_start(void **state)
 {
     (void)state;
@@ -455,10 +477,19 @@ static void a_full_disk_is_an_error_at_the_start(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(what_goes_in_comes_out),    TEST(survives_and_goes_on),        TEST(many_laps),
-        TEST(no_room_for_what_is_there), TEST(takes_what_it_can),           TEST(takes_no_byte_more),
-        TEST(killed_while_appending),    TEST(killed_while_forgetting),     TEST(damaged),
-        TEST(refuses_what_is_none),      TEST(changes_its_size_when_empty), TEST(a_full_disk_is_an_error_at_the_start),
+        TEST(what_goes_in_comes_out),
+        TEST(survives_and_goes_on),
+        TEST(many_laps),
+        TEST(no_room_for_what_is_there),
+        TEST(takes_what_it_can),
+        TEST(takes_no_byte_more),
+        TEST(killed_while_appending),
+        TEST(killed_while_forgetting),
+        TEST(damaged),
+        TEST(refuses_what_is_none),
+        TEST(changes_its_size_when_empty),
+        TEST(a_full_disk_is_an_error_at_the_start),
+        TEST(changes_no_size_of_a_damaged_one),
     };
     return cmocka_run_group_tests_name("journal", tests, NULL, NULL);
 }

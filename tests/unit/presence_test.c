@@ -83,7 +83,7 @@ static void state_at_once_then_changes(void **state)
     presence_went(&presence, SLICE("bob"), 5000, 185);
     assert_int_equal(presence_turn(&presence, 5000), 7000);
     expect("");
-    assert_int_equal(presence_turn(&presence, 7000), INT64_MAX);
+    assert_int_equal(presence_turn(&presence, 7000), 7000 + PRESENCE_AGAIN_MS);
     expect("ask 1 1 bob;");
     presence_answer(&presence, alice, SLICE("bob"), ALL, 77); /* the database has not heard yet */
     expect("tell 1 bob offline 180;");
@@ -155,6 +155,7 @@ static void a_device_that_flaps_is_damped(void **state)
     for (size_t i = 0; i < sizeof pauses_ms / sizeof pauses_ms[0]; i++) {
         presence_came(&presence, SLICE("bob"), now_ms);
         presence_went(&presence, SLICE("bob"), now_ms, 0);
+        presence_answer(&presence, alice, SLICE("bob"), ALL, 0);
         assert_int_equal(presence_turn(&presence, now_ms), now_ms + pauses_ms[i]);
         now_ms += pauses_ms[i];
         heard[0] = '\0';
@@ -165,6 +166,7 @@ static void a_device_that_flaps_is_damped(void **state)
     now_ms += 60000; /* she stayed away: that was that */
     presence_came(&presence, SLICE("bob"), now_ms);
     presence_went(&presence, SLICE("bob"), now_ms, 0);
+    presence_answer(&presence, alice, SLICE("bob"), ALL, 0);
     assert_int_equal(presence_turn(&presence, now_ms), now_ms + 2000);
 }
 
@@ -193,13 +195,63 @@ static void two_who_met_see_each_other(void **state)
     presence_watch(&presence, alice, SLICE("bob"));
     presence_answer(&presence, alice, SLICE("bob"), 0, 0);
     expect("ask 1 1 bob;tell 1 bob hidden;");
-    assert_int_equal(presence_turn(&presence, 1000), 1000 + PRESENCE_HIDDEN_AGAIN_MS);
+    assert_int_equal(presence_turn(&presence, 1000), 1000 + PRESENCE_AGAIN_MS);
     expect("");
-    (void)presence_turn(&presence, 1000 + PRESENCE_HIDDEN_AGAIN_MS);
+    (void)presence_turn(&presence, 1000 + PRESENCE_AGAIN_MS);
     presence_answer(&presence, alice, SLICE("bob"), ALL, 65);
     expect("ask 1 1 bob;tell 1 bob offline 60;");
-    assert_int_equal(presence_turn(&presence, 1001 + 2 * PRESENCE_HIDDEN_AGAIN_MS), INT64_MAX);
+    assert_int_equal(presence_turn(&presence, 1001 + 2 * PRESENCE_AGAIN_MS), INT64_MAX);
     expect("");
+}
+
+/* A question is dropped when too many wait: that of who watches as well as that of a change. */
+static void what_was_not_answered_is_asked_again(void **state)
+{
+    (void)state;
+    assert_int_equal(presence_turn(&presence, 1000), INT64_MAX);
+    presence_watch(&presence, alice, SLICE("bob"));
+    expect("ask 1 1 bob;");
+    assert_int_equal(presence_turn(&presence, 2000), 1000 + PRESENCE_AGAIN_MS);
+    expect("");
+    (void)presence_turn(&presence, 1000 + PRESENCE_AGAIN_MS);
+    presence_answer(&presence, alice, SLICE("bob"), ALL, 65);
+    expect("ask 1 1 bob;tell 1 bob offline 60;");
+    assert_int_equal(presence_turn(&presence, 2 * PRESENCE_AGAIN_MS), INT64_MAX);
+    presence_came(&presence, SLICE("bob"), 2 * PRESENCE_AGAIN_MS);
+    expect("ask 1 1 bob;");
+    (void)presence_turn(&presence, 3 * PRESENCE_AGAIN_MS);
+    presence_answer(&presence, alice, SLICE("bob"), ALL, 65);
+    expect("ask 1 1 bob;tell 1 bob online;");
+}
+
+static int asked_by[4]; /* session */
+
+static void count_ask(void *ctx, session_ref session, int64_t watcher_user_id, struct slice user)
+{
+    (void)ctx, (void)watcher_user_id, (void)user;
+    asked_by[session]++;
+}
+
+/* Where there are more than are asked for at once, those behind have their turn. */
+static void each_has_its_turn(void **state)
+{
+    (void)state;
+    const int watchers = 2, users = LIMIT_WATCHED_USERS;
+    struct session *session[] = {alice, bob};
+    assert_int_equal(presence_turn(&presence, 0), INT64_MAX);
+    presence.again_max = (size_t)users;
+    presence.port.ask = count_ask;
+    for (int i = 0; i < watchers * users; i++) {
+        char name[16];
+        (void)snprintf(name, sizeof name, "u%d", i % users);
+        presence_watch(&presence, session[i / users], slice_of(name));
+    }
+    memset(asked_by, 0, sizeof asked_by);
+    assert_int_equal(presence_turn(&presence, PRESENCE_AGAIN_MS), PRESENCE_AGAIN_MS + PRESENCE_REST_MS);
+    assert_true(asked_by[1] == users && asked_by[2] == 0);
+    assert_int_equal(presence_turn(&presence, PRESENCE_AGAIN_MS + PRESENCE_REST_MS),
+                     2 * PRESENCE_AGAIN_MS + PRESENCE_REST_MS);
+    assert_true(asked_by[1] == users && asked_by[2] == users);
 }
 
 static void unwatched_and_gone_are_not_told(void **state)
@@ -266,6 +318,8 @@ int main(void)
         TEST(hidden_until_it_is_not),
         TEST(unwatched_and_gone_are_not_told),
         TEST(two_who_met_see_each_other),
+        TEST(what_was_not_answered_is_asked_again),
+        TEST(each_has_its_turn),
         TEST(no_more_than_the_limit),
         TEST(online_and_last_seen_are_shown_separately),
         TEST(a_device_that_flaps_is_damped),

@@ -9,6 +9,9 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <cjson/cJSON.h>
+#include <openssl/pem.h>
+#include <openssl/rsa.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,6 +36,8 @@ static struct push_options options = {
     .apns_topics = (char[]){"net.example.a, net.example.b"},
     .apns_url = (char[]){"https://api.push.apple.com"},
     .apns_sandbox_url = (char[]){"https://api.sandbox.push.apple.com"},
+    .fcm_account_file = key_file,
+    .fcm_url = (char[]){"https://fcm.example.net"},
     .webpush_key_file = key_file,
     .webpush_subject = (char[]){"mailto:a@example.net"},
     .webhook_url = (char[]){"http://10.0.0.1/hook"},
@@ -267,6 +272,75 @@ static void apns_token_is_renewed(void **state)
     push_apns.close(apns);
 }
 
+/* A service account with a key of its own, in place of the other file. */
+static void account_make(void)
+{
+    char pem[4096];
+    BIO *bio = BIO_new(BIO_s_mem());
+    EVP_PKEY *key = EVP_RSA_gen(2048);
+    assert_int_equal(PEM_write_bio_PrivateKey(bio, key, NULL, NULL, 0, NULL, NULL), 1);
+    int len = BIO_read(bio, pem, sizeof pem - 1);
+    assert_true(len > 0);
+    pem[len] = '\0';
+    EVP_PKEY_free(key);
+    (void)BIO_free(bio);
+    cJSON *account = cJSON_CreateObject();
+    (void)cJSON_AddStringToObject(account, "private_key", pem);
+    (void)cJSON_AddStringToObject(account, "private_key_id", "k");
+    (void)cJSON_AddStringToObject(account, "client_email", "a@example.net");
+    (void)cJSON_AddStringToObject(account, "project_id", "p");
+    (void)cJSON_AddStringToObject(account, "token_uri", "https://example.net/token");
+    char *text = cJSON_PrintUnformatted(account);
+    FILE *file = fopen(key_file, "w");
+    assert_non_null(file);
+    assert_true(fputs(text, file) >= 0);
+    assert_int_equal(fclose(file), 0);
+    cJSON_free(text);
+    cJSON_Delete(account);
+}
+
+static int key_again(void **state)
+{
+    (void)state;
+    FILE *file = fopen(key_file, "w");
+    return file == NULL || fputs(key_pem, file) < 0 || fclose(file) != 0;
+}
+
+static void fcm_token_is_renewed(void **state)
+{
+    (void)state;
+    account_make();
+    struct push_provider *fcm = opened(&push_fcm);
+    struct push_wake wake = apns_wake();
+    struct push_verdict verdict;
+    const struct push_response granted = {.status = 200, .body = SLICE("{\"access_token\":\"t\",\"expires_in\":3600}")};
+    assert_int_equal(push_fcm.request(fcm, &wake, NOW_MS, &request, &verdict), STATUS_STALE);
+    assert_int_equal(push_fcm.credential(fcm, NOW_MS, &request), STATUS_OK);
+    push_fcm.credential_verdict(fcm, &granted, NOW_MS, &verdict);
+    assert_int_equal(verdict.outcome, PUSH_SENT);
+    assert_int_equal(push_fcm.request(fcm, &wake, NOW_MS, &request, &verdict), STATUS_OK);
+    const struct {
+        int64_t at_ms;
+        enum status status;
+        const char *why;
+    } steps[] = {
+        {NOW_MS, STATUS_NOT_FOUND, "it is new"},
+        {NOW_MS + 54 * MINUTE_MS, STATUS_NOT_FOUND, "still good"},
+        {NOW_MS + 56 * MINUTE_MS, STATUS_OK, "some minutes before it ends"},
+        {NOW_MS - 1, STATUS_OK, "the clock was set back: nobody knows when it ends"},
+    };
+    for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++)
+        if (push_fcm.credential(fcm, steps[i].at_ms, &request) != steps[i].status)
+            fail_msg("%s", steps[i].why);
+    struct push_response expired = {.status = 401, .credential_ms = NOW_MS, .body = SLICE("")};
+    push_fcm.verdict(fcm, &expired, NOW_MS + 9999, &verdict);
+    assert_int_equal(verdict.outcome, PUSH_STOPPED); /* our account is wrong */
+    push_fcm.verdict(fcm, &expired, NOW_MS - MINUTE_MS, &verdict);
+    assert_int_equal(verdict.outcome, PUSH_RENEW);
+    assert_int_equal(push_fcm.request(fcm, &wake, NOW_MS - MINUTE_MS, &request, &verdict), STATUS_STALE);
+    push_fcm.close(fcm);
+}
+
 static void apns_request_form(void **state)
 {
     (void)state;
@@ -338,6 +412,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(apns_answers),
         cmocka_unit_test(fcm_answers),
+        cmocka_unit_test_teardown(fcm_token_is_renewed, key_again),
         cmocka_unit_test(webpush_and_webhook_answers),
         cmocka_unit_test(apns_token_is_renewed),
         cmocka_unit_test(apns_request_form),

@@ -104,6 +104,26 @@ static void the_database_is_asked_again_where_that_may_help(void **state)
     assert_int_equal(evaluations, 3); /* it would be refused each time */
 }
 
+/* It takes no changes for a while. */
+static void a_read_only_database_is_asked_again(void **state)
+{
+    (void)state;
+    say_in(7, 7);
+    conversation_ids[0] = 0;
+    evaluate_status = STATUS_DENIED;
+    pass(LOOK_MS);
+    assert_int_equal(evaluations, 1);
+    pass(4999);
+    assert_int_equal(evaluations, 1); /* each refusal is logged */
+    pass(1);
+    assert_int_equal(evaluations, 2);
+    pass(START_MS);
+    evaluate_status = STATUS_OK;
+    pass(5000);
+    assert_int_equal(conversation_ids[0], 7);
+    assert_int_equal(looked_at[1], 1); /* the sweep after the start waited, too */
+}
+
 static void who_sends_it_is_woken(void **state)
 {
     (void)state;
@@ -149,13 +169,17 @@ static void it_counts_when_there_is_news(void **state)
 static void an_operator_who_resumes_is_heard_once(void **state)
 {
     (void)state;
-    pass(10000);
+    pass(START_MS + GRACE_MS);
     assert_int_equal(reloads, 0);
+    assert_int_equal(looked_at[1], 1);
     resumed_ms = 6;
     pass(10000);
     assert_int_equal(reloads, 1);
+    pass(LOOK_MS);
+    assert_int_equal(looked_at[1], 2); /* what was said to those who were refused was passed over */
     pass(10000);
     assert_int_equal(reloads, 1);
+    assert_int_equal(looked_at[1], 2);
     resumed_ms = 7;
     pass(10000);
     assert_int_equal(reloads, 2);
@@ -301,6 +325,7 @@ int main(void)
         TEST(nobody_is_noted_where_nobody_is_registered),
         TEST(what_was_said_before_the_first_one_was_counted_is_found),
         TEST(the_database_is_asked_again_where_that_may_help),
+        TEST(a_read_only_database_is_asked_again),
         TEST(who_sends_it_is_woken),
         TEST(it_counts_when_there_is_news),
         TEST(an_operator_who_resumes_is_heard_once),

@@ -52,6 +52,39 @@ static void at_the_edges(void **state)
     assert_false(bucket_take(&bucket, slow, 0, 1));
 }
 
+/* As many messages at once as its window, and then the longest pause it was asked for, for an hour. */
+static void who_keeps_the_pauses_is_not_closed(void **state)
+{
+    (void)state;
+    static const uint32_t windows[] = {1, 10, 100};
+    struct rates rates;
+    const struct rate_options options = {.messages_per_second = 100, .messages_burst = 2000};
+    rates_make(&rates, &options, false);
+    for (size_t i = 0; i < sizeof windows / sizeof windows[0]; i++) {
+        struct rates_session session;
+        struct bucket user;
+        uint32_t now_ms = 7, taken = 0, retry_ms;
+        bool is_user;
+        rates_session_start(&session, &rates, now_ms);
+        bucket_fill(&user, rates.chat_user, now_ms);
+        while (now_ms < 3600000) {
+            uint32_t pause_ms = 0;
+            for (uint32_t k = 0; k < windows[i]; k++) {
+                if (rates_take_chat(&rates, &session, &user, now_ms, &retry_ms, &is_user)) {
+                    taken++;
+                    continue;
+                }
+                uint32_t asked_ms = rates_pause_ms(&rates, &session, retry_ms, now_ms);
+                assert_true(asked_ms >= retry_ms && asked_ms <= RATES_PAUSE_MAX_MS);
+                pause_ms = asked_ms > pause_ms ? asked_ms : pause_ms;
+                assert_true(bucket_take(&session.errors, rates.errors, now_ms, 1)); /* else it is closed */
+            }
+            now_ms += pause_ms;
+        }
+        assert_true(taken >= 100 * 3600 * 9 / 10); /* and loses nothing by waiting */
+    }
+}
+
 static void a_user_has_four_times_as_much(void **state)
 {
     (void)state;
@@ -195,6 +228,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(burst_then_rate),
         cmocka_unit_test(at_the_edges),
+        cmocka_unit_test(who_keeps_the_pauses_is_not_closed),
         cmocka_unit_test(a_user_has_four_times_as_much),
         cmocka_unit_test(levels),
         cmocka_unit_test(what_would_wait_is_refused),

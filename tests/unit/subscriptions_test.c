@@ -212,6 +212,37 @@ static void places_are_evenly_used(void **state)
     assert_true(most <= 30); /* 10 each, were it perfect */
 }
 
+static void places_for_what_one_has(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *filter;
+        bool has_place;
+        const char *why;
+    } cases[] = {
+        {"inbox/a/#", false, "shorter than a place"},
+        {"inbox/a/+", false, "the same"},
+        {"presence/a", true, "just as long"},
+        {"inbox/alice/#", true, ""},
+        {"inbox/alice/chat/#", true, ""},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char place[SUBSCRIPTIONS_AGAIN_BYTES] = "";
+        if (subscriptions_place_again(slice_of(cases[i].filter), SLICE("alice:phone"), place) != cases[i].has_place)
+            fail_msg("%s: %s", cases[i].filter, cases[i].why);
+        assert_true(strlen(place) <= strlen(cases[i].filter)); /* it is written over it */
+    }
+    struct subscriptions subscriptions = {0};
+    assert_false(subscriptions_has(&subscriptions, SLICE("#")) || subscriptions_has(&subscriptions, SLICE("chat/#")));
+    assert_int_equal(subscriptions_add(&subscriptions, SLICE("chat/#")), STATUS_OK);
+    assert_true(subscriptions_has(&subscriptions, SLICE("chat/#")));
+    assert_false(subscriptions_has(&subscriptions, SLICE("#")) || subscriptions_has(&subscriptions, SLICE("chat/+")));
+    assert_int_equal(subscriptions_add(&subscriptions, SLICE("#")), STATUS_OK);
+    assert_true(subscriptions_has(&subscriptions, SLICE("#")));
+    assert_false(subscriptions_has(&subscriptions, SLICE("chat/+"))); /* though it matches */
+    subscriptions_done(&subscriptions);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -222,6 +253,7 @@ int main(void)
         cmocka_unit_test(remembering),
         cmocka_unit_test(places),
         cmocka_unit_test(places_are_evenly_used),
+        cmocka_unit_test(places_for_what_one_has),
     };
     return cmocka_run_group_tests_name("subscriptions", tests, NULL, NULL);
 }

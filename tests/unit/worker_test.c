@@ -73,6 +73,9 @@ static void what_is_not_written_is_kept(void **state)
     turn();
     pass(5000);
     assert_int_equal(claims, before); /* first what was sent: it could be due again */
+    finish_status = STATUS_DENIED;    /* it takes no changes now */
+    pass(1000);
+    assert_int_equal(claims, before);
     finish_status = STATUS_OK;
     turn();
     assert_int_equal(results_len, 1);
@@ -207,6 +210,29 @@ static void whoever_looks_at_a_wake_up_takes_the_key(void **state)
         assert_int_equal(state_now().is_stopped, !table[i].is_looked_at);
         assert_int_equal(end(NULL), 0);
     }
+}
+
+/* Nobody has looked at it: the next one is tried instead. */
+static void what_is_refused_here_says_nothing_of_the_key(void **state)
+{
+    (void)state;
+    begin(&ours);
+    add_some(1);
+    pass(1000);
+    answer(0, 403);
+    turn();
+    turn();
+    add_some(2);
+    request_status = STATUS_MALFORMED;
+    pass(STOPPED);
+    assert_int_equal(results_len, 1);
+    assert_int_equal(sent_len, 1);
+    request_status = STATUS_OK;
+    turn();
+    assert_result("refused", 0, 0);
+    assert_true(state_now().is_stopped);
+    assert_int_equal(rooms, 1);
+    assert_int_equal(sent_len, 2);
 }
 
 static void an_operator_has_it_go_on_with_the_same_key(void **state)
@@ -372,6 +398,7 @@ int main(void)
         TEST(a_stopped_provider_is_tried_with_one),
         TEST(a_stopped_provider_is_tried_with_the_next_there_is),
         TEST(whoever_looks_at_a_wake_up_takes_the_key),
+        TEST(what_is_refused_here_says_nothing_of_the_key),
         TEST(an_operator_has_it_go_on_with_the_same_key),
         TEST(an_origin_has_its_bound),
         TEST(one_that_fails_holds_up_no_other),
