@@ -8,6 +8,7 @@
 #include <sodium.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -64,7 +65,22 @@ static const char *key_file(const char *kid)
     return text_format("keys/%s.key", kid);
 }
 
-enum result key_make(const struct node *node, const char **ret_kid)
+/*
+ * Until it is closed nobody else changes the keys: of two who read the list, each would write it without what the other
+ * did, and a key that was retired would be back. Only the node's owner can open the folder. -1: said why not.
+ */
+static int keys_lock(const struct node *node)
+{
+    int fd = openat(node->dir_fd, "keys", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd >= 0 && flock(fd, LOCK_EX) == 0)
+        return fd;
+    (void)fail("cannot lock %s: %s", node_path(node, "keys"), strerror(errno));
+    if (fd >= 0)
+        (void)close(fd); /* was only opened */
+    return -1;
+}
+
+static enum result make(const struct node *node, const char **ret_kid)
 {
     char *text, *kid, *public;
     enum result result = read_public(node, &text);
@@ -101,6 +117,16 @@ enum result key_make(const struct node *node, const char **ret_kid)
     result = write_public(node, text_format("%s%s%s %s\n", text, break_before, kid, public_text));
     if (result == DONE)
         *ret_kid = kid;
+    return result;
+}
+
+enum result key_make(const struct node *node, const char **ret_kid)
+{
+    int lock_fd = keys_lock(node);
+    if (lock_fd < 0)
+        return REFUSED;
+    enum result result = make(node, ret_kid);
+    (void)close(lock_fd); /* lets go */
     return result;
 }
 
@@ -218,7 +244,10 @@ enum result command_keys_retire(struct args *args)
     enum result result = node_open(args, &node);
     if (result != DONE)
         return result;
-    result = retire(&node, args->words[0]);
+    int lock_fd = keys_lock(&node);
+    result = lock_fd < 0 ? REFUSED : retire(&node, args->words[0]);
+    if (lock_fd >= 0)
+        (void)close(lock_fd); /* lets go */
     if (result == DONE) {
         output_done(args, NULL, "%s: forgotten; what it signed is invalid", args->words[0]);
         (void)node_reload(&node); /* one that is down reads its keys when it starts */

@@ -12,7 +12,7 @@
 int lock_take(const struct node *node)
 {
     for (;;) {
-        int fd = openat(node->dir_fd, LOCK_FILE, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+        int fd = openat(node->dir_fd, LOCK_FILE, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
         struct stat about;
         if (fd < 0) {
             (void)fail("cannot write %s: %s", node_path(node, LOCK_FILE), strerror(errno));

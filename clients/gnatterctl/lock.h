@@ -2,7 +2,7 @@
 #define GNATTER_CTL_LOCK_H
 /*
  * The lock that says a supervisor is at work: run/supervisor.pid, locked as long as it lives, with its process id in
- * it.
+ * it. Only its owner can open it: whoever can read a file can lock it.
  */
 #include "node.h"
 #include "process.h"

@@ -4,10 +4,13 @@
 #include "output.h"
 #include "text.h"
 #include "../protocol/version.h"
+#include <errno.h>
+#include <fcntl.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static void print_option(const struct option_row *row)
 {
@@ -130,6 +133,16 @@ static enum result run(struct args *args, int argc, char **argv)
     return command->run(args);
 }
 
+/* Whoever closed one of the three would have a file or a connection of ours in its place, with our words in it. What is
+ * opened here cannot be written, so an answer that nobody gets is an error still. */
+static bool standard_open(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDONLY) != fd)
+            return false;
+    return true;
+}
+
 int main(int argc, char **argv)
 {
     struct args args = {.mqtt_port = -1,
@@ -142,6 +155,8 @@ int main(int argc, char **argv)
                         .older_than_s = -1};
     const char *dir = getenv("GNATTER_DIR");
     args.dir = dir && *dir ? dir : "run";
+    if (!standard_open())
+        return (int)fail("cannot open /dev/null: %s", strerror(errno));
     if (sodium_init() < 0)
         return (int)fail("the system's random numbers are not available");
     return (int)output_finish(run(&args, argc, argv));

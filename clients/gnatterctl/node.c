@@ -188,8 +188,11 @@ enum result node_conf_again(const struct node *node, struct node_conf *ret_conf)
 enum result node_open(const struct args *args, struct node *ret_node)
 {
     *ret_node = (struct node){.dir_fd = -1};
-    /* What a shell set for another server would win over the node's own. */
-    static const char *const foreign[] = {"PGHOSTADDR", "PGPASSWORD", "PGPASSFILE", "PGSERVICE", "PGSERVICEFILE"};
+    /* What a shell set for another server would win over the node's own, here and in the parts that are started. */
+    static const char *const foreign[] = {"PGHOSTADDR",    "PGPASSWORD",   "PGPASSFILE",           "PGSERVICE",
+                                          "PGSERVICEFILE", "PGSSLMODE",    "PGSSLROOTCERT",        "PGSSLCERT",
+                                          "PGSSLKEY",      "PGGSSENCMODE", "PGTARGETSESSIONATTRS", "PGCHANNELBINDING",
+                                          "PGOPTIONS",     "PGTZ",         "PGDATESTYLE",          "PGCLIENTENCODING"};
     for (size_t i = 0; i < sizeof(foreign) / sizeof(foreign[0]); i++)
         (void)unsetenv(foreign[i]); /* these are names: cannot fail */
     char *real = realpath(args->dir, NULL);

@@ -173,14 +173,35 @@ static void on_death(struct supervisor *s, enum part_id id, int state, bool has_
 
 /* ---- the schema ---- */
 
+/* Said when it is new, not at each try. */
+static void schema_later(struct supervisor *s, bool is_away, const char *why)
+{
+    s->phase = PHASE_DATABASE;
+    s->schema.start_at_ms = clock_ms() + (is_away ? AWAY_MS : SCHEMA_MS);
+    if (!strcmp(s->schema_why, why))
+        return;
+    (void)snprintf(s->schema_why, sizeof(s->schema_why), "%s", why);
+    tell(s, is_away ? REPORT_AWAY : REPORT_LATER, why);
+    if (is_away)
+        say("warning", "schema-again why=\"%s\" what=\"it is tried again each second\"", why);
+    else
+        say("error",
+            "schema-failed why=\"%s\" what=\"mend this: the node goes on with the schema that is there, and tries "
+            "again every %d s, or at once on gnatterctl reload\"",
+            why, SCHEMA_MS / 1000);
+}
+
 static void schema_start(struct supervisor *s)
 {
     int out[2];
-    if (pipe(out) != 0) {
-        say("error", "pipe why=\"%s\"", strerror(errno));
-        return; /* tried again next turn */
+    bool has_pipe = pipe(out) == 0;
+    pid_t pid = has_pipe ? fork() : -1;
+    if (pid < 0) {
+        schema_later(s, true, text_format("no process could be started for it: %s", strerror(errno)));
+        if (has_pipe)
+            (void)close(out[0]), (void)close(out[1]); /* nothing was written there */
+        return;
     }
-    pid_t pid = fork();
     if (pid == 0) {
         int done;
         bool was_lost;
@@ -196,8 +217,8 @@ static void schema_start(struct supervisor *s)
     }
     (void)close(out[1]);
     struct process process;
-    if (pid < 0 || !process_identify(pid, &process))
-        process = (struct process){pid > 0 ? pid : 0, 0};
+    if (!process_identify(pid, &process))
+        process = (struct process){pid, 0};
     s->schema_fd = out[0];
     watch(&s->schema, process);
     s->phase = PHASE_SCHEMA;
@@ -208,24 +229,6 @@ static void start_missing(struct supervisor *s)
     for (int id = PART_BROKER; id < PARTS; id++)
         if (!s->life[id].process.pid && s->life[id].start_at_ms < 0)
             start(s, (enum part_id)id);
-}
-
-/* Said when it is new, not at each try. */
-static void schema_later(struct supervisor *s, bool is_away, const char *why)
-{
-    s->phase = PHASE_DATABASE;
-    s->schema.start_at_ms = clock_ms() + (is_away ? AWAY_MS : SCHEMA_MS);
-    if (!strcmp(s->schema_why, why))
-        return;
-    (void)snprintf(s->schema_why, sizeof(s->schema_why), "%s", why);
-    tell(s, is_away ? REPORT_AWAY : REPORT_LATER, why);
-    if (is_away)
-        say("warning", "schema-again why=\"%s\" what=\"it is tried until the database answers\"", why);
-    else
-        say("error",
-            "schema-failed why=\"%s\" what=\"mend this: the node goes on with the schema that is there, and tries "
-            "again every %d s, or at once on gnatterctl reload\"",
-            why, SCHEMA_MS / 1000);
 }
 
 static void on_schema_done(struct supervisor *s, int state)

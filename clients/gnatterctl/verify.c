@@ -29,8 +29,15 @@ enum result command_verify(struct args *args)
     return violations == 0 ? DONE : REFUSED;
 }
 
+/* How her psql shows things, whatever the server: the only ones that node_open takes away and she may have meant. */
+static const char *const wishes[] = {"PGOPTIONS", "PGTZ", "PGDATESTYLE", "PGCLIENTENCODING"};
+enum { WISHES = sizeof(wishes) / sizeof(wishes[0]) };
+
 enum result command_psql(struct args *args)
 {
+    const char *wished[WISHES];
+    for (size_t i = 0; i < WISHES; i++)
+        wished[i] = getenv(wishes[i]) ? text_format("%s", getenv(wishes[i])) : NULL;
     struct node node;
     PGconn *conn; /* a database that is away is said as everywhere; psql would end with a status of its own */
     enum result result = database_begin(args, &node, &conn);
@@ -41,6 +48,9 @@ enum result command_psql(struct args *args)
     if (program && argv) {
         argv[0] = text_format("%s", program);
         memcpy(argv + 1, args->words, (size_t)args->words_len * sizeof(*argv));
+        for (size_t i = 0; i < WISHES; i++)
+            if (wished[i])
+                (void)setenv(wishes[i], wished[i], 1); /* out of memory shows as what psql does without */
         database_environment(&node, conn);
         PQfinish(conn);
         conn = NULL;

@@ -21,9 +21,7 @@ begin
        and b.from_seq > conversation.last_seq;
     update gnatter.block b set to_seq = conversation.last_seq
      where b.conversation_id = conversation.conversation_id and b.user_id = blocker_id and b.to_seq is null;
-    -- what marks have moved meanwhile is told when a device comes back
-    update gnatter.mark k set changed_at = clock_timestamp()
-     where k.conversation_id = conversation.conversation_id;
+    perform gnatter.marks_changed(conversation.conversation_id);
     perform gnatter.block_changed(conversation.conversation_id, conversation.name, blocker_name, blocked_name);
 end
 $$;

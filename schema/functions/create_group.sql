@@ -4,8 +4,14 @@ returns text
 language plpgsql volatile security definer
 set search_path = pg_catalog, gnatter, pg_temp
 as $$
+declare
+    -- not locked before the members: all are, in one order
+    owner_id bigint := (select u.user_id from gnatter.user_account u where u.name = owner and u.removed_at is null);
 begin
-    return gnatter.group_make(name, title, gnatter.user_lock(owner), members, null);
+    if owner_id is null then
+        raise exception 'no such user: %', coalesce(left(owner, 80), 'null') using errcode = 'GN002';
+    end if;
+    return gnatter.group_make(name, title, owner_id, members, null);
 end
 $$;
 comment on function gnatter.create_group(text, text, text[], text) is

@@ -14,7 +14,7 @@ begin
       from unnest(device_ids) as i (device_id)
       -- "offset 0": looked up one by one, whatever the planner believes about tables that were never analyzed
       cross join lateral (
-          select d.user_id, d.name, d.live_until from gnatter.device d
+          select d.user_id, d.name, gnatter.device_until(d.live_until) as live_until from gnatter.device d
            where d.device_id = i.device_id and d.removed_at is null offset 0) d
       cross join lateral (
           select f.conversation_id from gnatter.conversation_flag f

@@ -17,7 +17,7 @@ begin
           from unnest(device_ids, conversation_ids) as i (device_id, conversation_id)
           -- remembered from pair to pair, as a device's follow each other
           cross join lateral (
-              select d.device_id, d.user_id, d.live_until,
+              select d.device_id, d.user_id, gnatter.device_until(d.live_until) as live_until,
                      -- two halves, as each index of a user's devices has only one of them
                      array(select o.device_id from gnatter.device o where o.user_id = d.user_id and o.removed_at is null
                             union all

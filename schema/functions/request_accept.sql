@@ -8,8 +8,7 @@ begin
     if not found then
         return null;
     end if;
-    -- what marks have moved meanwhile is told when a device comes back
-    update gnatter.mark k set changed_at = clock_timestamp() where k.conversation_id = request_accept.conversation_id;
+    perform gnatter.marks_changed(conversation_id);
     -- they are contacts from now on
     perform pg_notify('gnatter', 'p ' || u.name)
        from gnatter.member m join gnatter.user_account u on u.user_id = m.user_id

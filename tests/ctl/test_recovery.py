@@ -2,6 +2,7 @@
 import fcntl
 import json
 import os
+import resource
 import shutil
 import signal
 import subprocess
@@ -110,6 +111,40 @@ def test_a_start_waits_for_its_database(made, tenant, foreground):
     assert process.poll() is None
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="becomes another user")
+def test_a_start_waits_until_it_may_have_processes(made):
+    """For root no such limit holds: the node is somebody's who has too many."""
+    made.up()
+    made.sql("create role lodger login createrole password 'pass'")
+    made.sql("create database lodging owner lodger")
+    node = make_node("nobody", installed=True)
+    process = None
+    nobody = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"]
+
+    def may_have(processes):
+        subprocess.run([*nobody, "prlimit", f"--pid={process.pid}", f"--nproc={processes}:"], check=True)
+    try:
+        node.ctl("init", "--database", f"postgresql://lodger:pass@127.0.0.1:{made.conf('postgres_port')}/lodging",
+                 "--mqtt-port", 0, "--ws-port", 0)
+        made.ctl("down")
+        said = node.home / "foreground.log"
+        with said.open("w") as out:
+            process = subprocess.Popen([*nobody, str(node.program), "--dir", str(node.dir), "up", "--foreground"], stdout=out,
+                                       stderr=out, cwd=node.home)
+        wait_until(lambda: " schema-again " in said.read_text(), "it has tried")
+        may_have(0)
+        made.up()
+        wait_until(lambda: "Resource temporarily unavailable" in said.read_text(), "it may have no more processes")
+        hard = resource.getrlimit(resource.RLIMIT_NPROC)[1]
+        may_have("unlimited" if hard == resource.RLIM_INFINITY else hard)
+        wait_until(lambda: node.ctl("status", check=False).returncode == 0, "a device could chat")
+    finally:
+        if process:
+            process.terminate()
+            process.wait(timeout=120)
+        node.close()
+
+
 def test_down_without_a_list_of_processes(made):
     made.up()
     pids = made.pids()
@@ -143,6 +178,26 @@ def test_down_of_a_supervisor_that_is_known_by_its_lock_only(made):
         alone.kill()
         alone.wait()
     assert made.json("down") == {"was_up": False}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="becomes another user")
+def test_a_stranger_keeps_no_supervisor_out(made):
+    """Who can read a file can lock it, and would have the lock when a supervisor is killed."""
+    made.up()
+    made.home.chmod(0o755)
+    stranger = subprocess.Popen(["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups", "sh", "-c",
+                                 'flock -s "$1" sleep 600; sleep 600', "sh", str(made.dir / "run" / "supervisor.pid")],
+                                start_new_session=True, stderr=subprocess.PIPE)
+    try:
+        def has_tried():
+            children = Path(f"/proc/{stranger.pid}/task/{stranger.pid}/children").read_text().split()
+            return any(Path(f"/proc/{pid}/comm").read_text().strip() in ("flock", "sleep") for pid in children)
+        wait_until(has_tried, "it waits for the lock, or may not")
+        kill_supervisor(made)
+        assert "is up" in made.ctl("up", timeout=30).stdout
+    finally:
+        os.killpg(stranger.pid, signal.SIGKILL)
+        stranger.wait()
 
 
 def test_down_does_not_say_what_it_cannot_know(made):

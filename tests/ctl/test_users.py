@@ -1,9 +1,12 @@
 """Users, devices, groups, tokens: on a node that is up."""
 import base64
 import json
+import subprocess
 import time
 
 import pytest
+
+from conftest import CTL
 
 
 def decode(part):
@@ -244,6 +247,26 @@ def test_psql(up):
     assert up.ctl("psql", "-c", "select broken", check=False).returncode == 1
     assert up.sql("show fsync") == ["on"] and up.sql("show synchronous_commit") == ["on"]
     assert up.sql("show listen_addresses") == ["127.0.0.1"] and up.sql("show unix_socket_directories") == [""]
+
+
+def test_keys_of_two_at_once(up):
+    """Nobody's change is lost, and what was retired stays so."""
+    def at_once(commands):
+        started = [subprocess.Popen([str(CTL), "--dir", str(up.dir), "--json", "keys", *words], stdout=subprocess.PIPE, text=True)
+                   for words in commands]
+        said = [process.communicate(timeout=60)[0] for process in started]
+        assert all(process.returncode == 0 for process in started), said
+        return [json.loads(text).get("kid") for text in said]
+
+    def listed():
+        return [key["kid"] for key in up.json("keys", "list")]
+    [first] = listed()
+    made = at_once([["add"]] * 6)
+    assert sorted(listed()) == sorted([first, *made]) and len(set(made)) == 6
+    left = at_once([["retire", kid] for kid in made[:3]] + [["add"]] * 3)[3:]
+    assert sorted(listed()) == sorted([first, *made[3:], *left])
+    assert sorted(path.stem for path in (up.dir / "keys").glob("*.key")) == sorted(listed())
+    at_once([["retire", kid] for kid in listed()[1:]])
 
 
 def test_keys_rotate(up):

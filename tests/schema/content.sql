@@ -154,6 +154,15 @@ select pg_temp.later('g/brief', 40) \g /dev/null
 select is(pg_temp.swept(10, 100), 1, 'what was said before goes');
 select is(pg_temp.said('g/brief', 12), array['12 chat stays, too', '13 messages-expired {"from":9,"to":10}'], 'and no more');
 select is((select count(*) from gnatter.conversation_timer), 0::bigint, 'nothing is to come');
+-- what was said before and after, both as old
+select gnatter.create_group('ended', 'alice') \g /dev/null
+select is(pg_temp.timer('alice:phone', 'g/ended', 60), '{"seq": 2}', 'for a while');
+select pg_temp.say('alice:phone', 'g/ended', 'e3', 'goes') \g /dev/null
+select is(pg_temp.timer('alice:phone', 'g/ended', 0), '{"seq": 4}', 'off');
+select pg_temp.say('alice:phone', 'g/ended', 'e5', 'stays') \g /dev/null
+select pg_temp.later('g/ended', 100) \g /dev/null
+select is(pg_temp.swept(10, 100), 1, 'what was said in it goes');
+select is((pg_temp.said('g/ended', 5))[1], '5 chat stays', 'what was said behind it stays');
 -- much at once, in portions
 select is(gnatter.set_timer('g/brief', 30), 14::bigint, 'by an administrator');
 select pg_temp.say('bob:phone', 'g/brief', 'many' || i) from generate_series(1, 25) i \g /dev/null
@@ -309,6 +318,10 @@ select is((select array_agg(p.seq || ' ' || p.edit_seq order by p.seq) from gnat
             where p.edit_seq is not null), '{"19 22"}', 'a page of the log says when it was');
 select gnatter.add_member('gone', 'bob') \g /dev/null
 select is(pg_temp.shown('bob', 24), '{"6 chat hello","19 withheld {}"}', 'back again, what was written meanwhile is not his');
+select pg_temp.react('alice:phone', 'g/gone', 6, 'back') \g /dev/null
+select is(pg_temp.code('bob:phone', 'message.reactions', '{"conversation":"g/gone","seq":6}')::jsonb #> '{counts,back}', '1',
+    'reactions from then on are');
+select pg_temp.react('alice:phone', 'g/gone', 6, 'unseen') \g /dev/null
 select pg_temp.ask('dave:phone', 'message.edit', '{"conversation":"g/gone","seq":19,"payload":"four"}') \g /dev/null
 select is(pg_temp.shown('bob', 24), '{"6 chat hello","19 chat four"}', 'what is written now is');
 select is(pg_temp.listed('bob:phone', 'g/gone') ->> 'title', 'After', 'taken in again');
@@ -413,6 +426,12 @@ select gnatter.remove_user('quinn') \g /dev/null
 select is(gnatter.inbox_release(10, 4, 1000000), 0, 'who was removed has no inbox');
 select is(pg_temp.watch('{d/quinn/sam}', 1), 1, 'that could be full');
 select is((select array_agg(user_name) from gnatter.full_inboxes), '{sam}', 'but others have');
+-- an edit, during one block, of a message of the same
+select gnatter.create_users('{uma,vic}', 'phone') \g /dev/null
+select gnatter.block_user('uma', 'vic') \g /dev/null
+select pg_temp.say('vic:phone', 'd/uma/vic', 'v1') \g /dev/null
+select is(pg_temp.code('vic:phone', 'message.edit', '{"conversation":"u/uma","seq":1,"payload":"two"}'), '{"seq": 2}', 'edited');
+select is((select count(*) from gnatter.block where conversation_id = pg_temp.c('d/uma/vic')), 1::bigint, 'one block covers both');
 select is_empty('select * from gnatter.verify()', 'all is well');
 select * from finish();
 rollback;

@@ -140,6 +140,12 @@ select throws_ok($$ delete from gnatter.member where conversation_id = (select d
     'out of a direct one');
 select throws_ok($$ insert into gnatter.member (conversation_id, user_id, role) select kitchen, 0, 'member' from id $$,
     'GN002', null, 'nobody');
+reset role;
+select gnatter.create_user('removed') as removed_id \gset
+select gnatter.remove_user('removed') \g /dev/null
+set local role gnatter_admin;
+select throws_ok(format($$ insert into gnatter.member (conversation_id, user_id, role) select kitchen, %s, 'member' from id $$,
+    :removed_id), 'GN002', null, 'nor who was removed');
 select throws_ok($$ insert into gnatter.member (conversation_id, user_id, role) select 0, carol, 'member' from id $$,
     'GN003', null, 'into nothing');
 select throws_ok($$ insert into gnatter.member (conversation_id, user_id, role) select kitchen, alice, 'king'

@@ -56,6 +56,16 @@ select is((select base_seqs from given, gnatter.append(array[k], '{2}', '{3}', a
                                                        '{m6,m7,m8}', '{x,x,x}')), '{6}', 'several in one');
 select is((select base_seqs from gnatter.append('{0}', '{1}', '{1}', '{1}', '{1}', '{m}', '{x}')), '{NULL}',
     'a conversation that is not there');
+select gnatter.create_group('ended', 'alice') \g /dev/null
+select gnatter.delete_group('ended') \g /dev/null
+prepare to_ended(int) as
+    select a.base_seqs from given, gnatter.conversation c,
+           gnatter.append(array[c.conversation_id], array[c.membership_version], array[$1], array_fill(alice, array[$1]),
+                          array_fill(phone, array[$1]), array(select 'e' || i from generate_series(1, $1) i),
+                          array_fill('x'::bytea, array[$1])) a
+     where c.name = 'g/ended';
+select results_eq('execute to_ended(1)', $$ values ('{NULL}'::bigint[]) $$, 'a deleted group, whatever its version');
+select results_eq('execute to_ended(2)', $$ values ('{NULL}'::bigint[]) $$, 'nor several');
 select throws_ok($$ select gnatter.append(array[ab, k], '{1,2}', '{1,1}', array[alice, alice], array[phone, phone],
     '{n1,m1}', '{x,x}') from given $$,
     '23505', null, 'a message id that was there');

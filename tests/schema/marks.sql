@@ -58,6 +58,16 @@ select gnatter.cursors_set(array[pg_temp.d('bob:phone'), pg_temp.d('dave:phone')
 select set_eq('behind', $$ values (pg_temp.d('bob:phone'), 'g/kitchen', 2::bigint) $$,
     'sync sets it back; one who was never a member has none');
 select is((select count(*) from gnatter.cursor where device_id = pg_temp.d('dave:phone')), 0::bigint, 'none at all');
+prepare cursor_of as select acked_seq from gnatter.cursor k
+    where k.device_id = $1 and k.conversation_id = pg_temp.c('d/alice/bob');
+select gnatter.cursors_set(array[pg_temp.d('alice:laptop')], array[pg_temp.c('d/alice/bob')], '{99}') \g /dev/null
+select results_eq(format('execute cursor_of(%s)', pg_temp.d('alice:laptop')), '{4}'::bigint[], 'not beyond the last seq');
+select gnatter.cursors_set(array[pg_temp.d('alice:laptop')], array[pg_temp.c('d/alice/bob')], '{-1}') \g /dev/null
+select results_eq(format('execute cursor_of(%s)', pg_temp.d('alice:laptop')), '{0}'::bigint[], 'nor before the first');
+select gnatter.add_device('alice', 'old') as old_device \gset
+select gnatter.revoke_device('alice', 'old') \g /dev/null
+select gnatter.cursors_set(array[:old_device], array[pg_temp.c('d/alice/bob')], '{1}') \g /dev/null
+select is_empty('execute cursor_of(' || :old_device || ')', 'nor of a device that was revoked');
 select gnatter.remove_member('kitchen', 'bob') \g /dev/null
 select pg_temp.say('alice:phone', 'g/kitchen', 'm5') \g /dev/null
 select pg_temp.acked('bob:phone', 'g/kitchen', 5) \g /dev/null
@@ -89,6 +99,8 @@ select set_eq($$ select user_name from pg_temp.told(array[pg_temp.d('carol:phone
 select is((select count(*) from generate_series(0, 3) s, pg_temp.told(array[pg_temp.d('alice:phone')], s,
     4)), 3::bigint, 'each in its shard');
 update gnatter.device set live_until = now() + '1 day';
+select isnt_empty('told', 'what changed since a time to come: nobody knows, and all is told');
+update gnatter.device set live_until = clock_timestamp();
 select is_empty('told', 'what had not changed since is not told');
 
 -- ---- large groups: counts ----

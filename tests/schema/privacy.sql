@@ -135,6 +135,7 @@ create function pg_temp.flag(client_id text, conversation text) returns text lan
      where c ->> 'conversation' = conversation $$;
 select gnatter.set_privacy('frank', '{"messages":"contacts"}');
 select is(pg_temp.begins('alice:phone', 'd/alice/frank', 'f1'), '1', 'a contact writes as ever');
+select is(pg_temp.begins('frank:phone', 'd/frank/frank', 'n1'), '1', 'so does he to himself');
 select is(pg_temp.begins('frank:phone', 'd/bob/frank', 'f1'), '1', 'frank writes to a stranger');
 select is(pg_temp.begins('bob:phone', 'd/bob/frank', 'b2'), '2', 'who answers');
 select is(pg_temp.begins('erin:phone', 'd/erin/frank', 'e2'), '2', 'a stranger''s first message is the second item');
@@ -150,7 +151,10 @@ select is(gnatter.push_newest(pg_temp.c('d/erin/frank'), pg_temp.u('frank'), 0, 
 select is(pg_temp.code('erin:phone', 'request.accept', '{"user":"frank"}'), 'bad-request', 'it is not hers to accept');
 select is(pg_temp.code('frank:phone', 'request.accept', '{"user":"bob"}'), 'bad-request', 'nothing waits');
 select is(pg_temp.code('frank:phone', 'request.accept', '{"user":"zoe"}'), 'no-such-user', 'nobody');
+update gnatter.device set live_until = clock_timestamp() where device_id = pg_temp.d('erin:phone');
 select is(pg_temp.code('frank:phone', 'request.accept', '{"user":"erin"}'), '{"seq": 4}', 'he accepts');
+select is((select array_agg(delivered_seq) from pg_temp.told(array[pg_temp.d('erin:phone')], 0, 1) where user_name = 'frank'),
+    '{3}', 'what he had got before is told from now on');
 select is(pg_temp.log('d/erin/frank', 4), '{"4 frank request-accepted {}"}', 'an event says so');
 select is(pg_temp.flag('frank:phone', 'u/erin'), null, 'it is a conversation as any');
 select is(pg_temp.returned('erin:phone', 'frank'), '3/3', 'and she is told what he has read');

@@ -34,6 +34,7 @@ select is(pg_temp.ask('alice:phone', 'message.delete', '{"conversation": "u/bob"
 select is(gnatter.purge(delivered_to_all => true), 0::bigint, 'nobody has acknowledged anything');
 select pg_temp.acked(d, 'g/kitchen', a) from (values ('alice:phone', 7), ('alice:laptop', 6), ('bob:phone', 7),
     ('carol:phone', 5)) as t (d, a) \g /dev/null
+select is(gnatter.purge('1 hour', true), 0::bigint, 'both: what is young stays, delivered or not');
 select is(gnatter.purge(delivered_to_all => true), 1::bigint, 'up to where the last device is');
 select is((select first_seq from gnatter.conversation where name = 'g/kitchen'), 6::bigint, 'and no further');
 select gnatter.remove_member('kitchen', 'carol') \g /dev/null

@@ -105,6 +105,9 @@ select bag_eq($$select * from pg_temp.claim() c (a text, b bigint, c int, d text
 select is_empty($$select * from pg_temp.claim() c (a text, b bigint, c int, d text, e text, f text, g bigint, h text)$$, 'claimed once');
 select pg_temp.say('alice:phone', 'd/alice/bob');
 select is(pg_temp.evaluate('{d/alice/bob}'), 0::bigint, 'the conversation has had its wake-up in this absence');
+select gnatter.push_finish('other', array[j.job_id], '{sent}', '{0}', '{0}', '{0}', '{late}')
+  from gnatter.push_job j where j.device_id = pg_temp.id('bob:phone') and j.finished_at is null;
+select is(pg_temp.state('bob:phone'), 'sending', 'who has not claimed it, or no more, says nothing of it');
 select pg_temp.finish('bob:phone', 'sent');
 select is(pg_temp.state('bob:phone'), 'sent', 'sent');
 select is(pg_temp.evaluate('{d/alice/bob,g/team}', '{bob:phone}'), 0::bigint, 'and not again while he is away');

@@ -171,6 +171,9 @@ select is(pg_temp.result('dave:phone', 'history', '{"conversation": "u/alice"}')
     'cut at 1 MiB');
 select is((select array_agg(seq) from gnatter.history_items(pg_temp.u('dave'), 'u/alice', 9, 5, 3)), '{6,7,8}',
     'items between two seqs');
+select gnatter.create_users('{hugo}', 'phone') \g /dev/null
+select pg_temp.say('hugo:phone', 'd/hugo/hugo', 'large', repeat('x', 1048577)) \g /dev/null
+select is(pg_temp.result('hugo:phone', 'history', '{"conversation": "u/hugo"}') -> 'count', '1', 'one at least, however large');
 
 select pg_temp.say('bob:phone', 'd/bob/dave', 'n' || i) from generate_series(1, 230) i \g /dev/null
 select is(pg_temp.result('dave:phone', 'history', p)::text,

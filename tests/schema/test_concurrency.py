@@ -473,8 +473,8 @@ def test_all_is_well(a, b, c):
     assert ask(a, "select * from gnatter.verify()") == []
 
 
-def main():
-    tests = [value for name, value in globals().items() if name.startswith("test_")]
+def main(names):
+    tests = [value for name, value in names.items() if name.startswith("test_")]
     print(f"1..{len(tests)}")
     failed = 0
     for number, test in enumerate(tests, 1):
@@ -492,4 +492,4 @@ def main():
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(main(globals()))

@@ -44,6 +44,7 @@ select throws_ok($$ select gnatter.revoke_device('bob', 'nothing') $$, 'GN006', 
     'revoking a device that is not there');
 select throws_ok($$ select gnatter.revoke_device('nobody', 'phone') $$, 'GN002', null, 'revoking a device of nobody');
 select pg_temp.d('bob:new') as old_device \gset
+select clock_timestamp() as before \gset
 select lives_ok($$ select gnatter.revoke_device('bob', 'new') $$, 'revoking');
 select is_empty($$ select * from gnatter.device_open('{bob:new}') $$, 'a revoked device is unknown');
 select is_empty($$ select * from gnatter.devices where user_name = 'bob' and device_name = 'new' $$,
@@ -53,7 +54,7 @@ select results_eq($$ select name, valid_after_s from gnatter.revocations('1 day'
     $$ select 'bob:new', extract(epoch from tokens_valid_after)::bigint from gnatter.device where name = 'new'
         and removed_at is not null $$,
     'its tokens are revoked');
-select cmp_ok((select valid_after_s from gnatter.revocations(null)), '>', floor(extract(epoch from now()))::bigint,
+select cmp_ok((select to_timestamp(valid_after_s) from gnatter.revocations(null)), '>', :'before'::timestamptz,
               'from a full second that has not come yet: a token of this second is void');
 select is_empty($$ select * from gnatter.revocations('-1 day') $$,
     'revocations older than a token can be are left out');
@@ -61,7 +62,10 @@ select lives_ok($$ select gnatter.add_device('bob', 'new') $$, 'the name can be 
 select isnt(pg_temp.d('bob:new'), :old_device::bigint, 'that is another device');
 select isnt((select tokens_valid_after from gnatter.devices where user_name = 'bob' and device_name = 'new'), null,
             'whose old tokens stay void');
-select is((select count(*) from gnatter.revocations(null) where name = 'bob:new'), 1::bigint, 'and are told once');
+update gnatter.device set tokens_valid_after = tokens_valid_after - '1 hour'::interval where device_id = :old_device;
+select results_eq($$ select valid_after_s from gnatter.revocations(null) where name = 'bob:new' $$,
+    $$ select extract(epoch from tokens_valid_after)::bigint from gnatter.device where device_id = pg_temp.d('bob:new') $$,
+    'and are told once, with the latest time');
 select lives_ok($$ select gnatter.revoke_user('bob') $$, 'revoking all tokens of a user');
 select is((select count(*) from gnatter.revocations(null) where name = 'bob'), 1::bigint,
     'is told with the user''s name');
@@ -71,16 +75,24 @@ select isnt_empty($$ select * from gnatter.device_open('{bob:new}') $$, 'the dev
 -- ---- live or not ----
 select gnatter.device_live(array[pg_temp.d('bob:phone')]) \g /dev/null
 select is((select is_live from gnatter.devices where user_name = 'bob' and device_name = 'phone'), true, 'live');
-select gnatter.device_gone(array[pg_temp.d('bob:phone')], array[gnatter.now_ms() + 60000]) \g /dev/null
+update gnatter.device set live_until = now() - '1 day'::interval where device_id = pg_temp.d('bob:phone');
+select gnatter.device_gone(array[pg_temp.d('bob:phone')], array[gnatter.now_ms() + 3600000]) \g /dev/null
 select results_eq($$ select is_live, date_trunc('minute', last_seen_at) >= date_trunc('minute', now())
     from gnatter.devices where user_name = 'bob' and device_name = 'phone' $$,
     $$ values (false, true) $$, 'gone, and when it was seen last');
 select cmp_ok((select last_seen_at - live_until from gnatter.device where device_id = pg_temp.d('bob:phone')), '=',
     '10 s'::interval,
     'marks of the last 10 seconds are told again');
+select cmp_ok((select last_seen_at from gnatter.device where device_id = pg_temp.d('bob:phone')), '<=', clock_timestamp(),
+    'by our own clock, when the service''s is ahead: marks that move from now on are to be told');
+select live_until as before from gnatter.device where device_id = pg_temp.d('bob:phone') \gset
 select gnatter.device_gone(array[pg_temp.d('bob:phone')], '{1000}') \g /dev/null
-select cmp_ok((select live_until from gnatter.device where device_id = pg_temp.d('bob:phone')), '>', now(),
-    'never back');
+select is((select live_until from gnatter.device where device_id = pg_temp.d('bob:phone')), :'before', 'never back');
+update gnatter.device set live_until = now() + '1 day', last_seen_at = now() + '1 day'
+ where device_id = pg_temp.d('bob:phone');
+select gnatter.device_gone(array[pg_temp.d('bob:phone')], array[gnatter.now_ms()]) \g /dev/null
+select cmp_ok((select greatest(last_seen_at, live_until) from gnatter.device where device_id = pg_temp.d('bob:phone')), '<=',
+    clock_timestamp(), 'but from where a clock that was ahead had put it');
 select gnatter.device_live(array[pg_temp.d('bob:phone')]) \g /dev/null
 select gnatter.devices_reset() \g /dev/null
 select is((select count(*) from gnatter.devices where is_live), 0::bigint, 'a service that starts: nobody is live');
@@ -135,6 +147,10 @@ select is((select count(*) from gnatter.device_open('{u1:load,u2:load,bob:load}'
 select is((select count(*) from gnatter.create_users('{u1,bob,u2}', 'load')), 3::bigint, 'again: nothing new');
 select throws_ok($$ select gnatter.create_users('{u3,dave}', 'load') $$, 'GN004', null, 'a removed one');
 select throws_ok($$ select gnatter.create_users('{u3,U4}', 'load') $$, 'GN006', null, 'one that is no name');
+select gnatter.create_user('left'), gnatter.remove_user('left') \g /dev/null
+select throws_ok($$ select gnatter.set_profile('left', '{"about":"x"}') $$, 'GN002', null, 'who was removed says nothing of herself');
+select throws_ok($$ select gnatter.set_privacy('left', '{"online":"nobody"}') $$, 'GN002', null, 'and has no settings');
+select throws_ok($$ select gnatter.block_user('left', 'alice') $$, 'GN002', null, 'nor whom she blocks');
 select is_empty('select * from gnatter.verify()', 'all is well');
 select * from finish();
 rollback;
