@@ -1,9 +1,11 @@
+#define _GNU_SOURCE /* SCHED_BATCH */
 #include <errno.h>
 #include <getopt.h>
 #include <grp.h>
 #include <inttypes.h>
 #include <poll.h>
 #include <pwd.h>
+#include <sched.h>
 #include <signal.h>
 #include <sodium.h>
 #include <stdio.h>
@@ -215,6 +217,17 @@ static struct http *watch_start(const struct config *config, struct service *ser
     return http;
 }
 
+/*
+ * For all threads that are made from here on: who wakes does not interrupt who runs. The broker ends its turn, and more
+ * gathers for the next frame and the next commit. An operator's own policy stays.
+ */
+static void batch_policy_take(void)
+{
+    const struct sched_param param = {0};
+    if (sched_getscheduler(0) == SCHED_OTHER && sched_setscheduler(0, SCHED_BATCH, &param) != 0)
+        log_warning("main", "no-batch-policy", LOG_TEXT("why", strerror(errno)));
+}
+
 static int serve(struct config *config, const char *path)
 {
     struct status_socket status = {.fd = -1};
@@ -227,6 +240,7 @@ static int serve(struct config *config, const char *path)
         return 1;
     }
     log_notice("main", "starting", LOG_TEXT("version", GNATTER_VERSION), LOG_INT("pid", getpid()));
+    batch_policy_take();
     if (config->status_socket[0] != '\0' && status_socket_open(&status, config->status_socket) != STATUS_OK)
         log_warning("main", "no-status-socket", LOG_TEXT("file", config->status_socket),
                     LOG_TEXT("why", strerror(errno)));

@@ -1,12 +1,14 @@
 """Watching a node: /metrics, /healthz, /readyz, gnatterctl top, and the alarms and the dashboard that use them."""
 import http.client
 import json
+import os
 import re
 import signal
 import socket
 import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 import yaml
@@ -353,3 +355,9 @@ def test_a_wrong_address_stops_the_start(tmp_path, line, complaint):
     done = subprocess.run([str(CTL.parent / "gnatter-syncd"), "--config", str(conf), "--check"], text=True,
                           capture_output=True)
     assert done.returncode != 0 and complaint in done.stderr
+
+
+def test_no_thread_interrupts_who_runs(node):
+    threads = [int(thread.name) for thread in Path(f"/proc/{node.pid('syncd')}/task").iterdir()]
+    assert len(threads) > 4
+    assert {os.sched_getscheduler(thread) for thread in threads} == {os.SCHED_BATCH}
