@@ -141,9 +141,7 @@ def measure(bench, options):
     extremes.overload(bench, options.seconds)
     extremes.overload_of_the_database(bench, options.seconds)
     # Last: it leaves a backlog for every absent member.
-    for members in (2, 100, 1000):
-        bench.gnatter_only(f"wal-{members}", ["group", "--members", str(members), "--rate", "2000", "--window", "500",
-                                              "--absent", *window], with_wal=True)
+    extremes.wal(bench, window)
 
 
 def machine():

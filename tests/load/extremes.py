@@ -86,6 +86,17 @@ def slower_disk(bench, arguments):
             node.set_commit_delay(0)
 
 
+def wal(bench, window):
+    """The log of the messages alone: vacuum, which freezes what all that went before has left, and the whole pages behind a
+    checkpoint would count for the run in whose seconds they happen to be."""
+    node = bench.nodes[0]
+    node.without_vacuum()
+    for members in (2, 100, 1000):
+        node.sql("checkpoint")
+        bench.gnatter_only(f"wal-{members}", ["group", "--members", str(members), "--rate", "2000", "--window", "500",
+                                              "--absent", *window], with_wal=True)
+
+
 def herd(bench, devices, rounds):
     """The broker is killed with all devices live and talking."""
     bench.runs["herd"] = []

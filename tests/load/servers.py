@@ -167,6 +167,12 @@ class Gnatter:
         self.sql("alter system set commit_siblings = 0")
         self.sql("select pg_reload_conf()")
 
+    def without_vacuum(self):
+        """From here on; one that is under way ends."""
+        self.sql("alter system set autovacuum = off")
+        self.sql("select pg_reload_conf()")
+        self.sql("select pg_terminate_backend(pid, 10000) from pg_stat_activity where backend_type = 'autovacuum worker'")
+
     def arguments(self):
         return ["--port", str(self.port), "--devices", self.devices_file]
 
