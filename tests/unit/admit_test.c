@@ -73,13 +73,13 @@ static const char *token_of(const char *user, const char *device, int64_t issued
     int claims_len = snprintf(claims, sizeof claims, "{\"sub\":\"%s\",\"dev\":\"%s\",\"iat\":%lld,\"exp\":%lld}", user,
                               device, (long long)issued_s, (long long)expires_s);
     (void)sodium_bin2base64(text, sizeof text, (const unsigned char *)header, sizeof header - 1, BASE64URL);
-    (void)strcat(text, ".");
     size_t len = strlen(text);
+    text[len++] = '.';
     (void)sodium_bin2base64(text + len, sizeof text - len, (const unsigned char *)claims, (size_t)claims_len,
                             BASE64URL);
-    (void)crypto_sign_detached(signature, NULL, (const unsigned char *)text, strlen(text), secret_key);
-    (void)strcat(text, ".");
     len = strlen(text);
+    (void)crypto_sign_detached(signature, NULL, (const unsigned char *)text, len, secret_key);
+    text[len++] = '.';
     (void)sodium_bin2base64(text + len, sizeof text - len, signature, sizeof signature, BASE64URL);
     return text;
 }

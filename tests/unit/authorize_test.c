@@ -92,7 +92,7 @@ static void long_addresses(void **state)
     const struct option_given longer[] = {REQUIRED, {"trusted_addresses", addresses}},
                               longest[] = {REQUIRED, {"trusted_addresses", addresses + 1}};
     memset(addresses, ' ', sizeof addresses);
-    memcpy(addresses + 1, "::1,", 4);
+    memcpy(addresses + 1, "::1,", 4); /* NOLINT(bugprone-not-null-terminated-result): the text goes on */
     memcpy(addresses + sizeof addresses - 4, "::1", 4);
     assert_int_equal(options_read(&options, longer, 5, why, sizeof why), STATUS_MALFORMED);
     assert_int_equal(options_read(&options, longest, 5, why, sizeof why), STATUS_OK);

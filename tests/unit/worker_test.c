@@ -93,14 +93,14 @@ static void what_is_not_written_is_kept(void **state)
 static void verdicts_are_written(void **state)
 {
     static const struct {
-        int status;
         const char *state;
         int64_t from_ms, to_ms, before_ms;
+        int status;
         bool goes_on; /* there is room for another, and no reason to wait with it */
-    } table[] = {{200, "sent", 0, 0, 0, true},         {400, "refused", 0, 0, 0, true},
-                 {410, "gone", 0, 0, 77, true},        {413, "failed", 0, 0, 0, true},
-                 {419, "defer", 0, 0, 0, true},        {429, "retry", 1000, 3000, 0, true},
-                 {503, "retry", 1000, 3000, 0, false}, {403, "held", STOPPED, STOPPED, 0, false}};
+    } table[] = {{"sent", 0, 0, 0, 200, true},         {"refused", 0, 0, 0, 400, true},
+                 {"gone", 0, 0, 77, 410, true},        {"failed", 0, 0, 0, 413, true},
+                 {"defer", 0, 0, 0, 419, true},        {"retry", 1000, 3000, 0, 429, true},
+                 {"retry", 1000, 3000, 0, 503, false}, {"held", STOPPED, STOPPED, 0, 403, false}};
     (void)state;
     for (size_t i = 0; i < LENGTH(table); i++) {
         begin(&ours);
