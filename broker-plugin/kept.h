@@ -5,7 +5,9 @@
  * others until the device says PUBACK, which it need never do: not even where it acknowledges seqs, which it can make
  * up. The broker does not show its plugins who said PUBACK, but the system tells how many bytes have got across, and
  * those are at least the bytes of what was sent. So what was handed over and has not got across is kept: above these
- * bounds, which no window of the service comes near, the connection is to be ended.
+ * bounds, which no window of the service comes near, the connection is to be ended. What has got across without a
+ * PUBACK is bounded by the broker alone: as many as may be in flight (1,000; in MQTT 5 what the device announces,
+ * 65,535 at most).
  *
  * Where the system does not tell (no TCP), all of it counts as kept. Broker's thread.
  */

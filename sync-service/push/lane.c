@@ -25,6 +25,11 @@ struct lane *lanes_find(struct lanes *lanes, const char *origin, int64_t now_ms)
     return idle;
 }
 
+bool lane_is_open(const struct lane *lane, bool is_of_many, int64_t now_ms)
+{
+    return lane->paused_until_ms <= now_ms && (!is_of_many || lane->under_way < LANE_UNDER_WAY_MAX);
+}
+
 void lane_taken(struct lane *lane)
 {
     lane->failures = 0;

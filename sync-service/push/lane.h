@@ -10,7 +10,8 @@
 #define LANES_MAX 256 /* origins remembered; the one unused for the longest time is forgotten */
 #define LANE_REFUSERS                                                                                                  \
     5 /* so many users' subscriptions refused for our key, and nothing taken in between: it is wrong */
-#define LANE_PAUSE_MS_MAX 60000
+#define LANE_PAUSE_MS_MAX  60000
+#define LANE_UNDER_WAY_MAX 8 /* where there are many */
 
 struct lane {
     char origin[PUSH_ORIGIN_LEN]; /* empty: the only one */
@@ -29,6 +30,8 @@ struct lanes {
 
 /* Never NULL: when all are in use, origins share the one that is paused for the shortest time. */
 struct lane *lanes_find(struct lanes *lanes, const char *origin, int64_t now_ms);
+/* Nothing keeps another one from going this way now. is_of_many: the others' ways need room, too. */
+bool lane_is_open(const struct lane *lane, bool is_of_many, int64_t now_ms);
 void lane_taken(struct lane *lane);
 /* None is paused any more: an operator has said so. */
 void lanes_resume(struct lanes *lanes);

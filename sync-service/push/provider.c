@@ -74,6 +74,12 @@ void push_verdict_set(struct push_verdict *verdict, enum push_outcome outcome, s
         verdict->reason[i] = reason.at[i] > ' ' && reason.at[i] < 0x7f ? reason.at[i] : '_';
 }
 
+bool push_verdict_is_understood(const struct push_verdict *verdict)
+{
+    return verdict->outcome == PUSH_SENT || verdict->outcome == PUSH_GONE || verdict->outcome == PUSH_FAILED ||
+           (verdict->outcome == PUSH_REFUSED && !verdict->is_key_refusal);
+}
+
 void push_verdict_common(const struct push_response *response, struct push_verdict *ret_verdict)
 {
     char text[PUSH_REASON_LEN];

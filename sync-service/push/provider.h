@@ -95,6 +95,8 @@ void push_verdict_set(struct push_verdict *verdict, enum push_outcome outcome, s
 /* What every provider's answers have in common: no answer, 5xx, and anything that a provider's own table does not know.
  */
 void push_verdict_common(const struct push_response *response, struct push_verdict *ret_verdict);
+/* The other side has looked at the wake-up itself: our key and the way there are good. */
+bool push_verdict_is_understood(const struct push_verdict *verdict);
 const char *push_outcome_name(enum push_outcome outcome);
 
 /* The part of the service's configuration that is about push (config.c has the keys). Texts that are not set are empty.

@@ -14,7 +14,6 @@
 
 #define POLL_MS              1000 /* other services make jobs too, and what is to be tried again gets due */
 #define STOPPED_MS           (15 * 60 * 1000)
-#define LANE_UNDER_WAY_MAX   8 /* of one origin among many */
 #define LEASE_MORE_MS        30000
 #define KEY_REFUSED_ATTEMPTS 4
 #define KEY_REFUSED_MS       60000
@@ -147,13 +146,6 @@ static void retry(struct slot *slot, const struct push_verdict *verdict, int64_t
     slot_done(slot, "retry", verdict->after_ms > after_ms ? verdict->after_ms : after_ms, verdict);
 }
 
-/* The other side has looked at the wake-up itself: our key and the way there are good. */
-static bool is_understood(const struct push_verdict *verdict)
-{
-    return verdict->outcome == PUSH_SENT || verdict->outcome == PUSH_GONE || verdict->outcome == PUSH_FAILED ||
-           (verdict->outcome == PUSH_REFUSED && !verdict->is_key_refusal);
-}
-
 static void slot_judge(struct slot *slot, const struct push_verdict *verdict, int64_t now_ms)
 {
     struct worker *worker = slot->worker;
@@ -199,7 +191,7 @@ static void on_answer(void *ctx, const struct push_response *response)
     struct push_verdict verdict;
     worker->options.type->verdict(worker->provider, response, clock_unix_ms(), &verdict);
     slot->lane->under_way--;
-    if (is_understood(&verdict)) {
+    if (push_verdict_is_understood(&verdict)) {
         lane_taken(slot->lane);
         go_on(worker);
     }
@@ -238,12 +230,6 @@ static struct lane *lane_of(struct worker *worker, const struct push_wake *wake,
     if (worker->options.type->is_foreign && push_origin(wake->endpoint, false, origin) != STATUS_OK)
         origin[0] = '\0'; /* the provider refuses it */
     return lanes_find(&worker->lanes, origin, now_ms);
-}
-
-static bool lane_is_open(const struct worker *worker, const struct lane *lane, int64_t now_ms)
-{
-    return lane->paused_until_ms <= now_ms &&
-           (!worker->options.type->is_foreign || lane->under_way < LANE_UNDER_WAY_MAX);
 }
 
 static void slot_send(struct slot *slot, const struct push_wake *wake, int64_t now_ms)
@@ -287,7 +273,7 @@ static void job_take(struct worker *worker, const struct push_wake *wake, int64_
                           now_ms,
                           wake->attempt,
                           {.job_id = wake->job_id, .registration_id = wake->registration_id}};
-    if (lane_is_open(worker, slot->lane, now_ms)) {
+    if (lane_is_open(slot->lane, worker->options.type->is_foreign, now_ms)) {
         slot_send(slot, wake, now_ms);
         return;
     }
@@ -307,7 +293,7 @@ static bool may_claim(const struct worker *worker, int64_t now_ms)
         return false;
     /* a provider of ours has one lane */
     return worker->options.type->is_foreign || worker->lanes.len == 0 ||
-           lane_is_open(worker, &worker->lanes.lanes[0], now_ms);
+           lane_is_open(&worker->lanes.lanes[0], false, now_ms);
 }
 
 static void claim(struct worker *worker, int64_t now_ms)
