@@ -294,6 +294,7 @@ def test_counts_of_a_message_that_is_not_the_last(cast):
     alice.until(lambda: (first.seq, {"delivered": 33, "read": 1}) in counts(), "one has read the first")
     alice.stop()
     others[1].read(group, first.seq)
+    assert others[1].rpc("receipts", conversation=group, seq=first.seq)["read"] == 2, "before alice comes back"
     since = alice.here()
     alice.connect()
     assert sorted(counts(since), key=str) == [(first.seq, {"delivered": 33, "read": 2}), (last.seq, {"delivered": 33, "read": 0})]
