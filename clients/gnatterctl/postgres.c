@@ -21,7 +21,7 @@
 #define PACKAGES  "/usr/lib/postgresql/" /* one folder for each version */
 
 /* Settings of ours; PostgreSQL's own defaults are good where nothing is said, above all fsync and synchronous_commit.
- */
+ * min_wal_size: files of the log that are kept are taken again; to make a new one of 16 MiB holds all commits up. */
 static const char settings[] = "\n# ---- Gnatter ----\n"
                                "listen_addresses = '127.0.0.1'\n"
                                "unix_socket_directories = ''\n"
@@ -32,6 +32,7 @@ static const char settings[] = "\n# ---- Gnatter ----\n"
                                "synchronous_commit = on\n"
                                "full_page_writes = on\n"
                                "wal_compression = on\n"
+                               "min_wal_size = '1GB'\n"
                                "max_wal_size = '2GB'\n"
                                "checkpoint_completion_target = 0.9\n"
                                "timezone = 'UTC'\n"

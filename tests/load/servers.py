@@ -118,6 +118,7 @@ class Gnatter:
         self.devices_file = os.path.join(directory, f"{self.name}.tsv")
         try:
             self.up()
+            self.make_log_files()
             self.ctl("bulk-add", "--count", str(devices), "--out", self.devices_file)
         except BaseException:
             self.stop()
@@ -160,6 +161,13 @@ class Gnatter:
 
     def sql(self, statement):
         return self.ctl("psql", "-qAtc", statement).strip()
+
+    def make_log_files(self):
+        """As on a node that is not new: the files of the write-ahead log are there, and PostgreSQL takes them again."""
+        keep_mb, file_mb = 1024, 16  # min_wal_size, which `gnatterctl up` sets
+        self.sql(f"select count(pg_switch_wal()) from generate_series(1, {keep_mb // file_mb})"
+                 " where pg_logical_emit_message(false, 'bench', '') is not null")
+        self.sql("checkpoint")
 
     def set_commit_delay(self, microseconds):
         """Before each flush of the log PostgreSQL sleeps so long, whoever else is about to commit."""
