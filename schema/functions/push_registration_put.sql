@@ -27,17 +27,24 @@ begin
         made.p256dh := gnatter.push_key(params, 'p256dh', 65);
         made.auth := gnatter.push_key(params, 'auth', 16);
     end if;
-    -- the app has changed hands: whoever had it before is not told on it any more
-    delete from gnatter.push_registration r
-     where r.device_id <> made.device_id and given_provider <> 'webhook' and r.provider <> 'webhook'
-       and sha256(decode(coalesce(r.endpoint, r.token), 'escape'))
-           = sha256(decode(coalesce(made.endpoint, made.token), 'escape'));
-    delete from gnatter.push_registration r where r.device_id = made.device_id;
-    insert into gnatter.push_registration
-        (device_id, user_id, provider, token, endpoint, p256dh, auth, topic, is_sandbox, shows)
-    select d.device_id, d.user_id, given_provider, made.token, made.endpoint, made.p256dh, made.auth, made.topic,
-           made.is_sandbox, made.shows
-      from gnatter.device d where d.device_id = made.device_id;
+    loop
+        begin
+            -- the app has changed hands: whoever had it before is not told on it any more
+            delete from gnatter.push_registration r
+             where r.device_id <> made.device_id and given_provider <> 'webhook' and r.provider <> 'webhook'
+               and sha256(decode(coalesce(r.endpoint, r.token), 'escape'))
+                   = sha256(decode(coalesce(made.endpoint, made.token), 'escape'));
+            delete from gnatter.push_registration r where r.device_id = made.device_id;
+            insert into gnatter.push_registration
+                (device_id, user_id, provider, token, endpoint, p256dh, auth, topic, is_sandbox, shows)
+            select d.device_id, d.user_id, given_provider, made.token, made.endpoint, made.p256dh, made.auth, made.topic,
+                   made.is_sandbox, made.shows
+              from gnatter.device d where d.device_id = made.device_id;
+            exit;
+        exception when unique_violation then
+            null; -- registered at the same moment, and committed first: that one is the one before
+        end;
+    end loop;
     -- a wake-up that waits goes the new way
     update gnatter.push_job j set provider = given_provider, state = 'queued', attempt = 0, due_at = now()
      where j.device_id = made.device_id and j.finished_at is null;

@@ -281,6 +281,23 @@ def test_who_is_being_removed_leaves_no_profile(a, b, c):
     assert ask(a, "select 1 from gnatter.profile where user_id = %s", user_id) == []
 
 
+def test_an_app_that_two_devices_register_at_once(a, b, c):
+    ask(a, "select gnatter.create_users('{tokena,tokenb}', 'p')")
+    statement = "select gnatter.push_register(%s, 'p', '{\"provider\": \"fcm\", \"token\": \"fedcba9876543210\"}')"
+    held = ("select u.name from gnatter.push_registration r join gnatter.user_account u using (user_id)"
+            " where r.token = 'fedcba9876543210'")
+    for first, second in (("tokena", "tokenb"), ("tokena", "tokena")):
+        ask(a, "delete from gnatter.push_registration")
+        b.autocommit = False
+        ask(b, statement, first)
+        behind = Behind(a, lambda user=second: ask(a, statement, user))
+        assert behind.waits(c)
+        b.commit()
+        behind.join()
+        assert ask(c, held) == [(second,)], "the later one has it"
+    ask(a, "delete from gnatter.push_registration")
+
+
 def test_what_is_notified(a, b, c):
     ask(a, "select gnatter.create_users('{na,nb}', 'p')")
     listener = connect()
