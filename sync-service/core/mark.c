@@ -78,14 +78,27 @@ static void apply(struct core *core, struct conversation *conversation, const st
         member_deliver_to(core, member, less_of(mark->delivered_seq, conversation->last_seq), now_ms);
 }
 
-/* ---- it is not: one entry per device waits for it ---- */
+/* ---- it is not, or not as new as the mark: one entry per device waits for it ---- */
 
-static void wait_for_load(struct core *core, struct conversation *conversation, const struct waiting_mark *mark)
+/* What is above the last seq of a conversation that is being loaded again: a device may have it from the history. */
+static bool is_ahead(const struct conversation *conversation, const struct waiting_mark *mark)
+{
+    return conversation->state != CONVERSATION_LOADED && mark->rewind_seq < 0 &&
+           mark->delivered_seq > conversation->last_seq;
+}
+
+static struct waiting_mark *waiting_find(const struct conversation *conversation, int64_t device_id)
 {
     struct waiting_mark *waiting;
     LL_FOREACH (conversation->waiting_marks, waiting)
-        if (waiting->device_id == mark->device_id)
-            break;
+        if (waiting->device_id == device_id)
+            return waiting;
+    return NULL;
+}
+
+static void wait_for_load(struct core *core, struct conversation *conversation, const struct waiting_mark *mark)
+{
+    struct waiting_mark *waiting = waiting_find(conversation, mark->device_id);
     if (!waiting) {
         waiting = core_alloc(sizeof *waiting);
         waiting->device_id = mark->device_id;
@@ -106,16 +119,13 @@ static void wait_for_load(struct core *core, struct conversation *conversation, 
     waiting->delivered_seq = more_of(waiting->delivered_seq, mark->delivered_seq);
 }
 
-static struct waiting_mark *waiting_pop(struct core *core, struct conversation *conversation)
+static void waiting_free(struct core *core, struct conversation *conversation, struct waiting_mark *mark)
 {
-    struct waiting_mark *mark = conversation->waiting_marks;
-    if (!mark)
-        return NULL;
-    conversation->waiting_marks = mark->next;
+    LL_DELETE(conversation->waiting_marks, mark);
     core->waiting_marks--;
     if (mark->rewind_seq >= 0)
         DL_DELETE2(core->rewinds, mark, rewind_prev, rewind_next);
-    return mark;
+    free(mark);
 }
 
 void rewinds_wait(struct core *core, struct session *session)
@@ -130,11 +140,15 @@ void marks_apply_waiting(struct core *core, struct conversation *conversation, i
 {
     if (conversation->waiting_marks)
         core->late_flush = core->last_flush + 1;
-    struct waiting_mark *mark;
-    while ((mark = waiting_pop(core, conversation)) != NULL) {
+    struct waiting_mark *mark, *next;
+    LL_FOREACH_SAFE (conversation->waiting_marks, mark, next) {
+        if (is_ahead(conversation, mark))
+            continue; /* changed again meanwhile */
         apply(core, conversation, mark, now_ms);
-        free(mark);
+        waiting_free(core, conversation, mark);
     }
+    if (conversation->waiting_marks)
+        return;
     for (size_t i = 0; i < conversation->waiting_tokens.len; i++)
         mark_wait(core, conversation->waiting_tokens.at[i]);
     core->waiting_tokens -= conversation->waiting_tokens.len;
@@ -143,35 +157,39 @@ void marks_apply_waiting(struct core *core, struct conversation *conversation, i
 
 void marks_drop_waiting(struct core *core, struct conversation *conversation)
 {
-    struct waiting_mark *mark;
-    while ((mark = waiting_pop(core, conversation)) != NULL)
-        free(mark);
+    struct waiting_mark *mark, *next;
+    LL_FOREACH_SAFE (conversation->waiting_marks, mark, next)
+        waiting_free(core, conversation, mark);
     core->waiting_tokens -= conversation->waiting_tokens.len;
     token_list_done(core, &conversation->waiting_tokens);
 }
 
 /* ---- events ---- */
 
+/* The conversation that it waits for, or NULL: it is applied. */
 static struct conversation *marked(struct core *core, struct slice conversation_name, const struct waiting_mark *mark,
                                    int64_t now_ms)
 {
     struct conversation *conversation = conversation_want(core, conversation_name);
-    if (conversation_is_known(conversation)) {
-        conversation_touch(core, conversation);
-        apply(core, conversation, mark, now_ms);
-    } else {
+    if (!conversation_is_known(conversation) || is_ahead(conversation, mark)) {
         wait_for_load(core, conversation, mark);
+        return conversation;
     }
-    return conversation;
+    struct waiting_mark *waiting = mark->rewind_seq >= 0 ? waiting_find(conversation, mark->device_id) : NULL;
+    if (waiting)
+        waiting->ack_seq = 0; /* it has gone back behind that */
+    conversation_touch(core, conversation);
+    apply(core, conversation, mark, now_ms);
+    return NULL;
 }
 
-static void done_when_flushed(struct core *core, struct conversation *conversation, struct core_token token)
+static void done_when_flushed(struct core *core, struct conversation *waited_for, struct core_token token)
 {
-    if (conversation_is_known(conversation)) {
+    if (!waited_for) {
         mark_wait(core, token);
         return;
     }
-    token_list_add(&conversation->waiting_tokens, token);
+    token_list_add(&waited_for->waiting_tokens, token);
     core->waiting_tokens++;
 }
 
@@ -184,11 +202,11 @@ void core_on_mark(struct core *core, int64_t now_ms, struct core_token token, en
                                 .ack_seq = seq,
                                 .delivered_seq = seq,
                                 .read_seq = kind == CORE_MARK_READ ? seq : 0};
-    struct conversation *conversation = marked(core, conversation_name, &mark, now_ms);
+    struct conversation *waited_for = marked(core, conversation_name, &mark, now_ms);
     if (kind == CORE_MARK_ACK)
         core->port.done(core->port.ctx, token);
     else
-        done_when_flushed(core, conversation, token);
+        done_when_flushed(core, waited_for, token);
 }
 
 void core_on_rewind(struct core *core, int64_t now_ms, struct core_token token, const struct core_device *device,
@@ -198,8 +216,8 @@ void core_on_rewind(struct core *core, int64_t now_ms, struct core_token token, 
                                 .user_id = device->user_id,
                                 .rewind_seq = seq,
                                 .delivered_seq = seq}; /* it says that it holds everything below */
-    struct conversation *conversation = marked(core, conversation_name, &mark, now_ms);
-    done_when_flushed(core, conversation, token);
+    struct conversation *waited_for = marked(core, conversation_name, &mark, now_ms);
+    done_when_flushed(core, waited_for, token);
 }
 
 void core_on_device_removed(struct core *core, int64_t now_ms, int64_t device_id)

@@ -92,6 +92,14 @@ void device_ack(struct world *world, int device, bool everything)
         broker_publish(world, record);
 }
 
+static void publish_read(struct world *world, int device, int conversation, int64_t seq)
+{
+    broker_publish(world, (struct record){.kind = RECORD_READ,
+                                          .device = device,
+                                          .lines_len = 1,
+                                          .lines = {{conversation, seq}}});
+}
+
 void device_read(struct world *world, int device)
 {
     const struct device *d = &world->devices[device];
@@ -100,10 +108,7 @@ void device_read(struct world *world, int device)
     if (!d->session || dc->last_taken_seq == 0)
         return;
     int64_t seq = dc->last_taken_seq - (int64_t)rng_below(&world->rng, 3);
-    broker_publish(world, (struct record){.kind = RECORD_READ,
-                                          .device = device,
-                                          .lines_len = 1,
-                                          .lines = {{conversation, seq > 0 ? seq : 1}}});
+    publish_read(world, device, conversation, seq > 0 ? seq : 1);
 }
 
 /* Asks again for what it lacks; in some conversations it says what that is. */
@@ -141,7 +146,7 @@ void device_rewind(struct world *world, int device)
     device_subscribe(world, device);
 }
 
-/* Gets what there is by rpc/history, and says that it has it. */
+/* Gets what there is by rpc/history, and says that it has it, or has read it. */
 void device_history(struct world *world, int device)
 {
     struct device *d = &world->devices[device];
@@ -155,6 +160,8 @@ void device_history(struct world *world, int device)
         return;
     dc->last_taken_seq = dc->covered_seq = seq;
     dc->owes_ack = true;
+    if (rng_one_in(&world->rng, 2))
+        publish_read(world, device, conversation, seq);
 }
 
 void device_typing(struct world *world, int device)

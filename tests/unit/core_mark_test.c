@@ -53,6 +53,34 @@ static void a_mark_is_never_above_what_is_hers(void **state)
     stage_close(&stage);
 }
 
+/* Of the history a device may have what the service has not heard of yet. */
+static void a_mark_of_what_is_being_loaded_waits(void **state)
+{
+    (void)state;
+    struct stage stage;
+    stage_open(&stage);
+    two_messages_out(&stage);
+    PLAY(&stage, {"changed g/x", "load g/x"}, {"read bob:tab g/x 5", ""}, {"changed g/x", ""},
+         {"ack bob:phone g/x 2", "done 4\n0 alice:phone delivered/g/x/2/bob"}, /* what is known is not held up */
+         {"loaded g/x last=4 alice=1- bob=1- carol=1-", "load g/x"},
+         {"loaded g/x last=5 alice=1- bob=1- carol=1-",
+          "0 bob:phone read/g/x/5/bob\nsenders g/x 1..5\npage g/x after 3"},
+         {"wait 500", "flush bob:phone@g/x=2 bob:tab@g/x=5 bob@g/x=5/5"}, {"flushed", "done 3"});
+    stage_close(&stage);
+}
+
+static void who_goes_back_meanwhile_gets_it_again(void **state)
+{
+    (void)state;
+    struct stage stage;
+    stage_open(&stage);
+    two_messages_out(&stage);
+    PLAY(&stage, {"changed g/x", "load g/x"}, {"ack bob:tab g/x 5", "done 3"}, {"rewind bob:tab g/x 1", ""},
+         {"loaded g/x last=5 alice=1- bob=1- carol=1-", "senders g/x 1..5\npage g/x after 1"},
+         {"wait 500", "flush bob:tab@g/x:=1 bob@g/x=5/1"});
+    stage_close(&stage);
+}
+
 static void own_messages_are_passed_over(void **state)
 {
     (void)state;
@@ -277,6 +305,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(delivered_then_read),
         cmocka_unit_test(a_mark_is_never_above_what_is_hers),
+        cmocka_unit_test(a_mark_of_what_is_being_loaded_waits),
+        cmocka_unit_test(who_goes_back_meanwhile_gets_it_again),
         cmocka_unit_test(own_messages_are_passed_over),
         cmocka_unit_test(marks_that_wait_for_a_load),
         cmocka_unit_test(marks_that_wait_are_counted),
