@@ -9,6 +9,7 @@ import paho.mqtt.client as mqtt
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
+from .node import wait_until
 from .protocol import JSON_KINDS, arrival
 
 TIMEOUT = 15.0
@@ -163,6 +164,11 @@ class Device:
         client.socket().shutdown(2)
         client.disconnect()
         client.loop_stop()
+
+    def wait_live(self):
+        """Until the database knows that it is live, which is behind `synced`: then it has been told of flags, too."""
+        wait_until(lambda: [row for row in self.rpc("devices")["devices"] if row["current"] and row["live"]], TIMEOUT,
+                   f"{self.client_id} live")
 
     def wait_ended(self, timeout=TIMEOUT):
         """Until the server has closed the connection; the reason where one was given."""

@@ -171,6 +171,8 @@ def test_flags_are_synced_over_the_own_devices(cast):
     phone, laptop, peer = alice.device("phone"), alice.device("laptop"), bob.device()
     group = cast.group(alice, bob)
     phone.wait_for("event", conversation=group)
+    for device in (phone, laptop):
+        device.wait_live()  # or it might be told as changed while it was away
     assert flags(phone, group) == {}
     assert phone.rpc("conversation.pin", conversation=group) == {"pinned": True}
     told = laptop.wait_for("flags", conversation=group)

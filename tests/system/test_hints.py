@@ -49,6 +49,8 @@ def test_what_a_stranger_notifies(stranger, cast):
     other = anna.device("tablet")
     phone.say(bert.address)
     peer.wait_for("chat", seq=1)
+    for device in (phone, laptop):
+        device.wait_live()  # or what is set might be told as changed while it was away
     group = cast.group(anna, bert)
     direct = f"d/{min(anna.name, bert.name)}/{max(anna.name, bert.name)}"
     user_id, conversation_id = ids(cast.node, anna.name, group)
