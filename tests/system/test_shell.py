@@ -64,10 +64,13 @@ def test_as_the_protocols_page_says(node):
         for line in bob.stdout:
             if line.startswith("inbox/bob/synced "):
                 break
-        with shell(node, says) as alice:
+        said, asks = says.split("\n", 1)
+        with shell(node, said) as alice:
+            assert alice.wait(30) == 0
+        heard = bob.stdout.readline()  # so it is committed: mosquitto_pub waits for the broker only
+        assert bob.wait(30) == 0
+        with shell(node, asks) as alice:
             answer = json.loads(alice.stdout.readline())["result"]
             assert alice.wait(30) == 0
-        heard = bob.stdout.readline()
-        assert bob.wait(30) == 0
     assert (answer["conversation"], answer["count"], answer["first_seq"]) == ("u/bob", 1, 1)
     assert re.fullmatch(r"inbox/bob/chat/u/alice/1/\d{13}/alice:shell/hello-1 Hi bob\n", heard), heard
