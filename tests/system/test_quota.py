@@ -65,6 +65,7 @@ def test_bytes_count_too_and_what_was_got_does_not(strict):
     device = away.device(acks=True)
     device.wait_for("chat", seq=4)
     bob.wait_for("delivered", seq=4)
+    device.rpc("conversations")  # waits for the marks
     device.stop()
     carol.say(away.address, b"x" * 1990)
     assert outcome(carol, away.address) == "sent"
