@@ -131,11 +131,14 @@ def test_both_ways_and_to_the_group(node, tools):
     assert sub2.wait_messages(2)[1].payload == b"to another number"
 
 
-def test_mosquitto_pub(node):
+def test_mosquitto_pub(node, tools):
+    sub = tools("sub3")
+    assert sub.subscribe("inbox/mine/#", 1) == 1
     said = subprocess.run(["mosquitto_pub", "-d", "-V", "5", "-p", str(node.port), "-i", "box_bench_pub_5_3", "-u", "bench",
                            "-P", node.bench["password"], "-q", "1", "-t", "chat/u/3", "-m", "hello"],
                           capture_output=True, text=True, timeout=20, check=True).stdout
     assert "PUBACK (Mid: 1, RC:0)" in said
+    wait_until(lambda: [one.payload for one in direct(sub)] == [b"hello"], what="its message")
 
 
 def direct(tool):
