@@ -73,9 +73,13 @@ class Push(unittest.TestCase):
         made = self.together(6, lambda db, _: self.evaluate("g/many", db))
         self.assertEqual(sum(made), USERS - 1, "one job per device, whoever looks")
 
+        all_there = threading.Barrier(8)
+
         def worker(db, number):
             mine = []
             while True:
+                if len(mine) <= 7:  # nobody is done before all have begun
+                    all_there.wait(60)
                 db.execute("select job_id from gnatter.push_claim('{webhook}', %s, 7, 60000, 3600, 'wake')", (f"w{number}",))
                 rows = [row[0] for row in db.fetchall()]
                 if not rows:
