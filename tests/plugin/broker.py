@@ -1,4 +1,5 @@
 """A real mosquitto with the plugin, in a directory of its own, on a free port."""
+import contextlib
 import os
 import pathlib
 import shutil
@@ -111,10 +112,20 @@ class Broker:
     def wait_log(self, text, count=1):
         until(f"log has {text!r}", lambda: self.log().count(text) >= count)
 
-    def end(self, number):
+    @contextlib.contextmanager
+    def halted(self, *devices):
+        """What these devices publish meanwhile it finds all at once, however slowly they publish."""
+        self.process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+            until("all is sent", lambda: not any(device.client.want_write() for device in devices))
+        finally:
+            self.process.send_signal(signal.SIGCONT)
+
+    def end(self, number, timeout=TIMEOUT):
         if self.process is not None:
             self.process.send_signal(number)
-            code = self.process.wait(TIMEOUT)
+            code = self.process.wait(timeout)
             self.process = None
             return code
 
