@@ -13,7 +13,7 @@ class Service:
         self.broker, self.name = broker, name
         self.client_id = f"$gnatter:{name}"
         self.client = None
-        self.sending = threading.RLock()
+        self.turn = threading.RLock()  # a frame is taken, and confirmed, or one is sent: paho's thread and the test's
         self.acks = True   # confirm frames as they come
         self.done = True   # and say that their records are done
         self.stop()
@@ -71,8 +71,21 @@ class Service:
     def hello(self):
         self.send({"op": "hello", "service": self.name})
 
+    def hello_again(self):
+        """On the same connection."""
+        with self.turn:
+            self.ops.clear()
+            self.sessions.clear()
+            self.boot, self.number, self.up_number = self.boot + 1, 0, None
+            self.hello()
+
+    def hold_acks(self):
+        """From now on nothing is sent but by the test."""
+        with self.turn:
+            self.acks = False
+
     def send(self, *ops, qos=1):
-        with self.sending:  # acks come from paho's thread
+        with self.turn:
             self.number += 1
             return self.client.publish(frames.TOPIC_DOWN, frames.encode("D", self.boot, self.number, ops), qos)
 
@@ -81,7 +94,8 @@ class Service:
 
     def _on_message(self, _client, _userdata, message):
         try:
-            self._take(message.topic, message.payload)
+            with self.turn:
+                self._take(message.topic, message.payload)
         except Exception as problem:  # in paho's thread
             self.problems.append(problem)
 
@@ -89,6 +103,10 @@ class Service:
         assert topic == frames.TOPIC_UP, topic
         direction, boot, number, ops = frames.decode(payload)
         assert direction == "U" and boot in (self.up_boot, self.up_boot or boot)
+        if self.up_number is None:  # what was on its way when it said hello again
+            if ops[0]["op"] != "welcome":
+                return
+            self.up_number = 0
         assert number == self.up_number + 1, f"gap: {number} after {self.up_number}"
         self.up_boot, self.up_number = boot, number
         self.frame_sizes.append(len(payload))
@@ -135,11 +153,11 @@ class Service:
     def wait_records(self, count):
         return self.wait_for("record", count)
 
-    def session(self, client_id, ready=True):
-        """The number of that client's session, once it is ready."""
+    def session(self, client_id, ready=True, after=0):
+        """The number of that client's session, once it is ready; `after`: of an earlier one, whose end was not waited for."""
         def find():
             return [number for number, session in list(self.sessions.items())
-                    if session["client_id"] == client_id and (session["ready"] or not ready)]
+                    if session["client_id"] == client_id and (session["ready"] or not ready) and number > after]
         found = until(f"session of {client_id}", find)
         assert len(found) == 1 and not self.problems, (found, self.problems)
         return found[0]

@@ -20,7 +20,7 @@ def test_valgrind(node, cast):
     node.options |= {"journal_bytes": 1024 * 1024, "messages_per_second": 20, "messages_burst": 30}
     node.start(timeout=60)
     service = Service(node).start()
-    now = int(time.time())
+    now, number = int(time.time()), 0
     for version in (4, 5):
         expiry = {"expiry": 100} if version == 5 else {}
         alice = cast("alice:phone", version=version, transport="websockets" if version == 5 else "tcp")
@@ -35,7 +35,7 @@ def test_valgrind(node, cast):
         alice.send("typing/u/bob", b"?")
         alice.send("rpc/devices/1", b"{}", **({"correlation": b"abc"} if version == 5 else {}))
         alice.send("ack", b"u/bob 1\n" * 100)
-        number = service.session("alice:phone")
+        number = service.session("alice:phone", after=number)
         service.deliver([number, 9999], "chat/u/bob/1/5/bob:phone/x", b"y" * 5000)
         service.send({"op": "deliver", "sessions": [number] * 300, "tail": "history/chat/u/bob/1/5/bob:phone/x",
                       "payload": b"z" * 3000, "qos": 1},
@@ -52,7 +52,7 @@ def test_valgrind(node, cast):
                   or any(session["client_id"] == "alice:phone" for session in service.sessions.values()))
             again.close()
         else:
-            service.session("alice:phone")
+            number = service.session("alice:phone", after=number)
             again.drop()
         service.send({"op": "revoked_begin"}, {"op": "revoke", "name": "bob", "valid_after_s": now, "kick": 1},
                      {"op": "revoked_end"})
@@ -74,7 +74,7 @@ def test_valgrind(node, cast):
     service.send_raw(b"garbage")
     until("the link is dropped", lambda: service.ended)
     service.stop()
-    code = node.end(signal.SIGTERM)
+    code = node.end(signal.SIGTERM, timeout=60)
     assert code == 0, node.log()
 
 

@@ -19,7 +19,7 @@ def test_at_once(service, cast, transport, name, ended):
     service.send({"op": "revoke", "name": name, "valid_after_s": now + 1, "kick": 1})
     for device in devices:
         if device.client_id in ended:
-            device.wait_ended(5)
+            device.wait_ended()
             service.wait_gone(device.client_id, "revoked")
             assert cast(device.client_id).connect_refused(token=service.broker.token(
                 device.user, device.name, issued_at=now)) == 5
@@ -59,7 +59,7 @@ def test_nothing_is_taken_from_a_revoked_session(service, cast):
     service.send({"op": "revoke", "name": "alice:phone", "valid_after_s": now + 1, "kick": 1})
     alice.wait_ended()
     service.wait_gone("alice:phone", "revoked")
-    assert service.ops[-1]["op"] == "gone"
+    assert [op["op"] for op in service.ops if op["op"] != "counters"][-1] == "gone"  # those come once a second
     taken = [op["topic"] for op in service.of("record")]
     assert taken == [f"chat/u/bob/m{i}" for i in range(len(taken))]
 
