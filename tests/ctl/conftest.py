@@ -13,6 +13,8 @@ import pytest
 
 TOP = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(TOP / "tests"))
+from lib.ports import free_ports  # noqa: E402
+
 CTL = TOP / "build" / "bin" / "gnatterctl"
 PARTS = ("postgres", "mosquitto", "syncd", "supervisor")
 
@@ -122,7 +124,8 @@ def node():
 def template():
     """A node that was up once: to copy is much faster than to make."""
     node = make_node()
-    node.up()
+    port, ws_port = free_ports(2)  # picked ones could be somebody else's by the time a copy is started
+    node.ctl("up", "--mqtt-port", port, "--ws-port", ws_port)
     node.ctl("down")
     yield node.dir
     node.close()

@@ -3,7 +3,7 @@ import os
 import re
 import subprocess
 
-from conftest import CTL, TOP, make_node
+from conftest import CTL, TOP, make_node, wait_until
 
 TOUR = TOP / "tools" / "first-conversation.sh"
 
@@ -49,6 +49,8 @@ def test_the_printed_lines_can_be_pasted(up):
             listener.terminate()  # which timeout passes on
     assert re.search(r"inbox/bob/chat/u/alice/\d+/\d+/alice:phone/\d+ Hello\n", heard)
     assert re.search(r"inbox/bob/chat/g/kitchen/\d+/\d+/alice:phone/\d+ Hello all\n", heard)
+    hi = "select seq from gnatter.messages where sender_user = 'bob' and sender_device = 'laptop'"
+    wait_until(lambda: up.sql(hi), "what bob said last is in the log")  # and not on its way to who is live next
 
 
 def test_the_two_terminals_of_the_readme(up):
