@@ -244,9 +244,6 @@ class Flock:
     def sent_count(self):
         return sum(len(sheep.sent) for sheep in self.sheep)
 
-    def pubacked_count(self):
-        return sum(len(sheep.pubacked) for sheep in self.sheep)
-
     def wait(self, condition, timeout, what):
         def met():
             assert self.failure is None, f"the flock broke: {self.failure!r}"
