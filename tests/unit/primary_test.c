@@ -110,7 +110,7 @@ static void a_server_that_hangs_is_passed(void **state)
     while (primary_is_current(the_primary, &at) && clock_monotonic_ms() < until_ms)
         (void)poll(NULL, 0, 10);
     assert_false(primary_is_current(the_primary, &at));
-    assert_int_equal(atomic_load(&hangs.asked), 1);
+    assert_true(atomic_load(&hangs.asked) >= 1); /* each time that they are looked at */
     assert_true(primary_stop(the_primary, clock_monotonic_ms() + WAIT_MS));
     false_server_stop(&promoted);
     false_server_stop(&hangs);
