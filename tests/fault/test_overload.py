@@ -1,6 +1,8 @@
 """Three times what the database can take: what would wait for too long is refused with a time to try again, the rest is
 sent, and nothing that was accepted is lost. The database is slow on purpose, so that it does not matter how fast the
 machine is."""
+import json
+
 import pytest
 
 from lib.cast import Cast, Pool
@@ -41,11 +43,14 @@ def broker_log(node):
 
 
 def most_waiting(node, process):
-    """The most records that waited in the journal while the load ran."""
-    most = 0
+    """The most records that waited in the journal while the load ran; None when nobody could say. That the service takes longer
+    for its answer than gnatterctl waits for it is no failure of a machine that has so much to do."""
+    looks = []
     while process.poll() is None:
-        most = max(most, node.json("status")["service"]["links"][0]["journal_backlog"])
-    return most
+        said = node.ctl("--json", "status", check=False)
+        if said.returncode == 0:
+            looks.append(json.loads(said.stdout)["service"]["links"][0]["journal_backlog"])
+    return max(looks, default=None)
 
 
 def test_three_times_the_capacity(node, crowd, cast):
@@ -70,7 +75,7 @@ def test_three_times_the_capacity(node, crowd, cast):
     assert pairs["refused_per_s"] > 0 and pairs["sent"] > 0
     assert 500 * 1000 <= pairs["retry_after"]["p50"] and pairs["retry_after"]["max"] <= 30000 * 1000
     # All windows together are more than what may wait for a second; what waits is bounded by the second, not by them.
-    assert most < PAIRS * WINDOW, most
+    assert most is not None and most < PAIRS * WINDOW, most
     assert len(bob.all_of("typing")) < 21, "typing goes first"
     wait_until(lambda: "overload level=none" in broker_log(node).rsplit("overload level=refusing")[-1], 20, "it is over")
     alice.say(bob.address, b"as before", mid="after")
