@@ -377,9 +377,13 @@ def test_tls(node):
 
 
 def test_an_interrupted_init_can_be_told(node):
-    init = subprocess.Popen([str(CTL), "--dir", str(node.dir), "init"], start_new_session=True)
-    wait_until((node.dir / "postgres/PG_VERSION").exists, "it is making the database")
-    os.killpg(init.pid, signal.SIGKILL)
+    for _ in range(5):
+        init = subprocess.Popen([str(CTL), "--dir", str(node.dir), "init"], start_new_session=True)
+        wait_until((node.dir / "postgres/PG_VERSION").exists, "it is making the database")
+        os.killpg(init.pid, signal.SIGKILL)
+        if init.wait() != 0:
+            break
+        shutil.rmtree(node.dir)  # it had a second, and was done before we had seen that it had begun
     assert init.wait() == -signal.SIGKILL and not (node.dir / "gnatter.conf").exists()
     assert "remove it" in node.refused("init")
     shutil.rmtree(node.dir / "postgres")
