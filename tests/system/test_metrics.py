@@ -215,11 +215,11 @@ def test_what_brokers_refuse(node, cast):
                                re.sub(r"(?m)^messages_per_second = .*", "messages_per_second = 1", was)))
         node.ctl("reload")
         wait_until(lambda: "messages_burst 10\n" in (node.dir / "broker/limits.conf").read_text(), what="limits are written")
-        def slowed_down():
-            mid = alice.send(bob.address)
-            alice.until(lambda: alice.all_of("sent", id=mid) or alice.all_of("error", id=mid), "an answer")
-            return alice.all_of("error", id=mid)
-        error, = wait_until(slowed_down, what="rate-limited")
+        def refusals(count):
+            ids = [alice.send(bob.address) for _ in range(count)]
+            alice.until(lambda: alice.all_of("sent", id=ids[-1]) or alice.all_of("error", id=ids[-1]), "an answer")
+            return [item for mid in ids for item in alice.all_of("error", id=mid)]
+        error = wait_until(lambda: refusals(12), what="rate-limited")[0]  # more than the burst, at once
         assert error.word == "rate-limited" and 1 <= json.loads(error.payload)["retry_after_ms"] <= 1000
         assert alice.client.publish("nonsense", b"x", 0).rc == 0
         now = wait_until(lambda: (now := scrape(node))[refused % "not-allowed"] > before[refused % "not-allowed"] and now,
@@ -242,7 +242,7 @@ def test_what_brokers_refuse(node, cast):
     finally:
         conf.write_text(was)
         node.ctl("reload")
-    wait_until(lambda: not slowed_down(), what="the old limits")
+    wait_until(lambda: not refusals(1), what="the old limits")
 
 
 def test_top_goes_on_until_it_is_told(node):

@@ -4,6 +4,8 @@ import time
 
 import pytest
 
+from lib.node import wait_until
+
 
 def replayed(synced):
     body = json.loads(synced.payload)
@@ -316,6 +318,9 @@ def test_ack_mode_auto(cast):
     lamp.wait_for("chat", id=sent.id)
     sender.wait_for("delivered", seq=1)
     lamp.stop()
+    # what is written to a connection that is ending counts as acknowledged
+    is_live = f"select is_live from gnatter.devices where user_name = '{bert.name}' and device_name = 'lamp'"
+    wait_until(lambda: cast.node.sql_value(is_live) == "f", what="gone")
     missed = sender.say(bert.address)
     since = lamp.here()
     lamp.connect()
