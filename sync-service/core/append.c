@@ -419,6 +419,7 @@ void core_on_appended(struct core *core, int64_t now_ms, uint64_t number, enum s
             group_appended(core, group.conversation, group.len, answers + first, now_ms);
         else
             group_failed(core, group.conversation, status);
+        marks_apply_waiting(core, group.conversation, now_ms);
         first += group.len;
     }
     free(batch);

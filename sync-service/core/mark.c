@@ -78,13 +78,16 @@ static void apply(struct core *core, struct conversation *conversation, const st
         member_deliver_to(core, member, less_of(mark->delivered_seq, conversation->last_seq), now_ms);
 }
 
-/* ---- it is not, or not as new as the mark: one entry per device waits for it ---- */
+/* ---- it is not, or not as far as the mark: one entry per device waits for it ---- */
 
-/* What is above the last seq of a conversation that is being loaded again: a device may have it from the history. */
+/*
+ * Above the last seq of a conversation that is being loaded again, or appended to: a device may have that from the
+ * history already.
+ */
 static bool is_ahead(const struct conversation *conversation, const struct waiting_mark *mark)
 {
-    return conversation->state != CONVERSATION_LOADED && mark->rewind_seq < 0 &&
-           mark->delivered_seq > conversation->last_seq;
+    bool is_behind = conversation->state != CONVERSATION_LOADED || conversation->flight_len > 0;
+    return is_behind && mark->rewind_seq < 0 && mark->delivered_seq > conversation->last_seq;
 }
 
 static struct waiting_mark *waiting_find(const struct conversation *conversation, int64_t device_id)
@@ -143,7 +146,7 @@ void marks_apply_waiting(struct core *core, struct conversation *conversation, i
     struct waiting_mark *mark, *next;
     LL_FOREACH_SAFE (conversation->waiting_marks, mark, next) {
         if (is_ahead(conversation, mark))
-            continue; /* changed again meanwhile */
+            continue; /* there is more to come */
         apply(core, conversation, mark, now_ms);
         waiting_free(core, conversation, mark);
     }

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "question.h"
+#include "sim.h"
 
 bool db_is_visible(const struct db_conversation *conversation, int user, int64_t seq)
 {
@@ -164,18 +164,11 @@ void db_accept(struct world *world, int conversation, int user)
     notify(world, conversation);
 }
 
-static bool is_appending(const struct question *questions)
-{
-    while (questions && questions->kind != ASK_APPEND)
-        questions = questions->next;
-    return questions != NULL;
-}
-
 /* What a device marks before the service has heard of it counts as the last that the service has; it need not have
- * loaded it yet. */
+ * loaded it yet, or have its answer. */
 bool db_is_heard_of(const struct world *world)
 {
-    return !is_appending(world->asked) && !is_appending(world->answered) && !world->notified_len;
+    return !world->notified_len;
 }
 
 /* A new device starts at the present of each of its user's conversations. */

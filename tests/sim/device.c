@@ -94,10 +94,8 @@ void device_ack(struct world *world, int device, bool everything)
 
 static void publish_read(struct world *world, int device, int conversation, int64_t seq)
 {
-    broker_publish(world, (struct record){.kind = RECORD_READ,
-                                          .device = device,
-                                          .lines_len = 1,
-                                          .lines = {{conversation, seq}}});
+    broker_publish(
+        world, (struct record){.kind = RECORD_READ, .device = device, .lines_len = 1, .lines = {{conversation, seq}}});
 }
 
 void device_read(struct world *world, int device)

@@ -69,6 +69,20 @@ static void a_mark_of_what_is_being_loaded_waits(void **state)
     stage_close(&stage);
 }
 
+static void a_mark_of_what_is_being_appended_waits(void **state)
+{
+    (void)state;
+    struct stage stage;
+    stage_open(&stage);
+    two_messages_out(&stage);
+    PLAY(&stage, {"chat alice:phone g/x m4", "append g/x@1 alice:phone/m4"}, {"read bob:tab g/x 4", ""},
+         {"ack bob:phone g/x 3", "done 5\n0 alice:phone delivered/g/x/3/bob"},
+         {"appended 4", "0 alice:phone sent/g/x/4/1000/m4\n1 bob:phone,bob:tab chat/g/x/4/1000/alice:phone/m4\ndone 3\n"
+                        "0 bob:phone read/g/x/4/bob\n0 alice:phone read/g/x/4/bob"},
+         {"wait 500", "flush bob:phone@g/x=3 alice:phone@g/x=4 bob:tab@g/x=4 bob@g/x=4/4"}, {"flushed", "done 4"});
+    stage_close(&stage);
+}
+
 static void who_goes_back_meanwhile_gets_it_again(void **state)
 {
     (void)state;
@@ -306,6 +320,7 @@ int main(void)
         cmocka_unit_test(delivered_then_read),
         cmocka_unit_test(a_mark_is_never_above_what_is_hers),
         cmocka_unit_test(a_mark_of_what_is_being_loaded_waits),
+        cmocka_unit_test(a_mark_of_what_is_being_appended_waits),
         cmocka_unit_test(who_goes_back_meanwhile_gets_it_again),
         cmocka_unit_test(own_messages_are_passed_over),
         cmocka_unit_test(marks_that_wait_for_a_load),
