@@ -11,6 +11,7 @@ import os
 import random
 import re
 import resource
+import signal
 import subprocess
 import sys
 import threading
@@ -69,6 +70,12 @@ class Soak:
 
     def fail(self, text):
         self.failure = self.failure or text
+
+    def end(self, number, _frame):
+        """A signal: what runs is taken down."""
+        self.fail(f"ended by {signal.Signals(number).name}")
+        print(self.failure, flush=True)
+        sys.exit(128 + number)
 
     def simulate(self):
         while self.failure is None and (self.schedules < SCHEDULES or time.monotonic() < self.until):
@@ -163,6 +170,8 @@ def main():
     given = options.parse_args()
     LOGS.mkdir(parents=True, exist_ok=True)
     soak = Soak(given.duration, given.seed)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, soak.end)
     if given.nemesis:
         soak.torture(given.nemesis, given.duration)
     else:

@@ -242,5 +242,6 @@ class Arena:
 
     def close(self):
         if self.nemesis:
+            self.nemesis.relent()  # interrupted: what is stopped cannot be taken down
             self.nemesis.errands.close()
         self.node.close()

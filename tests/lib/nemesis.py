@@ -140,11 +140,15 @@ class Nemesis:
             self.ends.remove(end)
             end[1]()
 
-    def heal(self):
-        """Whatever still lasts ends, and the node is up."""
+    def relent(self):
+        """Whatever still lasts ends."""
         for _, end in self.ends:
             end()
         self.ends.clear()
+
+    def heal(self):
+        """And the node is up."""
+        self.relent()
         self.errands.do("up")
 
     def begin(self, step):
