@@ -48,15 +48,23 @@ def swap(events, one, other):
 
 
 D, G = "d/alice/bob", "g/club"
+
+
+def acknowledge(history, client_id, conversation):
+    """A message that the broker has acknowledged, and that is nowhere."""
+    history[0].setdefault(client_id, []).extend(
+        [(9.0, "publish", conversation, "m9", 19), (9.1, "puback", "m9"), (10.2, "puback", "m9")])
+
+
 PLANTED = {  # what is done to the history, and the kinds of problems that it must be found by
     "nothing": (lambda h: None, set()),
     "a sent message is not in the log": (lambda h: h[1][D].pop(), {"sent-lost", "other", "mark-bounds"}),
     "a message is in the log twice": (lambda h: h[1][D].append((5, "alice:a", "m3", 13)), {"twice", "order", "lost"}),
     "a seq is missing": (lambda h: h[1][D].pop(1), {"log", "sent-lost", "other", "mark-bounds"}),
     "two seqs for one message": (lambda h: h[0]["alice:a"].append((9.0, "sent", D, 4, "m3")), {"sent-twice"}),
-    "what was acknowledged is not there": (lambda h: h[0]["alice:a"].append((9.0, "publish", D, "m9", 19))
-                                           or h[0]["alice:a"].append((9.1, "puback", "m9"))
-                                           or h[0]["alice:a"].append((10.2, "sent", D, 4, "m4")), {"puback-lost"}),
+    "what was acknowledged is not there": (lambda h: acknowledge(h, "alice:a", D), {"puback-lost"}),
+    "a chat that was begun is not there": (lambda h: acknowledge(h, "alice:a", "d/alice/carol"), {"puback-lost"}),
+    "nothing, of who was never a member": (lambda h: acknowledge(h, "dave:y", G), set()),
     "published in another order": (lambda h: swap(h[0]["alice:a"], event_of(h[0], "alice:a", "publish", D, "m3"),
                                                   event_of(h[0], "alice:a", "publish", D, "m4")), {"order"}),
     "a device missed the end": (lambda h: h[0]["alice:c"].pop(event_of(h[0], "alice:c", "chat", D, 4)), {"lost"}),

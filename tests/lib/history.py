@@ -115,8 +115,10 @@ class History:
 
     def was_always_member(self, name, client_id):
         """Else the message may have been refused, and the error lost with a connection."""
-        memberships = self.members.get(name, {}).get(client_id.split(":")[0])
-        return memberships is None or (len(memberships) == 1 and memberships[0][1] is None)
+        if name not in self.members:
+            return True  # of a chat of two that was never begun
+        memberships = self.members[name].get(client_id.split(":")[0], [])
+        return len(memberships) == 1 and memberships[0][1] is None
 
     def check_order(self, client_id, events):
         """Of what was published first over one connection; what was refused meanwhile has lost its place."""
