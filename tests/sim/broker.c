@@ -216,6 +216,8 @@ static void acked(struct world *world, int device, int conversation, int64_t seq
         d->fed_ack[conversation] = seq;
     if (d->held[conversation] < seq)
         d->held[conversation] = seq;
+    if (d->core_held[conversation] < seq)
+        d->core_held[conversation] = seq;
     for (int64_t i = 1; i <= seq && i < SEQ_MAX; i++) {
         d->out_len -= d->is_out[conversation][i];
         d->is_out[conversation][i] = false;
@@ -255,6 +257,7 @@ static void feed_lines(struct world *world, int record)
             int64_t *fed_ack = &world->devices[r->device].fed_ack[line.conversation];
             *fed_ack = *fed_ack > line.seq ? *fed_ack : line.seq; /* it says that it holds that */
             world->devices[r->device].held[line.conversation] = line.seq;
+            world->devices[r->device].core_held[line.conversation] = line.seq;
             core_on_rewind(world->core, world->now_ms, token, &identity, name, line.seq);
             continue;
         }
@@ -479,6 +482,8 @@ void service_crash(struct world *world)
     world->core = NULL;
     world->has_barrier = false;
     memset(world->core_read, 0, sizeof world->core_read);
+    for (int i = 0; i < world->devices_len; i++)
+        memset(world->devices[i].core_held, 0, sizeof world->devices[i].core_held);
     world->core_first_feed = world->feeds_len;
 }
 

@@ -56,7 +56,7 @@ static void count_out(struct world *world, int device, int conversation, int64_t
         world->seen_restarts = stats.redelivered + stats.forgotten;
         forget_outstanding(world);
     }
-    if (d->is_out[conversation][seq])
+    if (d->is_out[conversation][seq] || seq <= d->core_held[conversation])
         return;
     d->is_out[conversation][seq] = true;
     uint32_t most = world->options.window_items > world->options.window_items_max ? world->options.window_items

@@ -118,8 +118,9 @@ struct device {
     struct device_conversation in_conversation[CONVERSATIONS_MAX];
     /* what the service was told of, and told: to judge it */
     uint64_t ready_number, caught_up_number;
-    int64_t fed_ack[CONVERSATIONS_MAX]; /* the highest that was given to any core */
-    int64_t held[CONVERSATIONS_MAX];    /* what it has said that it holds: lower after a rewind */
+    int64_t fed_ack[CONVERSATIONS_MAX];   /* the highest that was given to any core */
+    int64_t held[CONVERSATIONS_MAX];      /* what it has said that it holds: lower after a rewind */
+    int64_t core_held[CONVERSATIONS_MAX]; /* to this core: what comes of it after all is not outstanding */
     int64_t last_at_ready[CONVERSATIONS_MAX];
     bool told[CONVERSATIONS_MAX][SEQ_MAX];   /* in this session */
     bool is_out[CONVERSATIONS_MAX][SEQ_MAX]; /* delivered and not acknowledged, as far as the window goes */
