@@ -41,6 +41,7 @@ def test_a_blocked_users_messages_are_taken_and_never_delivered(cast):
         device.wait_for("chat", seq=4)
         device.read(alice.address, 4)
     other.rpc("conversations")  # behind the marks
+    tab.wait_for("chat", seq=4)
     assert brief(tab.items(bob.address)) == [(1, b"one"), (2, "withheld"), (3, "withheld"), (4, b"four")]
     assert [m.seq for m in marked(his, alice.name)] == [1], "a single tick for ever"
     assert not marked(phone, bob.name)

@@ -193,7 +193,7 @@ def test_top(node, cast):
             alice.say(bob.address)
             time.sleep(0.02)  # below what a device may send, however long the sample takes
     sample, took_s = sample.result(), time.monotonic() - began
-    assert sample["per_s"]["messages"] > 1 and sample["per_s"]["pushed"] > 1 and sample["append_ms"] > 0
+    assert sample["per_s"]["messages"] > 0 and sample["per_s"]["pushed"] > 0 and sample["append_ms"] > 0
     assert 0.9 < sample["interval_s"] < took_s + 0.1 and sample["batch_messages"] >= 1
     name = "/".join(["d", *sorted([alice.user, bob.user])])
     def seen():
