@@ -99,7 +99,7 @@ static struct waiting_mark *waiting_find(const struct conversation *conversation
     return NULL;
 }
 
-static void wait_for_load(struct core *core, struct conversation *conversation, const struct waiting_mark *mark)
+static void let_wait(struct core *core, struct conversation *conversation, const struct waiting_mark *mark)
 {
     struct waiting_mark *waiting = waiting_find(conversation, mark->device_id);
     if (!waiting) {
@@ -175,7 +175,7 @@ static struct conversation *marked(struct core *core, struct slice conversation_
 {
     struct conversation *conversation = conversation_want(core, conversation_name);
     if (!conversation_is_known(conversation) || is_ahead(conversation, mark)) {
-        wait_for_load(core, conversation, mark);
+        let_wait(core, conversation, mark);
         return conversation;
     }
     struct waiting_mark *waiting = mark->rewind_seq >= 0 ? waiting_find(conversation, mark->device_id) : NULL;

@@ -161,7 +161,8 @@ struct token_list {
     size_t len, size;
 };
 
-/* A device's marks that wait for their conversation's load. The cursor is first set to rewind_seq, then raised. */
+/* A device's marks that wait for their conversation's load, or for the answer to an append where they are above its last
+ * seq. The cursor is first set to rewind_seq, then raised. */
 struct waiting_mark {
     struct waiting_mark *next;
     LINKS(waiting_mark, rewind); /* core->rewinds, where it has one: its device is not caught up before */
@@ -313,7 +314,7 @@ struct core {
     int64_t scan_due_ms; /* the next one not before */
     int64_t flush_due_ms;
     uint64_t flushed;    /* the last flush that was committed */
-    uint64_t late_flush; /* the first that holds what has waited for a load */
+    uint64_t late_flush; /* the first that holds what has waited for a load or an append */
     bool is_flush_wanted;
     uint32_t waiting_marks;
     size_t waiting_tokens; /* of all conversations */

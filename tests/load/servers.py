@@ -164,8 +164,8 @@ class Gnatter:
 
     def make_log_files(self):
         """As on a node that is not new: the files of the write-ahead log are there, and PostgreSQL takes them again."""
-        keep_mb, file_mb = 1024, 16  # min_wal_size, which `gnatterctl up` sets
-        self.sql(f"select count(pg_switch_wal()) from generate_series(1, {keep_mb // file_mb})"
+        files = "pg_size_bytes(current_setting('min_wal_size')) / pg_size_bytes(current_setting('wal_segment_size'))"
+        self.sql(f"select count(pg_switch_wal()) from generate_series(1, {files})"
                  " where pg_logical_emit_message(false, 'bench', '') is not null")
         self.sql("checkpoint")
 
